@@ -1,0 +1,1 @@
+"""The `fmri` command: scans in; answers, scores and a report out."""

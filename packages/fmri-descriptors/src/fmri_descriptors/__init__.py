@@ -1,0 +1,1 @@
+"""Resting-state fMRI scans to imaging features, cohort z-scores and sentences."""

@@ -1,0 +1,1 @@
+"""Tasks, prompts, instruction tuning and evaluation for fMRI language models."""

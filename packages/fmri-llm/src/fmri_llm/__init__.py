@@ -1,0 +1,1 @@
+"""One language model over brain tokens and text."""

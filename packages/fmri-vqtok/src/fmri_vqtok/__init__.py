@@ -1,0 +1,1 @@
+"""A text-aligned discrete tokenizer for fMRI and other (time, regions) signals."""

@@ -1,0 +1,119 @@
+"""Each package is built as a wheel and used alone in a clean environment."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+UV = os.environ.get("UV") or shutil.which("uv") or "uv"
+
+PACKAGES = {
+    "fmri-descriptors": "fmri_descriptors",
+    "fmri-vqtok": "fmri_vqtok",
+    "fmri-llm": "fmri_llm",
+    "fmri-instruct": "fmri_instruct",
+    "fmri-cli": "fmri_cli",
+}
+
+ABSENT = {
+    "fmri-descriptors": ["torch", "transformers", "fmri_vqtok"],
+    "fmri-vqtok": ["nilearn", "transformers", "datasets", "fmri_descriptors"],
+    "fmri-llm": ["nilearn", "fmri_descriptors", "fmri_instruct"],
+    "fmri-instruct": ["torch", "transformers", "fmri_llm", "fmri_descriptors"],
+    "fmri-cli": ["torch", "transformers", "fmri_descriptors", "fmri_vqtok"],
+}
+
+# A first real use of each package, on made-up signals, with nothing else installed.
+USES = {
+    "fmri-descriptors": """
+import numpy as np
+from fmri_descriptors import FeatureExtractor, Scan, load_parcellation
+aal2 = load_parcellation("aal2")
+rng = np.random.default_rng(0)
+scans = [
+    Scan(rng.standard_normal((200, 94)), 2.0, aal2, scan_id=f"scan-{i}", subject=f"sub-{i}")
+    for i in range(4)
+]
+features = FeatureExtractor().fit(scans).transform(scans)
+assert features.shape[0] == 4 and features.notna().all().all()
+""",
+    "fmri-vqtok": """
+import torch
+from fmri_vqtok import FMRITokenizer, FMRITokenizerConfig
+tokenizer = FMRITokenizer(FMRITokenizerConfig.preset("tiny", n_regions=7))
+signal = torch.randn(2, tokenizer.config.n_frames, 7)
+codes = tokenizer.encode(signal).codes
+assert tokenizer.decode(codes).shape == signal.shape
+""",
+    "fmri-llm": """
+from fmri_llm import FMRILM
+assert callable(FMRILM.from_pretrained)
+""",
+    "fmri-instruct": """
+from fmri_instruct import PromptBank, load_tasks
+assert callable(load_tasks) and PromptBank is not None
+""",
+    "fmri-cli": """
+import subprocess, sys
+from pathlib import Path
+fmri = Path(sys.executable).with_name("fmri")
+help_page = subprocess.run([fmri, "--help"], capture_output=True, text=True, check=True)
+assert "run-all" in help_page.stdout, help_page
+""",
+}
+
+
+def _run(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    environment = {
+        k: v for k, v in os.environ.items() if not k.startswith(("VIRTUAL_ENV", "PYTHON"))
+    }
+    done = subprocess.run(
+        [str(part) for part in command],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env=environment,
+    )
+    if done.returncode:
+        pytest.fail(f"{' '.join(map(str, command))}\n{done.stdout}\n{done.stderr}")
+    return done
+
+
+@pytest.fixture(scope="session")
+def wheels(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with the wheel of every package, built from the checkout."""
+    folder = tmp_path_factory.mktemp("wheels")
+    _run(UV, "build", "--all-packages", "--wheel", "--out-dir", folder, cwd=repository)
+    return folder
+
+
+@pytest.fixture(params=PACKAGES)
+def alone(
+    request: pytest.FixtureRequest, wheels: Path, repository: Path, tmp_path: Path
+) -> tuple[str, Path]:
+    """One package installed from its wheel, with its requirements and nothing else."""
+    package = request.param
+    environment = tmp_path / "environment"
+    _run(UV, "venv", environment, cwd=repository)
+    wheel = next(wheels.glob(f"{PACKAGES[package]}-*.whl"))
+    python = environment / "bin" / "python"
+    # Run in the checkout, so that its `exclude-newer` fixes the versions here too.
+    _run(UV, "pip", "install", "--python", python, "--find-links", wheels, wheel, cwd=repository)
+    return package, python
+
+
+def test_a_wheel_alone_imports_and_does_its_first_job_without_the_other_packages(
+    alone: tuple[str, Path], tmp_path: Path
+):
+    package, python = alone
+    check = [
+        "import importlib.util",
+        f"found = [m for m in {ABSENT[package]!r} if importlib.util.find_spec(m)]",
+        "assert not found, found",
+        f"import {PACKAGES[package]}",
+    ]
+    done = _run(python, "-c", "\n".join(check) + "\n" + USES[package], cwd=tmp_path)
+    assert done.returncode == 0

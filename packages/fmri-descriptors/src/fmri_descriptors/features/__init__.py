@@ -1,0 +1,1 @@
+"""Numbers of one scan, a module a domain; `extractor` joins them."""

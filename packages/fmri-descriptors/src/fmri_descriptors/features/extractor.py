@@ -1,0 +1,359 @@
+"""All features of scans: what is fitted on a training cohort, and one row a scan."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+from threadpoolctl import threadpool_limits
+
+from fmri_descriptors.errors import InputError
+from fmri_descriptors.features.connectivity import (
+    correlation,
+    fisher_z,
+    network_pair_connectivity,
+)
+from fmri_descriptors.features.gradients import N_GRADIENTS, diffusion_map, scan_gradients
+from fmri_descriptors.features.graph import graph_measures
+from fmri_descriptors.features.ica import GroupMaps, group_ica, scan_maps, time_courses
+from fmri_descriptors.features.networks import network_means, pair_indices
+from fmri_descriptors.features.spectra import (
+    falff,
+    require_bands,
+    spectral_ratio,
+    windowed_variability,
+)
+from fmri_descriptors.files import read_json, write_json
+from fmri_descriptors.parcellation import Parcellation, require_same_order
+from fmri_descriptors.registry import feature_columns, pairs
+from fmri_descriptors.scan import Scan
+from fmri_descriptors.settings import FeatureSettings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCHEMA = 1
+"""Version of the files that `FeatureExtractor.save` writes and the newest it reads."""
+
+
+class FeatureExtractor(TransformerMixin, BaseEstimator):
+    """Scans to the features behind the 23 descriptors.
+
+    Fitting learns the gradient template (diffusion map of the mean connectivity) and the group
+    ICA maps, in one pass over the scans; memory does not grow with their number.
+
+    Parameters
+    ----------
+    settings : FeatureSettings, optional
+        How a scan is measured; the defaults of `FeatureSettings` if not given.
+    seed : int
+        Seed of FastICA and, with each scan's id, of Louvain.
+
+    Attributes
+    ----------
+    parcellation_ : Parcellation
+        Regions of the scans it was fitted on.
+    template_ : ndarray, (N, gradient_components)
+        Diffusion components that the gradients of a scan are aligned to.
+    group_maps_ : GroupMaps
+        Independent components of the training cohort.
+    fitted_on_ : list of str
+        Ids of the scans it was fitted on, sorted.
+
+    Examples
+    --------
+    >>> features = FeatureExtractor().fit(training).transform(scans)  # doctest: +SKIP
+    """
+
+    def __init__(self, settings: FeatureSettings | None = None, seed: int = 0) -> None:
+        self.settings = settings
+        self.seed = seed
+
+    def fit(self, scans: Iterable[Scan], y: None = None) -> "FeatureExtractor":  # noqa: ARG002
+        """Learn the gradient template and the group ICA maps.
+
+        Parameters
+        ----------
+        scans : iterable of Scan
+            Training scans; read once, one at a time.
+        y : None
+            Ignored, as scikit-learn's pipelines pass it.
+
+        Raises
+        ------
+        InputError
+            If there is no scan, regions differ in order, or a setting does not fit the regions.
+        """
+        settings = self._resolved()
+        with threadpool_limits(limits=1):  # the same bits whatever the number of cores
+            mean = _MeanConnectivity()
+            for scan in scans:
+                require_bands(scan.scan_id, scan.n_frames, scan.tr, settings)
+                mean.add(scan)
+            self.parcellation_ = mean.parcellation
+            self.fitted_on_ = sorted(mean.scan_ids)
+            self.template_ = _template(mean.connectivity(), settings)
+            self.group_maps_ = group_ica(
+                mean.covariance(), self.parcellation_.membership, settings.ica_components, self.seed
+            )
+        return self
+
+    def transform(self, scans: Iterable[Scan]) -> "pd.DataFrame":
+        """Return one row of features a scan, indexed by ``scan_id``.
+
+        Parameters
+        ----------
+        scans : iterable of Scan
+            Read once, one at a time.
+
+        Returns
+        -------
+        DataFrame
+            Columns of `get_feature_names_out`; NaN where a masked network has no value. Its
+            ``attrs`` carry the parcellation's name and order hash.
+
+        Raises
+        ------
+        InputError
+            If a scan's regions differ from those fitted on, or a band lies above its Nyquist
+            frequency.
+        """
+        import pandas as pd
+
+        check_is_fitted(self)
+        rows: dict[str, dict[str, float]] = {}
+        with threadpool_limits(limits=1):  # the same bits whatever the number of cores
+            for scan in scans:
+                if scan.scan_id in rows:
+                    raise InputError(f"{scan.scan_id}: given twice; scan ids must differ")
+                rows[scan.scan_id] = self._measure(scan)
+        index = pd.Index(list(rows), name="scan_id", dtype=object)
+        columns = list(self.get_feature_names_out())
+        frame = pd.DataFrame(
+            [[row[column] for column in columns] for row in rows.values()],
+            index=index,
+            columns=columns,
+            dtype=np.float64,
+        )
+        frame.attrs = {
+            "parcellation": self.parcellation_.name,
+            "order_hash": self.parcellation_.order_hash,
+        }
+        return frame
+
+    def get_feature_names_out(self, input_features: None = None) -> NDArray[np.object_]:  # noqa: ARG002
+        """Names of the feature columns, in order."""
+        check_is_fitted(self)
+        return np.asarray(feature_columns(self.parcellation_), dtype=object)
+
+    def _measure(self, scan: Scan) -> dict[str, float]:
+        require_same_order(scan.parcellation, self.parcellation_, scan.scan_id)
+        settings = self._resolved()
+        require_bands(scan.scan_id, scan.n_frames, scan.tr, settings)
+        connectivity = correlation(scan)
+        return {
+            **self._connectivity(connectivity),
+            **self._gradients(connectivity, settings),
+            **self._components(scan, settings),
+            **self._graph(connectivity, scan.scan_id, settings),
+        }
+
+    def _resolved(self) -> FeatureSettings:
+        return self.settings if self.settings is not None else FeatureSettings()
+
+    def _connectivity(self, connectivity: NDArray[np.float64]) -> dict[str, float]:
+        means = network_pair_connectivity(connectivity, self.parcellation_.membership)
+        return self._by_pair("fc", means, within=True)
+
+    def _gradients(
+        self, connectivity: NDArray[np.float64], settings: FeatureSettings
+    ) -> dict[str, float]:
+        maps = scan_gradients(connectivity, self.template_, settings.gradient_sparsity)
+        features: dict[str, float] = {}
+        for number in range(N_GRADIENTS):
+            stem, gradient = f"gradient{number + 1}", maps[:, number]
+            features |= self._by_network(
+                stem, network_means(gradient, self.parcellation_.membership)
+            )
+            features[f"{stem}.range"] = float(np.nanmax(gradient) - np.nanmin(gradient))
+            features[f"{stem}.variance"] = float(np.nanvar(gradient))
+        return features
+
+    def _components(self, scan: Scan, settings: FeatureSettings) -> dict[str, float]:
+        membership = self.parcellation_.membership
+        n_networks = len(membership)
+        courses = time_courses(scan, self.group_maps_.maps)
+        squared = scan_maps(scan, courses)[:n_networks] ** 2
+        amplitude = np.sqrt(
+            [network_means(squared[k], membership[[k]])[0] for k in range(n_networks)]
+        )
+        present = np.isfinite(amplitude)
+        courses = courses[:, :n_networks]
+        per_network = {
+            "amplitude": amplitude,
+            "variability": windowed_variability(courses, scan.tr, settings.window_seconds),
+            "spectral_ratio": spectral_ratio(courses, scan.tr, settings),
+            "falff": falff(courses, scan.tr, settings),
+        }
+        features: dict[str, float] = {}
+        for name, values in per_network.items():
+            known = np.where(present, values, np.nan)
+            features |= self._by_network(f"ica.{name}", known)
+            if name != "falff":
+                features[f"ica.overall_{name}"] = float(np.nanmean(known))
+        coupling = fisher_z(np.asarray(np.corrcoef(courses.T)))
+        coupling[~np.outer(present, present)] = np.nan
+        return features | self._by_pair("ica.fnc", coupling, within=False)
+
+    def _graph(
+        self, connectivity: NDArray[np.float64], scan_id: str, settings: FeatureSettings
+    ) -> dict[str, float]:
+        measures = graph_measures(
+            connectivity,
+            settings.graph_density,
+            _scan_seed(self.seed, scan_id),
+            settings.louvain_runs,
+        )
+        strength = network_means(measures.strength, self.parcellation_.membership)
+        return {
+            **self._by_network("graph.network_strength", strength),
+            "graph.modularity": measures.modularity,
+            "graph.global_efficiency": measures.global_efficiency,
+            "graph.mean_clustering": measures.mean_clustering,
+        }
+
+    def _by_network(self, stem: str, values: NDArray[np.float64]) -> dict[str, float]:
+        names = self.parcellation_.network_names
+        return {f"{stem}.{name}": float(value) for name, value in zip(names, values, strict=True)}
+
+    def _by_pair(self, stem: str, values: NDArray[np.float64], *, within: bool) -> dict[str, float]:
+        names = pairs(self.parcellation_, within=within)
+        indices = pair_indices(len(values), within=within)
+        return {
+            f"{stem}.{a}-{b}": float(values[index])
+            for (a, b), index in zip(names, indices, strict=True)
+        }
+
+    def save(self, directory: Path) -> None:
+        """Write ``extractor.npz`` and ``extractor.json`` into a directory.
+
+        Parameters
+        ----------
+        directory : Path
+            An existing directory.
+        """
+        check_is_fitted(self)
+        np.savez(
+            Path(directory) / "extractor.npz",
+            template=self.template_,
+            maps=self.group_maps_.maps,
+            overlap=self.group_maps_.overlap,
+        )
+        document = {
+            "schema": SCHEMA,
+            "settings": asdict(self._resolved()),
+            "seed": self.seed,
+            "fitted_on": self.fitted_on_,
+            "ica_converged": self.group_maps_.converged,
+            **self.parcellation_.to_dict(),
+        }
+        write_json(document, Path(directory) / "extractor.json")
+
+    @classmethod
+    def load(cls, directory: Path) -> "FeatureExtractor":
+        """Return the extractor that `save` wrote into a directory.
+
+        Raises
+        ------
+        InputError
+            If a file is missing, damaged, or of a newer schema.
+        """
+        path = Path(directory) / "extractor.json"
+        document = read_json(path)
+        if document.get("schema") != SCHEMA:
+            raise InputError(
+                f"{path}: schema {document.get('schema')!r}, but this version reads {SCHEMA}; "
+                "upgrade fmri-descriptors"
+            )
+        arrays = _read_arrays(Path(directory) / "extractor.npz")
+        extractor = cls(FeatureSettings(**document["settings"]), int(document["seed"]))
+        extractor.parcellation_ = Parcellation.from_dict(document, str(path))
+        extractor.fitted_on_ = list(document["fitted_on"])
+        extractor.template_ = arrays["template"]
+        extractor.group_maps_ = GroupMaps(
+            arrays["maps"], arrays["overlap"], bool(document["ica_converged"])
+        )
+        return extractor
+
+
+def _template(connectivity: NDArray[np.float64], settings: FeatureSettings) -> NDArray[np.float64]:
+    seen = np.isfinite(connectivity.diagonal())
+    template = np.full((len(seen), settings.gradient_components), np.nan)
+    template[seen] = diffusion_map(
+        connectivity[np.ix_(seen, seen)], settings.gradient_components, settings.gradient_sparsity
+    )
+    return template
+
+
+def _read_arrays(path: Path) -> dict[str, NDArray[np.float64]]:
+    from zipfile import BadZipFile
+
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in ("template", "maps", "overlap")}
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        raise InputError(f"{path}: cannot be read ({error}); describe the cohort again") from error
+
+
+def _scan_seed(seed: int, scan_id: str) -> int:
+    """Seed of one scan, so that adding a scan changes no other scan's numbers."""
+    return int.from_bytes(hashlib.sha256(f"{seed}\n{scan_id}".encode()).digest()[:3], "big")
+
+
+class _MeanConnectivity:
+    """Running means of Fisher z and of correlation, over the scans that have both regions."""
+
+    def __init__(self) -> None:
+        self.scan_ids: list[str] = []
+        self._parcellation: Parcellation | None = None
+        self._sums: dict[str, Any] = {"z": 0.0, "r": 0.0, "n": 0.0}
+
+    @property
+    def parcellation(self) -> Parcellation:
+        """Regions of the scans."""
+        if self._parcellation is None:
+            raise InputError("no scan to fit on; give at least one training scan")
+        return self._parcellation
+
+    def add(self, scan: Scan) -> None:
+        """Count one more scan."""
+        if self._parcellation is None:
+            self._parcellation = scan.parcellation
+        require_same_order(scan.parcellation, self._parcellation, scan.scan_id)
+        r = correlation(scan)
+        self._sums["n"] = self._sums["n"] + np.isfinite(r)
+        self._sums["r"] = self._sums["r"] + np.nan_to_num(r)
+        self._sums["z"] = self._sums["z"] + np.nan_to_num(fisher_z(r))
+        self.scan_ids.append(scan.scan_id)
+
+    def _mean(self, name: str) -> NDArray[np.float64]:
+        count = np.asarray(self._sums["n"])
+        mean = np.asarray(self._sums[name]) / np.maximum(count, 1)
+        unseen = count.diagonal() == 0
+        mean[unseen] = mean[:, unseen] = np.nan
+        return mean
+
+    def connectivity(self) -> NDArray[np.float64]:
+        """Hyperbolic tangent of the mean Fisher z, (N, N); NaN for regions that no scan has."""
+        mean = np.tanh(self._mean("z"))
+        np.fill_diagonal(mean, np.where(np.isfinite(mean.diagonal()), 1.0, np.nan))
+        return mean
+
+    def covariance(self) -> NDArray[np.float64]:
+        """Mean correlation, (N, N): covariance of the scans' z-scored frames."""
+        return self._mean("r")

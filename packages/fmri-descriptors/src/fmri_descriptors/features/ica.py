@@ -1,0 +1,189 @@
+"""Group ICA on the regions, and its components in one scan."""
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fmri_descriptors.errors import InputError
+from fmri_descriptors.scan import Scan
+
+_MAX_ITERATIONS = 300
+_STARTS = 5
+_NORMAL_LOG_COSH = 0.374567  # mean of log cosh x for a standard normal x (by quadrature)
+
+
+@dataclass(frozen=True)
+class GroupMaps:
+    """Spatially independent components of a training cohort.
+
+    Parameters
+    ----------
+    maps : ndarray, (C, N)
+        Component maps, zero mean and unit variance over the regions that the cohort has; NaN on
+        others. Each network's component comes first, in network order, its network positive.
+    overlap : ndarray, (K,)
+        Correlation of each network's component with the network's outline.
+    converged : bool
+        Whether the chosen FastICA run met its tolerance.
+    """
+
+    maps: NDArray[np.float64]
+    overlap: NDArray[np.float64]
+    converged: bool
+
+
+def group_ica(
+    covariance: NDArray[np.float64],
+    membership: NDArray[np.bool_],
+    n_components: int,
+    seed: int,
+) -> GroupMaps:
+    """Decompose the regions of a cohort into independent spatial maps.
+
+    The mean correlation matrix of the scans is the covariance of their z-scored frames, so its
+    eigenvectors are the principal components of the concatenated cohort without holding it. As is
+    usual for spatial ICA, the mean over the regions is removed from every frame first; FastICA
+    turns the components into maps, and each network gets the component whose map resembles its
+    outline most, one apiece (Hungarian assignment).
+
+    Parameters
+    ----------
+    covariance : ndarray, (N, N)
+        Mean correlation of the training scans; NaN where no scan has the region.
+    membership : ndarray of bool, (K, N)
+        Which region is in which network.
+    n_components : int
+        Number of components C, at least K.
+    seed : int
+        Seed of FastICA's start.
+
+    Raises
+    ------
+    InputError
+        If C is below the number of networks or not below the number of regions.
+    """
+    usable = np.isfinite(covariance.diagonal())
+    _check_components(n_components, len(membership), int(usable.sum()))
+    _, vectors = np.linalg.eigh(_centred(covariance[np.ix_(usable, usable)]))
+    leading = vectors[:, ::-1][:, :n_components]
+    leading = leading * np.sign(leading[np.abs(leading).argmax(axis=0), np.arange(n_components)])
+    sources, converged = _fast_ica(leading * np.sqrt(len(leading)), seed)
+    ordered, overlap = _networks_first(sources, membership[:, usable])
+    maps = np.full((n_components, len(covariance)), np.nan)
+    maps[:, usable] = ordered
+    return GroupMaps(maps, overlap, converged)
+
+
+def _centred(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Covariance of the frames after their mean over the regions is removed."""
+    rows = covariance - covariance.mean(axis=0)
+    return rows - rows.mean(axis=1, keepdims=True)
+
+
+def _check_components(n_components: int, n_networks: int, n_regions: int) -> None:
+    if n_components < n_networks:
+        raise InputError(
+            f"ica_components: {n_components}, but there are {n_networks} networks; give at least "
+            f"{n_networks}"
+        )
+    if n_components >= n_regions:
+        raise InputError(
+            f"ica_components: {n_components}, but only {n_regions} regions are usable; give fewer "
+            f"than {n_regions}"
+        )
+
+
+def _fast_ica(features: NDArray[np.float64], seed: int) -> tuple[NDArray[np.float64], bool]:
+    """Least Gaussian sources of several starts, as one start can end in a local optimum."""
+    runs = [_fast_ica_run(features, seed + start) for start in range(_STARTS)]
+    return max(runs, key=lambda run: _non_gaussianity(run[0]))
+
+
+def _fast_ica_run(features: NDArray[np.float64], seed: int) -> tuple[NDArray[np.float64], bool]:
+    from sklearn.decomposition import FastICA
+    from sklearn.exceptions import ConvergenceWarning
+
+    model = FastICA(whiten="unit-variance", random_state=seed, max_iter=_MAX_ITERATIONS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # it is told by `converged`
+        sources = model.fit_transform(features).T
+    return sources, model.n_iter_ < _MAX_ITERATIONS
+
+
+def _non_gaussianity(sources: NDArray[np.float64]) -> float:
+    """Negentropy of the sources in the log cosh approximation (Hyvarinen 1999)."""
+    return float(((np.log(np.cosh(sources)).mean(axis=1) - _NORMAL_LOG_COSH) ** 2).sum())
+
+
+def _networks_first(
+    sources: NDArray[np.float64], membership: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    from scipy.optimize import linear_sum_assignment
+
+    scores = sources - sources.mean(axis=1, keepdims=True)
+    scores = scores / np.linalg.norm(scores, axis=1, keepdims=True)
+    outline = membership - membership.mean(axis=1, keepdims=True)
+    length = np.linalg.norm(outline, axis=1, keepdims=True)
+    outline = np.divide(outline, length, out=np.zeros_like(outline), where=length > 0)
+    resemblance = outline @ scores.T
+    networks, chosen = linear_sum_assignment(-np.abs(resemblance))
+    others = np.setdiff1d(np.arange(len(sources)), chosen)
+    best = resemblance[networks, chosen]
+    signs = np.concatenate([np.where(best < 0, -1.0, 1.0), np.ones(len(others))])
+    return signs[:, None] * sources[np.concatenate([chosen, others])], np.abs(best)
+
+
+def time_courses(scan: Scan, maps: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Component time courses of a scan, (T, C): the first stage of dual regression.
+
+    Each region is z-scored over time, as in the data that the maps come from, so that a region's
+    amplitude does not leak into other components. Then each frame is regressed on all maps and a
+    constant at once, over the regions that both the scan and the maps have (Beckmann et al. 2009).
+
+    Parameters
+    ----------
+    scan : Scan
+        Series (T, N).
+    maps : ndarray, (C, N)
+        Component maps.
+
+    Returns
+    -------
+    ndarray, (T, C)
+        Without unit: each region counts with a standard deviation of 1.
+    """
+    usable = scan.mask & np.isfinite(maps[0])
+    if usable.sum() <= len(maps):
+        raise InputError(
+            f"{scan.scan_id}: {int(usable.sum())} usable regions cannot carry {len(maps)} "
+            "components; give a smaller ica_components"
+        )
+    series = scan.timeseries[:, usable]
+    z = (series - series.mean(axis=0)) / series.std(axis=0)
+    design = np.column_stack([maps[:, usable].T, np.ones(int(usable.sum()))])
+    return np.asarray(np.linalg.lstsq(design, z.T, rcond=None)[0][:-1].T)
+
+
+def scan_maps(scan: Scan, courses: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Component maps of a scan, (C, N): the second stage of dual regression.
+
+    Parameters
+    ----------
+    scan : Scan
+        Series (T, N).
+    courses : ndarray, (T, C)
+        Time courses of the first stage; they are scaled to unit standard deviation, so that the
+        maps carry the amplitude.
+
+    Returns
+    -------
+    ndarray, (C, N)
+        In the units of the scan; NaN where a region is masked.
+    """
+    maps = np.full((courses.shape[1], len(scan.mask)), np.nan)
+    scaled = (courses - courses.mean(axis=0)) / courses.std(axis=0)
+    centred = scan.timeseries[:, scan.mask] - scan.timeseries[:, scan.mask].mean(axis=0)
+    maps[:, scan.mask] = np.linalg.lstsq(scaled, centred, rcond=None)[0]
+    return maps

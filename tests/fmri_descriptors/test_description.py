@@ -1,0 +1,184 @@
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fmri_descriptors import (
+    CohortNorms,
+    CohortSettings,
+    DescribeSettings,
+    FeatureExtractor,
+    FeatureSettings,
+    InputError,
+    caption,
+    describe,
+    describe_cohort,
+    open_source,
+    read_cohort,
+    write_cohort,
+)
+from fmri_descriptors.registry import DESCRIPTORS, feature_columns
+from fmri_descriptors.wording import level_word
+
+QUICK = DescribeSettings(features=FeatureSettings(louvain_runs=1, ica_components=9))
+
+
+@pytest.fixture(scope="module")
+def descriptors(described_dir):
+    return pd.read_parquet(described_dir / "descriptors.parquet")
+
+
+@pytest.fixture(scope="module")
+def captions(described_dir):
+    lines = (described_dir / "captions.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def test_every_scan_has_the_23_descriptors(descriptors):
+    counts = descriptors.groupby("scan_id")["name"].agg(list)
+    assert len(counts) == 12
+    assert all(names == [row.name for row in DESCRIPTORS] for names in counts)
+
+
+def test_features_and_z_scores_share_their_rows_columns_and_splits(described_dir, aal2):
+    features, z = (
+        pd.read_parquet(described_dir / f"{name}.parquet") for name in ("features", "zscores")
+    )
+    assert features.index.name == z.index.name == "scan_id"
+    assert list(features) == list(z) == [*feature_columns(aal2), "split"]
+    assert features["split"].equals(z["split"])
+    assert features["split"].value_counts().to_dict() == {"train": 7, "test": 4, "validation": 1}
+
+
+def test_features_are_complete_for_real_scans(described_dir):
+    features = pd.read_parquet(described_dir / "features.parquet").drop(columns="split")
+    assert np.isfinite(features.to_numpy()).all()
+
+
+def test_z_scores_of_the_training_scans_have_mean_zero_and_deviation_one(described_dir):
+    z = pd.read_parquet(described_dir / "zscores.parquet")
+    training = z[z["split"] == "train"].drop(columns="split")
+    np.testing.assert_allclose(training.mean(), 0, atol=1e-9)
+    np.testing.assert_allclose(training.std(ddof=1), 1, atol=1e-9)
+
+
+def test_norms_and_extractor_name_the_training_scans_only(described_dir, cohort_dir):
+    training = sorted(scan.scan_id for scan in read_cohort(cohort_dir).scans("train"))
+    for name in ("norms.json", "extractor.json"):
+        assert json.loads((described_dir / name).read_text())["fitted_on"] == training
+
+
+def test_stored_words_follow_from_the_stored_z(descriptors):
+    for text in descriptors["values"]:
+        for value in json.loads(text):
+            z = float("nan") if value["z"] is None else value["z"]
+            assert value["level_word"] == level_word(z)
+
+
+def test_stored_values_are_those_of_the_tables_of_the_same_scan(described_dir, descriptors):
+    features = pd.read_parquet(described_dir / "features.parquet")
+    z = pd.read_parquet(described_dir / "zscores.parquet")
+    for row in descriptors.itertuples():
+        for value in json.loads(row.values):
+            assert value["value"] == features.loc[row.scan_id, value["feature"]]
+            assert value["z"] == z.loc[row.scan_id, value["feature"]]
+
+
+def test_sentences_stay_short_enough_for_a_small_language_model(descriptors):
+    sentences = [s for text in descriptors["text"] for s in re.split(r"(?<=\.) ", text)]
+    lengths = np.array([len(sentence.split()) for sentence in sentences])
+    assert lengths.max() <= 35
+    assert np.quantile(lengths, 0.95) <= 30
+
+
+def test_captions_cover_all_and_each_domain_of_every_scan(captions):
+    keys = [(line["scan_id"], line["domain"]) for line in captions]
+    assert len(keys) == len(set(keys)) == 12 * 5
+    assert {line["source"] for line in captions} == {"template"}
+
+
+def test_a_domain_caption_is_made_of_that_domains_texts(captions, descriptors):
+    for line in captions:
+        if line["domain"] != "all":
+            mine = descriptors[
+                (descriptors["scan_id"] == line["scan_id"])
+                & (descriptors["domain"] == line["domain"])
+            ]
+            assert line["text"] == " ".join(mine["text"])
+
+
+def test_describing_one_scan_gives_what_the_cohort_was_given(
+    described_dir, cohort_dir, descriptors
+):
+    scan = next(read_cohort(cohort_dir).scans("test"))
+    extractor = FeatureExtractor.load(described_dir)
+    norms = CohortNorms.load(described_dir / "norms.json")
+    expected = descriptors[descriptors["scan_id"] == scan.scan_id]["text"].tolist()
+    assert [d.text for d in describe(scan, extractor, norms)] == expected
+
+
+def test_a_long_caption_holds_every_text_and_a_short_one_every_headline(described_dir, cohort_dir):
+    scan = next(read_cohort(cohort_dir).scans("validation"))
+    norms = CohortNorms.load(described_dir / "norms.json")
+    described = describe(scan, FeatureExtractor.load(described_dir), norms)
+    long, short = caption(described), caption(described, "short")
+    assert all(d.text in long and d.headline in short for d in described)
+    assert len(short) < len(long)
+    assert long.count("\n") == 3
+
+
+def test_an_unknown_caption_form_is_refused():
+    with pytest.raises(InputError, match="caption form: 'tiny'; give 'long' or 'short'"):
+        caption([], "tiny")
+    with pytest.raises(InputError, match="caption_form: 'tiny'"):
+        DescribeSettings(caption_form="tiny")
+
+
+@pytest.fixture
+def small(simulate, table, tmp_path):
+    """Describe a simulated cohort; `spoil` changes a subject's file first."""
+
+    def make(name, spoil=None):
+        scans = [simulate(seed, n_frames=100) for seed in range(6)]
+        path = table(scans)
+        if spoil is not None:
+            file = tmp_path / f"{spoil}.npy"
+            np.save(file, np.load(file)[::-1] * 1.7 + 3)
+        cohort, out = tmp_path / f"{name}-cohort", tmp_path / name
+        cohort.mkdir()
+        out.mkdir()
+        settings = CohortSettings(test_subjects=("sim-4", "sim-5"), validation_fraction=0)
+        write_cohort(open_source(str(path)), cohort, settings)
+        describe_cohort(cohort, out, QUICK)
+        return out
+
+    return make
+
+
+def test_a_held_out_scan_changes_no_byte_of_what_is_fitted(small):
+    plain, spoilt = small("plain"), small("spoilt", spoil="sim-4")
+    for name in ("norms.json", "extractor.json", "extractor.npz"):
+        assert (plain / name).read_bytes() == (spoilt / name).read_bytes()
+    assert (plain / "features.parquet").read_bytes() != (spoilt / "features.parquet").read_bytes()
+
+
+def test_a_training_scan_does_change_the_norms(small):
+    plain, spoilt = small("plain"), small("spoilt", spoil="sim-0")
+    assert (plain / "norms.json").read_bytes() != (spoilt / "norms.json").read_bytes()
+
+
+def test_the_same_cohort_gives_the_same_bytes(small, tree):
+    assert tree(small("a")) == tree(small("b"))
+
+
+def test_progress_reaches_its_total(cohort_dir, tmp_path):
+    seen = []
+    describe_cohort(cohort_dir, tmp_path, QUICK, progress=lambda *now: seen.append(now))
+    assert seen == [(i, 19) for i in range(1, 20)]  # 12 scans, 7 of them twice
+
+
+def test_no_path_of_this_machine_is_stored(described_dir, tree):
+    for content in tree(described_dir).values():
+        assert str(described_dir.parent).encode() not in content

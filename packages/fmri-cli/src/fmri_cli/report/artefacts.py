@@ -1,0 +1,152 @@
+"""A run's stage directories, read once and handed to the sections."""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fmri_cli.errors import InputError
+from fmri_cli.pipeline import STAGES
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+COMMANDS = {row.directory: row.command for row in STAGES if row.command != "report"}
+SPLITS = ("train", "validation", "test")
+COHORT_SCHEMA = 1
+DOMAINS = {
+    "FC": "Functional connectivity",
+    "gradients": "Functional gradients",
+    "ICA": "Independent components",
+    "graph": "Graph measures",
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run on disk; every artefact is read when it is first asked for.
+
+    Parameters
+    ----------
+    root
+        The run directory, with one directory a stage.
+
+    Raises
+    ------
+    InputError
+        If a stage that the report draws on is not there.
+    """
+
+    root: Path
+
+    def __post_init__(self) -> None:
+        for stage, command in COMMANDS.items():
+            if not (self.root / stage / "record.json").is_file():
+                raise InputError(
+                    f"{self.root / stage}: no whole stage is here, and the report needs it; "
+                    f"make it with `fmri {command}` or finish the run with `fmri run-all`."
+                )
+
+    def json(self, *parts: str) -> dict[str, Any]:
+        """One JSON file of the run."""
+        return json.loads(self._file(*parts).read_text(encoding="utf-8"))
+
+    def json_lines(self, *parts: str) -> list[dict[str, Any]]:
+        """One JSON-lines file of the run, in file order."""
+        # Not splitlines: a model may write U+2028, which JSON leaves as it is.
+        lines = self._file(*parts).read_text(encoding="utf-8").split("\n")
+        return [json.loads(line) for line in lines if line]
+
+    def losses(self, stage: str) -> "pd.DataFrame":
+        """Columns step, split, name, value of a training stage."""
+        import pandas as pd
+
+        return pd.read_csv(self._file(stage, "losses.csv"))
+
+    @cached_property
+    def cohort(self) -> dict[str, Any]:
+        """`cohort.json`."""
+        found = self.json("cohort", "cohort.json")
+        if found["schema"] > COHORT_SCHEMA:
+            raise InputError(
+                f"{self.root / 'cohort'}: cohort schema {found['schema']}, and this fmri-cli knows "
+                f"up to {COHORT_SCHEMA}; upgrade fmri-cli."
+            )
+        return found
+
+    @cached_property
+    def scans(self) -> "pd.DataFrame":
+        """One row per scan, without its series, in split order, then by name.
+
+        Beside the cohort's columns: `split`, and `group`, which is the data set that the scan is
+        from where the cohort says so, and otherwise its site.
+        """
+        import pandas as pd
+
+        tables = [
+            data.remove_columns(["bold", "mean", "std"]).to_pandas().assign(split=split)
+            for split, data in self._splits.items()
+        ]
+        scans = pd.concat(tables, ignore_index=True)
+        origin = scans["dataset"] if "dataset" in scans else scans["site"]
+        return scans.assign(group=origin.fillna("unnamed")).sort_values(
+            ["split", "scan_id"], key=_by_split_order, kind="stable", ignore_index=True
+        )
+
+    @cached_property
+    def tasks(self) -> dict[str, dict[str, Any]]:
+        """The resolved tasks of `instructions/tasks.json` by name."""
+        return {task["name"]: task for task in self.json("instructions", "tasks.json")["tasks"]}
+
+    def bold(self, scan_id: str) -> "np.ndarray":
+        """Return the z-scored series (T, N) of one scan; a masked region is NaN."""
+        import numpy as np
+
+        for data in self._splits.values():
+            if scan_id in (ids := data["scan_id"][:]):
+                row = data.with_format("numpy")[ids.index(scan_id)]
+                series = np.asarray(row["bold"], dtype=np.float32)
+                masked = np.asarray(row["std"]).ravel() == 0
+                return np.where(masked, np.nan, series)
+        raise InputError(f"scan {scan_id!r} is not in {self.root / 'cohort'}.")
+
+    @property
+    def categories(self) -> list[str]:
+        """The phenotypes that are categories, without the one that names the data set."""
+        kinds = {name: facts["kind"] for name, facts in self.cohort["phenotypes"].items()}
+        return [name for name, kind in kinds.items() if kind == "category" and name != "dataset"]
+
+    def held_out_scan(self, wanted: str | None) -> str:
+        """Return the held-out scan asked for, or the first one by name."""
+        held_out = self.scans.loc[self.scans["split"] == "test", "scan_id"].tolist()
+        if wanted is None:
+            return held_out[0]
+        if wanted not in held_out:
+            raise InputError(
+                f"report.scan: {wanted!r} is not a held-out scan; choose from {held_out}."
+            )
+        return wanted
+
+    @cached_property
+    def _splits(self) -> dict[str, Any]:
+        from datasets import load_from_disk
+
+        loaded = load_from_disk(str(self.root / "cohort"))
+        return {split: loaded[split] for split in SPLITS if split in loaded}
+
+    def _file(self, *parts: str) -> Path:
+        path = self.root.joinpath(*parts)
+        if not path.is_file():
+            raise InputError(
+                f"{path}: not here, and the report needs it; "
+                f"make it again with `fmri {COMMANDS[parts[0]]}`."
+            )
+        return path
+
+
+def _by_split_order(column: "pd.Series") -> "pd.Series":
+    if column.name == "split":
+        return column.map(SPLITS.index)
+    return column

@@ -1,0 +1,52 @@
+"""Training and validation losses, one panel a name."""
+
+import math
+from typing import TYPE_CHECKING
+
+from fmri_cli.report.figures.canvas import BLUE, ORANGE, sheet
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+_COLUMNS = 3
+
+
+def loss_curves(losses: "pd.DataFrame") -> str:
+    """Every loss of a stage against the step, in the order in which the file names them.
+
+    Parameters
+    ----------
+    losses
+        Columns step, split, name, value.
+    """
+    names = list(dict.fromkeys(losses["name"]))
+    columns = min(_COLUMNS, len(names))
+    rows = math.ceil(len(names) / columns)
+    with sheet(0.2 + 3 * columns, 0.5 + 2.1 * rows) as drawing:
+        panels = drawing.figure.subplots(rows, columns, squeeze=False).ravel()
+        for axes, name in zip(panels, names, strict=False):
+            _curve(axes, losses[losses["name"] == name], name)
+        for axes in panels[len(names) - columns : len(names)]:
+            axes.set_xlabel("Optimiser step")
+        for axes in panels[len(names) :]:
+            axes.set_axis_off()
+        handles, labels = panels[0].get_legend_handles_labels()
+        drawing.figure.legend(handles, labels, loc="outside upper right", ncols=2)
+    return drawing.uri
+
+
+def _curve(axes: "Axes", losses: "pd.DataFrame", name: str) -> None:
+    for split, colour, marker in (("train", BLUE, None), ("validation", ORANGE, "o")):
+        part = losses[losses["split"] == split].sort_values("step", kind="stable")
+        axes.plot(
+            part["step"],
+            part["value"],
+            color=colour,
+            marker=marker,
+            markersize=3.5,
+            lw=1.2,
+            label=split,
+        )
+    axes.set_title(name)
+    axes.locator_params(axis="x", integer=True)

@@ -1,0 +1,181 @@
+"""What the numbers can and cannot show, told from the artefacts themselves."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fmri_cli.report.artefacts import Run
+from fmri_cli.report.sections.base import Section, listed, plural, sentence_case, span
+from fmri_cli.report.sections.cohort import assumed_trs
+from fmri_cli.report.sections.scores import MAJORITY, OURS
+from fmri_cli.report.sections.training import TRAINED
+from fmri_cli.report.settings import ReportSettings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+FEW = 30  # subjects; below this a percentile bootstrap is known to be too narrow
+
+
+@dataclass(frozen=True)
+class Remark:
+    """One thing that the reader must know: what it is about, and what follows."""
+
+    about: str
+    text: str
+
+
+def build(run: Run, settings: ReportSettings) -> Section:  # noqa: ARG001
+    """Remarks on size, intervals, confounds, label sources, norms and training length."""
+    remarks = [
+        sample_size(run),
+        model_against_majority(run),
+        same_answers(run),
+        *confounds(run),
+        *caveats(run),
+        norms(run),
+        *assumed_repetition_times(run),
+        training_length(run),
+    ]
+    return Section(
+        anchor="limits",
+        title="What these numbers can and cannot show",
+        look_for="Read this before quoting any number above.",
+        values={"remarks": remarks},
+    )
+
+
+def sample_size(run: Run) -> Remark:
+    """How many people stand behind a score."""
+    scans = run.scans
+    subjects = plural(scans["sub"].nunique(), "subject")
+    held_out = scans.loc[scans["split"] == "test", "sub"].nunique()
+    tasks = run.json("evaluation", "scores.json")["tasks"].values()
+    widths = [
+        row["accuracy"]["high"] - row["accuracy"]["low"] for task in tasks for row in task["rows"]
+    ]
+    text = (
+        f"The run has {subjects}, and every score is computed on the {held_out} that no stage has "
+        f"seen. One subject more or less right moves an accuracy by {1 / held_out:.2f}, and the "
+        f"widest interval of an accuracy spans {max(widths, default=0):.2f} of the range from 0 "
+        "to 1."
+    )
+    if held_out < FEW:
+        text += (
+            " Bootstrap intervals of so few subjects are themselves rough: an interval of no width "
+            "means that all held-out subjects agree, not that the score is certain."
+        )
+    return Remark("Number of people", text)
+
+
+def model_against_majority(run: Run) -> Remark:
+    """In how many rows the model beats always giving the same answer."""
+    above = certain = total = 0
+    for task in run.json("evaluation", "scores.json")["tasks"].values():
+        reference = [row for row in task["rows"] if row["method"] == MAJORITY]
+        for row in task["rows"]:
+            if reference and row["method"].startswith(OURS):
+                majority = reference[0]["accuracy"]
+                total += 1
+                above += row["accuracy"]["value"] > majority["value"]
+                certain += row["accuracy"]["low"] > majority["high"]
+    return Remark(
+        "Against the majority class",
+        f"Of the {total} comparisons of the model with always giving the most frequent training "
+        f"answer, its accuracy is higher in {above}, and in {certain} its whole interval lies "
+        "above the majority's.",
+    )
+
+
+def same_answers(run: Run) -> Remark:
+    """In how many tables of answers every held-out scan got the same one."""
+    given: dict[tuple[str, str], list[str | None]] = {}
+    for answer in run.json_lines("evaluation", "answers.jsonl"):
+        given.setdefault((answer["task"], answer["paradigm"]), []).append(answer["answer"])
+    same = sum(len(set(answers)) == 1 for answers in given.values())
+    return Remark(
+        "The same answer for everybody",
+        f"In {same} of the {len(given)} combinations of a task and a way of asking, the model gave "
+        "every held-out scan the same answer, or none that could be read. There the answers do "
+        "not depend on the scan, whatever their score.",
+    )
+
+
+def confounds(run: Run) -> list[Remark]:
+    """Remark on each label that is fixed by the data set a scan comes from."""
+    return [_confound(run, name) for name in _confounded(run)]
+
+
+def _confounded(run: Run) -> list[str]:
+    return [name for name in run.categories if _is_fixed_by_group(run.scans, name)]
+
+
+def _is_fixed_by_group(scans: "pd.DataFrame", column: str) -> bool:
+    values = [set(part.dropna()) for _, part in scans.groupby("group")[column]]
+    return len(set.union(*values)) > 1 and all(len(found) == 1 for found in values)
+
+
+def _confound(run: Run, column: str) -> Remark:
+    scans, words = run.scans, column.replace("_", " ")
+    parts = []
+    for name, part in scans.groupby("group", sort=True):
+        minutes = part["n_frames"] * part["tr"] / 60
+        value = part[column].iloc[0]
+        assumed = " (assumed)" if name in assumed_trs(run) else ""
+        parts.append(
+            f"every scan of {name} is {value}, has TR {span(part['tr'].min(), part['tr'].max())} s"
+            f"{assumed} and lasts {span(minutes.min(), minutes.max(), 1)} minutes"
+        )
+    return Remark(
+        f"{sentence_case(words)} is confounded with the data set",
+        f"No data set holds two values of {words}: {'; '.join(parts)}. Scanner, site, "
+        "preprocessing, TR and recording length change together with it, so a model or a baseline "
+        f"that scores well on {words} may have learnt the scanner and nothing about people. No "
+        "analysis of these scans can tell the two apart.",
+    )
+
+
+def caveats(run: Run) -> list[Remark]:
+    """Repeat the caveat of each task, unless `confounds` has already said it with figures."""
+    by_text: dict[str, list[str]] = {}
+    confounded = _confounded(run)
+    for task in run.tasks.values():
+        if task["caveat"] and task["label"].get("phenotype") not in confounded:
+            by_text.setdefault(task["caveat"], []).append(task["title"])
+    return [Remark(sentence_case(listed(titles)), text) for text, titles in by_text.items()]
+
+
+def norms(run: Run) -> Remark:
+    """How few scans define what is typical."""
+    seen = len(run.json("descriptors", "norms.json")["fitted_on"])
+    return Remark(
+        "What typical means",
+        f"Above, within and below the typical range are relative to "
+        f"{plural(seen, 'training scan')} of this very cohort. They are not population norms, and "
+        "a standard deviation of so few scans is itself uncertain.",
+    )
+
+
+def assumed_repetition_times(run: Run) -> list[Remark]:
+    """Where a TR was assumed, and what hangs on it."""
+    return [
+        Remark(
+            f"TR of {name}",
+            f"The TR of {name} is not documented; {facts['value']:g} s is assumed. Frequencies, "
+            "resampling and durations of these scans are only as right as that value.",
+        )
+        for name, facts in assumed_trs(run).items()
+    ]
+
+
+def training_length(run: Run) -> Remark:
+    """How long each stage trained."""
+    steps = [
+        f"{title.lower()} {int(run.losses(stage)['step'].max()):,}"
+        for stage, title in TRAINED.items()
+    ]
+    return Remark(
+        "Length of training",
+        f"Optimiser steps: {listed(steps)}. The paper trains every stage for 50 epochs on tens of "
+        "thousands of scans; scores of this run say nothing about what the method reaches there.",
+    )

@@ -1,0 +1,33 @@
+"""Loss curves of the three training stages."""
+
+from fmri_cli.report.artefacts import Run
+from fmri_cli.report.figures.losses import loss_curves
+from fmri_cli.report.sections.base import Section
+from fmri_cli.report.settings import ReportSettings
+
+TRAINED = {
+    "tokenizer": "Tokenizer",
+    "language-model": "Language model",
+    "tuned-model": "Instruction tuning",
+}
+
+
+def build(run: Run, settings: ReportSettings) -> Section:  # noqa: ARG001
+    """One figure a training stage, one panel a loss."""
+    stages = []
+    for stage, title in TRAINED.items():
+        losses = run.losses(stage)
+        stages.append(
+            {"title": title, "steps": int(losses["step"].max()), "figure": loss_curves(losses)}
+        )
+    return Section(
+        anchor="training",
+        title="Training",
+        look_for=(
+            "Validation should fall with training; where it turns up while training falls, the "
+            "stage has begun to learn its few training scans by heart. The domain loss is the "
+            "exception: a classifier plays against the encoder, and the higher the loss stays, the "
+            "less it can tell brain from text."
+        ),
+        values={"stages": stages},
+    )

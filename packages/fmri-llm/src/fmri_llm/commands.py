@@ -1,0 +1,84 @@
+"""The `fit-llm` command; `fmri` finds it by its entry point."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fmri_llm.settings import FitLLMSettings
+
+# Whether they exist is checked when the stage runs: a dry run names folders that are yet to come.
+_PATH = click.Path(path_type=Path)
+
+
+@click.command("fit-llm")
+@click.argument("tokens", type=_PATH)
+@click.argument("tokenizer", type=_PATH)
+@click.argument("descriptors", type=_PATH)
+@click.option(
+    "--text",
+    type=_PATH,
+    required=True,
+    help="Plain text for the text-only loss: a file, or a folder of .txt, .md and .rst files.",
+)
+@click.option(
+    "--language-model",
+    required=True,
+    metavar="NAME",
+    help="Packaged model (smollm2-135m-instruct), folder or Hugging Face hub id.",
+)
+@click.pass_obj
+def fit_llm(
+    context: Any,
+    tokens: Path,
+    tokenizer: Path,
+    descriptors: Path,
+    text: Path,
+    language_model: str,
+) -> None:
+    """Teach a language model to read brain tokens.
+
+    TOKENS, TOKENIZER and DESCRIPTORS are the folders that tokenize, fit-tokenizer and describe
+    wrote.
+    """
+    context.run(
+        _fit_llm,
+        FitLLMSettings,
+        resumable=True,
+        tokens=tokens,
+        tokenizer=tokenizer,
+        descriptors=descriptors,
+        text=text,
+        language_model=language_model,
+    )
+
+
+def _fit_llm(
+    stage: Any, tokens: Path, tokenizer: Path, descriptors: Path, text: Path, language_model: str
+) -> str:
+    from fmri_llm.training import fit_llm as train
+
+    stage.note(attention=stage.settings.attention, dtype="float32")
+    records = train(
+        tokens,
+        tokenizer,
+        descriptors,
+        text,
+        stage.directory,
+        settings=stage.settings,
+        seed=stage.seed,
+        language_model=stage.language_model(language_model),
+        language_model_name=language_model,
+        device=stage.device,
+        progress=stage.progress,
+    )
+    return summary(language_model, records)
+
+
+def summary(language_model: str, records: list[Any]) -> str:
+    """One line: the last value of each loss on training and on held-out scans."""
+    last = {(record.split, record.name): record.value for record in records}
+    values = [f"{split} {name} {value:.3f}" for (split, name), value in sorted(last.items())]
+    return f"{language_model}: " + ", ".join(values)

@@ -1,0 +1,80 @@
+"""The three losses of stage 2 and their weighted sum (paper, section 3.3).
+
+Each is a mean over all targets of the whole batch, so that no example weighs more for being short.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from fmri_vqtok import token_grid
+
+__all__ = ["NO_TARGET", "mean_over_targets", "next_step_loss", "weighted_sum"]
+
+NO_TARGET = -100
+"""Label of a position that predicts nothing that counts (the value that torch ignores)."""
+
+
+def mean_over_targets(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean cross-entropy over the labels that are targets, in nats; 0 without any target.
+
+    Parameters
+    ----------
+    logits : Tensor, shape (..., n_classes)
+    labels : Tensor of int64, shape (...)
+        `NO_TARGET` where nothing is to be predicted.
+
+    Returns
+    -------
+    Tensor, scalar
+    """
+    n_classes = logits.shape[-1]
+    total = cross_entropy(
+        logits.reshape(-1, n_classes), labels.reshape(-1), ignore_index=NO_TARGET, reduction="sum"
+    )
+    return total / (labels != NO_TARGET).sum().clamp(min=1)
+
+
+def next_step_loss(logits: Tensor, codes: Tensor, present: Tensor) -> Tensor:
+    """F2F: each region's code one step later (Eq. 5), as a mean over regions and steps.
+
+    Parameters
+    ----------
+    logits : Tensor, shape (B, W, N, K)
+        Those at (w, n) speak of code (w + 1, n).
+    codes : Tensor of int64, shape (B, W, N)
+    present : Tensor of bool, shape (B, N)
+        False for a region without signal, which is no target.
+
+    Returns
+    -------
+    Tensor, scalar
+
+    Raises
+    ------
+    InputError
+        If W < 2: nothing follows the only step.
+    """
+    predicted, _ = token_grid.next_step(logits)
+    _, targets = token_grid.next_step(codes)
+    targets = torch.where(present[:, None, :], targets, NO_TARGET)
+    return mean_over_targets(predicted, targets)
+
+
+def weighted_sum(losses: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
+    """Sum of the losses by their weights (Eq. 6).
+
+    Parameters
+    ----------
+    losses, weights : mapping by name
+        A loss without a weight is an error.
+
+    Returns
+    -------
+    Tensor, scalar
+    """
+    return torch.stack([weights[name] * loss for name, loss in losses.items()]).sum()

@@ -1,0 +1,487 @@
+"""One language model over brain tokens and text (paper, section 3.3).
+
+B sequences, W time steps, N regions, M = W * N brain tokens, L text columns, D width, K codes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, cast
+
+import torch
+from torch import Tensor, nn
+
+from fmri_llm import base_models, chat, checkpoints, generation, sequences
+from fmri_llm.brain_embedding import BrainEmbedding, CodeHead
+from fmri_llm.checks import check_text_space, check_window
+from fmri_llm.generation import BrainPrefix
+from fmri_llm.losses import NO_TARGET, mean_over_targets, next_step_loss, weighted_sum
+from fmri_llm.sequences import PackedText, TextSegment
+from fmri_llm.settings import LoraSettings, LossWeights
+from fmri_vqtok import token_grid
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from transformers import Cache, PreTrainedTokenizerBase
+
+    from fmri_vqtok.tokenizer import FMRITokenizer
+
+__all__ = ["FMRILM"]
+
+Prompt = str | Sequence[chat.Message]
+
+
+class FMRILM(nn.Module):
+    """A causal language model with brain tokens in front of its text.
+
+    Made by `from_base` or `from_pretrained`. What trains are the adapters, the brain embedding
+    and the code head. The base model and the brain tokenizer are frozen, and left out of
+    ``state_dict``; the tokenizer stays in evaluation mode whatever `train` is told.
+
+    Only public extension points of the base are used (``inputs_embeds``, a 4-D additive mask,
+    ``position_ids``, ``past_key_values``), so any causal model of transformers will do. The mask
+    also replaces that of layers with a sliding window: every text token sees the whole scan.
+
+    Parameters
+    ----------
+    language_model : PeftModel
+        The base with its adapters.
+    text_tokenizer : PreTrainedTokenizerBase
+        The base's own.
+    brain_tokenizer : FMRITokenizer
+    base_name : str
+        By which `fmri_llm.base_models.resolve` finds the base again.
+    attention : str
+        Attention implementation that the base was loaded with.
+    """
+
+    def __init__(
+        self,
+        language_model: PeftModel,
+        text_tokenizer: PreTrainedTokenizerBase,
+        brain_tokenizer: FMRITokenizer,
+        *,
+        base_name: str,
+        attention: str,
+    ) -> None:
+        super().__init__()
+        self.language_model = language_model
+        self.text_tokenizer = text_tokenizer
+        self.brain_tokenizer = brain_tokenizer.requires_grad_(False)
+        self.base_name = base_name
+        self.attention = attention
+        self.loss_weights = LossWeights()
+        config = brain_tokenizer.config
+        scale = _length_ratio(self.words, brain_tokenizer)
+        self.brain = BrainEmbedding(config.n_regions, self.width, scale)
+        self.head = CodeHead(self.width, config.n_codes)
+        self.register_state_dict_post_hook(_keep_trainable)
+        self.register_load_state_dict_post_hook(_expect_trainable)
+        self.eval()
+
+    @classmethod
+    def from_base(
+        cls,
+        base: str | Path,
+        tokenizer: FMRITokenizer | str | Path,
+        *,
+        name: str | None = None,
+        lora: LoraSettings | None = None,
+        attention: str = "sdpa",
+        seed: int = 0,
+    ) -> Self:
+        """Model with fresh adapters on a base language model.
+
+        Parameters
+        ----------
+        base : str or Path
+            Packaged model, folder or hub id; see `fmri_llm.base_models.resolve`.
+        tokenizer : FMRITokenizer, str or Path
+            The brain tokenizer, or its folder. Its text space has to be this base's.
+        name : str, optional
+            The base's name in the saved model; by default what `base` says.
+        lora : LoraSettings, optional
+        attention : str, default="sdpa"
+        seed : int, default=0
+            For the adapters' first values.
+
+        Returns
+        -------
+        FMRILM
+            In evaluation mode.
+
+        Raises
+        ------
+        InputError
+            If the tokenizer was aligned with another language model.
+        """
+        name = name or str(base)
+        brain_tokenizer = checkpoints.brain_tokenizer(tokenizer)
+        folder = base_models.resolve(str(base))
+        language_model, text_tokenizer = checkpoints.load_base(folder, attention)
+        width = checkpoints.word_embedding(language_model).embedding_dim
+        check_text_space(brain_tokenizer.config, name, width)
+        adapted = checkpoints.new_adapter(language_model, lora or LoraSettings(), seed)
+        return cls(adapted, text_tokenizer, brain_tokenizer, base_name=name, attention=attention)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        directory: str | Path,
+        *,
+        base: str | Path | None = None,
+        attention: str | None = None,
+    ) -> Self:
+        """Model that `save_pretrained` wrote; it can be trained on.
+
+        Parameters
+        ----------
+        directory : str or Path
+        base : str or Path, optional
+            Where the base model lies, if its saved name does not say.
+        attention : str, optional
+            By default the one that the model was trained with.
+
+        Returns
+        -------
+        FMRILM
+            In evaluation mode.
+
+        Raises
+        ------
+        InputError
+            If the folder is of a newer schema, or its base model is not to be had or another.
+        """
+        directory = Path(directory)
+        config = checkpoints.read_config(directory)
+        name, attention = config["base_model"], attention or config["attention"]
+        folder = base_models.resolve(str(base or name))
+        language_model, text_tokenizer = checkpoints.load_base(folder, attention)
+        tokenizer = checkpoints.brain_tokenizer(directory / checkpoints.TOKENIZER)
+        width = checkpoints.word_embedding(language_model).embedding_dim
+        check_text_space(tokenizer.config, name, width)
+        adapted = checkpoints.load_adapter(language_model, directory)
+        model = cls(adapted, text_tokenizer, tokenizer, base_name=name, attention=attention)
+        checkpoints.load_brain(model, directory)
+        return model
+
+    def save_pretrained(self, directory: str | Path) -> None:
+        """Write adapters, brain weights and the brain tokenizer; the base only by name.
+
+        The same weights give the same bytes.
+        """
+        checkpoints.save(self, Path(directory))
+
+    @property
+    def words(self) -> nn.Embedding:
+        """The base's input embedding of text tokens."""
+        return checkpoints.word_embedding(self.language_model)
+
+    @property
+    def width(self) -> int:
+        """D, the width of the base's embeddings."""
+        return self.words.embedding_dim
+
+    @property
+    def order_hash(self) -> str | None:
+        """Hash of the region order that the brain tokens stand in."""
+        return self.brain_tokenizer.order_hash
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model's weights are."""
+        return self.brain.region.device
+
+    def train(self, mode: bool = True) -> Self:
+        """Set training mode, except for the frozen brain tokenizer."""
+        super().train(mode)
+        self.brain_tokenizer.eval()
+        return self
+
+    def forward(self, codes: Tensor, present: Tensor, **text: Tensor) -> dict[str, Any]:
+        """Losses of a batch of packed sequences, from one pass.
+
+        Parameters
+        ----------
+        codes : Tensor of int64, shape (B, W, N)
+        present : Tensor of bool, shape (B, N)
+            False for a region without signal.
+        **text : Tensor
+            The fields of `fmri_llm.sequences.PackedText`.
+
+        Returns
+        -------
+        dict
+            "losses": each loss of non-zero weight by name ("f2t", "f2f", "t2t"), a mean over
+            its targets in the whole batch, in nats. "loss": their weighted sum (Eq. 6).
+
+        Raises
+        ------
+        InputError
+            If next-step prediction (F2F) is asked of a single time step.
+        """
+        packed, weights = PackedText(**text), self.loss_weights
+        # Vocabulary logits are the dearest part of a pass: only where something is predicted.
+        kept = (packed.labels != NO_TARGET).any(0).nonzero().squeeze(1)
+        output = self._read(codes, present, packed, kept, hidden=weights.f2f > 0)
+        labels, sees_brain = packed.labels[:, kept], packed.sees_brain[:, kept]
+        losses = {}
+        for name, kind, weight in (
+            ("f2t", sees_brain, weights.f2t),
+            ("t2t", ~sees_brain, weights.t2t),
+        ):
+            if weight > 0:
+                targets = kind & (labels != NO_TARGET)
+                losses[name] = mean_over_targets(output.logits[targets], labels[targets])
+        if weights.f2f > 0:
+            losses["f2f"] = next_step_loss(self._code_logits(output, codes), codes, present)
+        return {"loss": weighted_sum(losses, vars(weights)), "losses": losses}
+
+    @torch.no_grad()
+    def forecast(self, codes: Tensor, present: Tensor | None = None) -> Tensor:
+        """Logits over the codes of the next step, for each step and region.
+
+        Parameters
+        ----------
+        codes : Tensor of int64, shape (B, W, N)
+        present : Tensor of bool, shape (B, N), optional
+            False for a region without signal; all present by default.
+
+        Returns
+        -------
+        Tensor, shape (B, W, N, K)
+            Those at (w, n) speak of (w + 1, n) and depend on the steps up to w only.
+        """
+        codes, present = self._window(codes, present)
+        text = self._on_device(sequences.pack([[]] * len(codes)))
+        nothing = torch.zeros(0, dtype=torch.int64, device=self.device)
+        return self._code_logits(self._read(codes, present, text, nothing, hidden=True), codes)
+
+    @torch.no_grad()
+    def hidden_states(self, codes: Tensor, prompt: Prompt, present: Tensor | None = None) -> Tensor:
+        """Last hidden states of the brain tokens and of a prompt after them.
+
+        Parameters
+        ----------
+        codes : Tensor of int64, shape (B, W, N)
+        prompt : str or messages
+            Asked of every window.
+        present : Tensor of bool, shape (B, N), optional
+
+        Returns
+        -------
+        Tensor, shape (B, M + L, D)
+        """
+        codes, present = self._window(codes, present)
+        ids, _ = self._tokens(prompt, ())
+        text = self._on_device(sequences.pack([[TextSegment(ids=ids)]] * len(codes)))
+        nothing = torch.zeros(0, dtype=torch.int64, device=self.device)
+        return self._read(codes, present, text, nothing, hidden=True).hidden_states[-1]
+
+    @torch.no_grad()
+    def read(self, codes: Tensor, present: Tensor | None = None) -> BrainPrefix:
+        """Read windows once, to ask many questions of them.
+
+        Parameters
+        ----------
+        codes : Tensor of int64, shape (B, W, N)
+        present : Tensor of bool, shape (B, N), optional
+
+        Returns
+        -------
+        BrainPrefix
+            Takes the place of the codes in `score_answers` and `generate_text`.
+        """
+        from transformers import DynamicCache
+
+        codes, present = self._window(codes, present)
+        n_steps, n_regions = codes.shape[1:]
+        text = self._on_device(sequences.pack([[]] * len(codes)))
+        # Made without the base's config, so that no layer forgets tokens beyond a window.
+        cache = DynamicCache()
+        self._pass(
+            self._brain_embeddings(codes),
+            sequences.allowed(text, present, n_steps),
+            token_grid.step_ids(n_steps, n_regions, self.device).expand(len(codes), -1),
+            cache=cache,
+            keep=torch.zeros(0, dtype=torch.int64, device=self.device),
+        )
+        return BrainPrefix(cache, present, n_steps)
+
+    @torch.no_grad()
+    def score_answers(
+        self,
+        codes: Tensor | BrainPrefix,
+        prompts: Prompt | Sequence[Prompt],
+        answers: Sequence[str] | Sequence[Sequence[str]],
+        present: Tensor | None = None,
+    ) -> Tensor:
+        """Log-likelihoods of answers, each summed over its tokens and the end of the turn.
+
+        Parameters
+        ----------
+        codes : Tensor of int64, shape (B, W, N), or BrainPrefix
+            Windows, or what `read` made of them. One window serves several prompts.
+        prompts : str, or sequence of str or of messages
+            Questions, one per window (a single text is asked of all). Messages may hold
+            earlier turns.
+        answers : sequence of str, or one such sequence per prompt
+        present : Tensor of bool, shape (B, N), optional
+
+        Returns
+        -------
+        Tensor, shape (number of prompts, n_answers)
+            In nats.
+        """
+        prefix = codes if isinstance(codes, BrainPrefix) else self.read(codes, present)
+        asked = _listed(prompts, len(prefix.present))
+        if isinstance(answers[0], str):
+            answers = [cast("Sequence[str]", answers)] * len(asked)
+        tokens = [self._tokens(p, a) for p, a in zip(asked, answers, strict=True)]
+        return generation.score(self, prefix, [t[0] for t in tokens], [t[1] for t in tokens])
+
+    @torch.no_grad()
+    def generate_text(
+        self,
+        codes: Tensor | BrainPrefix,
+        prompts: Prompt | Sequence[Prompt],
+        max_new_tokens: int = 128,
+        present: Tensor | None = None,
+    ) -> list[str]:
+        """Most likely text, token by token (greedy), as answer to each prompt.
+
+        Parameters
+        ----------
+        codes : Tensor of int64, shape (B, W, N), or BrainPrefix
+        prompts : str, or sequence of str or of messages
+        max_new_tokens : int, default=128
+        present : Tensor of bool, shape (B, N), optional
+
+        Returns
+        -------
+        list of str
+        """
+        prefix = codes if isinstance(codes, BrainPrefix) else self.read(codes, present)
+        asked = [self._tokens(p, ())[0] for p in _listed(prompts, len(prefix.present))]
+        ends = chat.end_ids(self.text_tokenizer)
+        rows = generation.greedy(self, prefix, asked, max_new_tokens, ends)
+        texts = self.text_tokenizer.batch_decode(rows, skip_special_tokens=True)
+        return [text.strip() for text in texts]
+
+    def read_on(
+        self, cache: Cache, ids: Tensor, seen: Tensor, position_ids: Tensor, keep: Tensor
+    ) -> Tensor:
+        """Vocabulary logits of text tokens that come after what a cache holds.
+
+        Parameters
+        ----------
+        cache : transformers.Cache
+            Of C tokens; it is extended in place.
+        ids, position_ids : Tensor of int64, shape (B, L)
+        seen : Tensor of bool, shape (B, L, C + L)
+            What each new token may attend to.
+        keep : Tensor of int64, shape (k,)
+            Columns, of the L, whose logits are wanted.
+
+        Returns
+        -------
+        Tensor, shape (B, k, V)
+        """
+        output = self._pass(self.words(ids), seen, position_ids, cache=cache, keep=keep)
+        return output.logits
+
+    def _read(
+        self, codes: Tensor, present: Tensor, text: PackedText, kept: Tensor, *, hidden: bool
+    ) -> Any:
+        """Pass over whole packed sequences; vocabulary logits at the `kept` text columns."""
+        n_windows, n_steps, n_regions = codes.shape
+        grid = token_grid.step_ids(n_steps, n_regions, codes.device).expand(n_windows, -1)
+        return self._pass(
+            torch.cat([self._brain_embeddings(codes), self.words(text.ids)], dim=1),
+            sequences.allowed(text, present, n_steps),
+            torch.cat([grid, sequences.positions(text, n_steps)], dim=1),
+            keep=kept + n_steps * n_regions,
+            hidden=hidden,
+        )
+
+    def _pass(
+        self,
+        embeddings: Tensor,
+        seen: Tensor,
+        position_ids: Tensor,
+        *,
+        keep: Tensor,
+        cache: Cache | None = None,
+        hidden: bool = False,
+    ) -> Any:
+        return self.language_model(
+            inputs_embeds=embeddings,
+            attention_mask=sequences.additive_mask(seen, embeddings.dtype),
+            position_ids=position_ids,
+            past_key_values=cache,
+            use_cache=cache is not None,
+            logits_to_keep=keep,
+            output_hidden_states=hidden,
+        )
+
+    def _brain_embeddings(self, codes: Tensor) -> Tensor:
+        with torch.no_grad():
+            embeddings = self.brain_tokenizer.text_embeddings(codes)
+        return self.brain(embeddings)
+
+    def _code_logits(self, output: Any, codes: Tensor) -> Tensor:
+        n_steps, n_regions = codes.shape[1:]
+        hidden = output.hidden_states[-1][:, : n_steps * n_regions]
+        return self.head(token_grid.unflatten(hidden, n_regions))
+
+    def _window(self, codes: Tensor, present: Tensor | None) -> tuple[Tensor, Tensor]:
+        check_window(codes, self.brain_tokenizer.config)
+        if present is None:
+            present = torch.ones(codes.shape[0], codes.shape[2], dtype=torch.bool)
+        return codes.to(self.device, torch.int64), present.to(self.device)
+
+    def _tokens(self, prompt: Prompt, answers: Sequence[str]) -> tuple[list[int], list[list[int]]]:
+        turns = chat.question(prompt) if isinstance(prompt, str) else prompt
+        return chat.encode_answers(self.text_tokenizer, turns, answers)
+
+    def _on_device(self, text: PackedText) -> PackedText:
+        return PackedText(*(column.to(self.device) for column in text))
+
+
+def _listed(prompts: Prompt | Sequence[Prompt], n_windows: int) -> list[Prompt]:
+    """List one prompt per window, from such a list or from one that is asked of all."""
+    if isinstance(prompts, str) or isinstance(prompts[0], dict):
+        return [cast("Prompt", prompts)] * n_windows
+    return list(cast("Sequence[Prompt]", prompts))
+
+
+def _length_ratio(words: nn.Embedding, brain_tokenizer: FMRITokenizer) -> float:
+    """Mean length of word embeddings over that of the brain codes' text embeddings."""
+    n_codes, n_regions = brain_tokenizer.config.n_codes, brain_tokenizer.config.n_regions
+    n_steps = -(-n_codes // n_regions)
+    codes = torch.arange(n_steps * n_regions).remainder(n_codes).view(1, n_steps, n_regions)
+    n_words = words.num_embeddings
+    sample = torch.arange(0, n_words, max(1, n_words // 4096), device=words.weight.device)
+    with torch.no_grad():
+        code_length = brain_tokenizer.text_embeddings(codes).norm(dim=-1).mean()
+        return float(words(sample).norm(dim=-1).mean() / code_length.clamp(min=1e-6))
+
+
+def _trainable(module: nn.Module) -> set[str]:
+    return {name for name, parameter in module.named_parameters() if parameter.requires_grad}
+
+
+def _keep_trainable(
+    module: nn.Module, state: dict[str, Tensor], prefix: str, _metadata: dict[str, Any]
+) -> None:
+    """Leave frozen weights out: they lie with the base model and the brain tokenizer."""
+    kept = {prefix + name for name in _trainable(module)}
+    for name in [name for name in state if name.startswith(prefix) and name not in kept]:
+        del state[name]
+
+
+def _expect_trainable(module: nn.Module, keys: Any) -> None:
+    """Miss no frozen weights in a state that was saved without them."""
+    kept = _trainable(module)
+    keys.missing_keys[:] = [name for name in keys.missing_keys if name in kept]

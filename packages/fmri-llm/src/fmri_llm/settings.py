@@ -1,0 +1,103 @@
+"""Settings of the language-model stage; each default exists here and nowhere else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from fmri_vqtok.errors import InputError
+from fmri_vqtok.settings import LoopSettings
+
+__all__ = ["FitLLMSettings", "LoraSettings", "LossWeights"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoraSettings:
+    """Low-rank adapters of the base language model.
+
+    Attributes
+    ----------
+    rank : int
+    alpha : float
+        The update is scaled by alpha / rank.
+    dropout : float
+    targets : tuple of str or None
+        Names of the adapted layers; None takes peft's choice for the architecture.
+    """
+
+    rank: int = 8
+    alpha: float = 16.0
+    dropout: float = 0.0
+    targets: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        _at_least("lora.rank", self.rank, 1)
+        if not 0 <= self.dropout < 1:
+            msg = f"lora.dropout: {self.dropout}; give a value from 0 to below 1"
+            raise InputError(msg)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossWeights:
+    """Weights of the three losses (Eq. 6); a loss of weight 0 is not computed.
+
+    Attributes
+    ----------
+    f2t : float
+        Text about a scan.
+    f2f : float
+        The next step's codes (alpha in the paper).
+    t2t : float
+        Plain text (beta in the paper).
+    """
+
+    f2t: float = 1.0
+    f2f: float = 0.1
+    t2t: float = 0.5
+
+    def __post_init__(self) -> None:
+        for name in ("f2t", "f2f", "t2t"):
+            _at_least(f"weights.{name}", getattr(self, name), 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitLLMSettings:
+    """Stage 2: a language model learns to read brain tokens.
+
+    Attributes
+    ----------
+    loop : LoopSettings
+        Steps, batch size, rates and rhythm.
+    lora : LoraSettings
+    weights : LossWeights
+    text_tokens : int
+        Longest run of caption sentences in an example, in tokens. A single sentence that is
+        longer is kept whole.
+    corpus_tokens : int
+        Length of the piece of plain text in an example, in tokens.
+    validation_examples : int
+        Examples of held-out scans and held-out text that are scored at each evaluation.
+    attention : str
+        Attention implementation of transformers: one that takes a mask ("sdpa" or "eager").
+    """
+
+    loop: LoopSettings = field(default_factory=LoopSettings)
+    lora: LoraSettings = field(default_factory=LoraSettings)
+    weights: LossWeights = field(default_factory=LossWeights)
+    text_tokens: int = 96
+    corpus_tokens: int = 96
+    validation_examples: int = 16
+    attention: str = "sdpa"
+
+    def __post_init__(self) -> None:
+        _at_least("text_tokens", self.text_tokens, 1)
+        _at_least("corpus_tokens", self.corpus_tokens, 2)
+        _at_least("validation_examples", self.validation_examples, 1)
+        if self.attention not in ("sdpa", "eager"):
+            msg = f"attention: {self.attention!r}; give 'sdpa' or 'eager'"
+            raise InputError(msg)
+
+
+def _at_least(key: str, value: float, lowest: float) -> None:
+    if value < lowest:
+        msg = f"{key}: {value}; give at least {lowest}"
+        raise InputError(msg)

@@ -1,0 +1,196 @@
+"""Train a model over brain tokens and text, and write its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fmri_llm import chat, checkpoints, checks, data
+from fmri_llm.model import FMRILM
+from fmri_llm.settings import FitLLMSettings, LossWeights
+from fmri_vqtok import text_targets, training_loop
+
+if TYPE_CHECKING:
+    from torch.utils.data import Dataset
+
+    from fmri_vqtok.settings import LoopSettings
+    from fmri_vqtok.training_loop import LossRecord
+
+__all__ = ["fine_tune", "fit_llm"]
+
+Progress = Callable[[int, int], None]
+
+_HELD_OUT_TEXT = 20
+"""One token in so many, at the end of the corpus, is kept for validation."""
+
+
+def fit_llm(  # noqa: PLR0913 - what the stage reads and writes, each named
+    tokens_dir: Path,
+    tokenizer_dir: Path,
+    descriptors_dir: Path,
+    text_path: Path,
+    directory: Path,
+    *,
+    settings: FitLLMSettings,
+    seed: int,
+    language_model: Path,
+    language_model_name: str,
+    device: str = "cpu",
+    progress: Progress = lambda _done, _total: None,
+) -> list[LossRecord]:
+    """Train a language model on brain tokens, captions and plain text (stage 2, Eq. 6).
+
+    Parameters
+    ----------
+    tokens_dir, tokenizer_dir, descriptors_dir : Path
+        Folders of the earlier stages. Only training scans are learned from; validation scans
+        are scored.
+    text_path : Path
+        File or folder of plain text for the T2T loss.
+    directory : Path
+        Where the model's folder and ``losses.csv`` are written.
+    settings : FitLLMSettings
+    seed : int
+    language_model : Path
+        Folder of the base.
+    language_model_name : str
+        The name that the saved model keeps of it.
+    device : str, default="cpu"
+    progress : callable, optional
+        Called with (steps done, steps in all).
+
+    Returns
+    -------
+    list of LossRecord
+
+    Raises
+    ------
+    InputError
+        If the parts do not fit together; see `fmri_llm.checks`.
+    """
+    record = data.read_tokens_record(tokens_dir)
+    tokenizer = checkpoints.brain_tokenizer(tokenizer_dir)
+    checks.check_order(record["order_hash"], tokenizer.order_hash)
+    checks.check_sizes(record, tokenizer.config)
+    if settings.weights.f2f > 0:
+        checks.check_steps(record["n_steps"])
+        checks.check_causal(tokenizer.config)
+    model = FMRILM.from_base(
+        language_model,
+        tokenizer,
+        name=language_model_name,
+        lora=settings.lora,
+        attention=settings.attention,
+        seed=seed,
+    )
+    corpus, held_out = _corpus(model, language_model, text_path, settings)
+    captions = data.read_captions(descriptors_dir / "captions.jsonl")
+
+    def plan(split: str, text: np.ndarray, n_examples: int) -> data.PretrainingPlan:
+        return data.PretrainingPlan(
+            data.TokenWindows.read(tokens_dir, split),
+            captions,
+            text,
+            model.text_tokenizer,
+            text_tokens=settings.text_tokens,
+            corpus_tokens=settings.corpus_tokens,
+            n_examples=n_examples,
+            seed=seed,
+        )
+
+    training = plan("train", corpus, settings.loop.steps * settings.loop.batch_size)
+    validation = plan("validation", held_out, settings.validation_examples)
+    checks.check_length(_longest(training, record["n_steps"]), model.language_model.config)
+    return fine_tune(
+        model,
+        training,
+        validation if len(validation.windows) else None,
+        settings.loop,
+        directory,
+        weights=settings.weights,
+        seed=seed,
+        device=device,
+        progress=progress,
+    )
+
+
+def fine_tune(  # noqa: PLR0913 - what a run is made of, each named
+    model: FMRILM,
+    plan: Dataset,
+    validation: Dataset | None,
+    settings: LoopSettings,
+    directory: Path,
+    *,
+    weights: LossWeights,
+    seed: int,
+    device: str = "cpu",
+    progress: Progress = lambda _done, _total: None,
+) -> list[LossRecord]:
+    """Train a model on a plan of examples, and write its folder and ``losses.csv``.
+
+    Parameters
+    ----------
+    model : FMRILM
+        Trained in place.
+    plan, validation : Dataset
+        Of `fmri_llm.data.Example`, such as `InstructionPlan`; validation may be None.
+    settings : LoopSettings
+    directory : Path
+        Checkpoints are kept in its folder ``checkpoints``; a killed run goes on from there.
+    weights : LossWeights
+        ``LossWeights(f2f=0, t2t=0)`` trains on answers alone.
+    seed : int
+    device : str, default="cpu"
+    progress : callable, optional
+
+    Returns
+    -------
+    list of LossRecord
+    """
+    model.loss_weights = weights
+    records = training_loop.train(
+        model,
+        plan,
+        validation,
+        data.collate,
+        settings,
+        directory,
+        seed=seed,
+        device=device,
+        progress=progress,
+    )
+    model.save_pretrained(directory)
+    training_loop.write_losses(records, directory / "losses.csv")
+    return records
+
+
+def _corpus(
+    model: FMRILM, language_model: Path, text_path: Path, settings: FitLLMSettings
+) -> tuple[np.ndarray, np.ndarray]:
+    """Plain text as tokens of this model: what is trained on, and what is held out."""
+    tokens = np.asarray(text_targets.token_stream(language_model, text_path))
+    n_held_out = max(len(tokens) // _HELD_OUT_TEXT, settings.corpus_tokens)
+    checks.check_corpus(len(tokens), 2 * settings.corpus_tokens, text_path)
+    checks.check_vocabulary(int(tokens.max()), model.words.num_embeddings)
+    return tokens[:-n_held_out], tokens[-n_held_out:]
+
+
+def _longest(plan: data.PretrainingPlan, n_steps: int) -> int:
+    """Most positions that an example can take up: brain steps, prompt and text."""
+    tokenizer = plan.tokenizer
+    sentences = [
+        sentence
+        for texts in plan.captions.values()
+        for text in texts.values()
+        for sentence in data.split_sentences(text)
+    ]
+    longest_sentence = max(data.token_lengths(tokenizer, sentences))
+    longest_prompt = max(
+        len(chat.encode_answers(tokenizer, chat.question(prompt), [""])[0])
+        for prompt in data.DESCRIBE_PROMPTS.values()
+    )
+    described = n_steps + longest_prompt + max(longest_sentence, plan.text_tokens) + 1
+    return max(described, plan.corpus_tokens)

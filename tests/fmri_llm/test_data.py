@@ -1,0 +1,223 @@
+"""Training examples: which scan, which text, which piece of the corpus."""
+
+import json
+
+import datasets
+import numpy as np
+import pytest
+import torch
+
+from fmri_llm import data
+from fmri_llm.losses import NO_TARGET
+from fmri_vqtok.errors import InputError
+
+from .tiny import N_CODES, N_REGIONS, N_STEPS, word_tokenizer
+
+SENTENCES = {
+    "s1": ["Alpha is low.", "Beta is 0.5 above.", "Gamma is high."],
+    "s2": ["Delta is typical.", "Epsilon is low."],
+}
+CORPUS = np.arange(200) % 251
+
+
+def token_table(scan_ids=("s1", "s1", "s2")):
+    rng = np.random.default_rng(0)
+    shape = (len(scan_ids), N_STEPS, N_REGIONS)
+    return datasets.Dataset.from_dict(
+        {
+            "scan_id": list(scan_ids),
+            "window": list(range(len(scan_ids))),
+            "codes": rng.integers(N_CODES, size=shape).astype("int32").tolist(),
+            "mask": [[True] * (N_REGIONS - 1) + [False]] * len(scan_ids),
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def windows():
+    return data.TokenWindows(token_table())
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return word_tokenizer()
+
+
+def captions_of(*domains):
+    return {
+        scan_id: {domain: " ".join(sentences) for domain in domains}
+        for scan_id, sentences in SENTENCES.items()
+    }
+
+
+def make_plan(windows, tokenizer, *, seed=7, n_examples=12, text_tokens=36, captions=None):
+    return data.PretrainingPlan(
+        windows,
+        captions or captions_of("FC", "graph"),
+        CORPUS,
+        tokenizer,
+        text_tokens=text_tokens,
+        corpus_tokens=16,
+        n_examples=n_examples,
+        seed=seed,
+    )
+
+
+def described(example, tokenizer):
+    segment = example.segments[0]
+    prompt = tokenizer.decode(segment.ids[: segment.n_given])
+    answer = tokenizer.decode(segment.ids[segment.n_given :])
+    return prompt, answer.strip().removesuffix("</s>")
+
+
+def same(first, second):
+    return all(
+        torch.equal(a, b)
+        for a, b in zip(
+            data.collate([first]).values(), data.collate([second]).values(), strict=True
+        )
+    )
+
+
+def test_an_example_is_a_function_of_seed_and_number_alone(windows, tokenizer):
+    forwards, again = make_plan(windows, tokenizer), make_plan(windows, tokenizer)
+    examples = [forwards[k] for k in range(12)]
+    assert all(same(again[k], examples[k]) for k in reversed(range(12)))
+
+
+def test_another_seed_gives_other_examples(windows, tokenizer):
+    first, second = make_plan(windows, tokenizer), make_plan(windows, tokenizer, seed=8)
+    assert not all(same(first[k], second[k]) for k in range(12))
+
+
+def test_every_window_is_seen_once_a_round(windows, tokenizer):
+    plan = make_plan(windows, tokenizer)
+    seen = [plan[k].codes.tobytes() for k in range(12)]
+    for start in range(0, 12, 3):
+        assert len(set(seen[start : start + 3])) == 3
+
+
+def test_a_plan_ends(windows, tokenizer):
+    plan = make_plan(windows, tokenizer)
+    assert len(list(plan)) == len(plan) == 12
+
+
+def test_the_text_is_a_run_of_whole_sentences_about_the_same_scan(windows, tokenizer):
+    plan = make_plan(windows, tokenizer)
+    by_codes = {windows[k][0].tobytes(): windows.scan_ids[k] for k in range(3)}
+    for k in range(12):
+        example = plan[k]
+        caption = " ".join(SENTENCES[by_codes[example.codes.tobytes()]])
+        _, text = described(example, tokenizer)
+        assert text in caption
+        assert text.endswith(".")
+
+
+def test_the_text_fits_unless_one_sentence_alone_is_longer(windows, tokenizer):
+    fitting = make_plan(windows, tokenizer, text_tokens=36)
+    assert {len(data.split_sentences(described(fitting[k], tokenizer)[1])) for k in range(12)} == {
+        1,
+        2,
+    }
+    tight = make_plan(windows, tokenizer, text_tokens=1)
+    assert all(len(data.split_sentences(described(tight[k], tokenizer)[1])) == 1 for k in range(12))
+
+
+def test_the_question_is_about_the_captions_domain(windows, tokenizer):
+    plan = make_plan(windows, tokenizer, captions=captions_of("graph", "all"))
+    prompts = {described(plan[k], tokenizer)[0] for k in range(12)}
+    assert prompts == {"Question: Describe the graph measures of this scan.\nAnswer:"}
+
+
+def test_plain_text_is_a_piece_of_the_corpus_that_sees_no_scan(windows, tokenizer):
+    plan = make_plan(windows, tokenizer)
+    for k in range(12):
+        piece = plan[k].segments[1]
+        assert not piece.sees_brain
+        assert CORPUS.tobytes().find(np.asarray(piece.ids).tobytes()) >= 0
+        assert len(piece.ids) == 16
+
+
+def test_a_scan_without_captions_is_refused(windows, tokenizer):
+    with pytest.raises(InputError, match="no text about scan 's2'; describe the same cohort"):
+        make_plan(windows, tokenizer, captions={"s1": {"FC": "Yes."}})
+
+
+def test_a_decimal_point_ends_no_sentence():
+    assert data.split_sentences("It is 0.5 above. It is so.") == ["It is 0.5 above.", "It is so."]
+
+
+def test_a_batch_keeps_codes_and_missing_regions(windows, tokenizer):
+    plan = make_plan(windows, tokenizer)
+    batch = data.collate([plan[0], plan[1]])
+    assert batch["codes"].shape == (2, N_STEPS, N_REGIONS)
+    assert torch.equal(batch["codes"][1], torch.from_numpy(plan[1].codes).long())
+    assert batch["present"][0].tolist() == [True] * (N_REGIONS - 1) + [False]
+
+
+def test_only_answers_and_plain_text_are_targets(windows, tokenizer):
+    example = make_plan(windows, tokenizer)[0]
+    labels = data.collate([example])["labels"][0]
+    answer, piece = example.segments
+    expected = list(answer.ids[answer.n_given :]) + list(piece.ids[1:])
+    assert labels[labels != NO_TARGET].tolist() == expected
+
+
+CONVERSATIONS = [
+    {
+        "scan_id": scan_id,
+        "messages": [
+            {"role": "user", "content": f"<fmri>\n{question}"},
+            {"role": "assistant", "content": answer},
+        ],
+    }
+    for scan_id, question, answer in (("s1", "Old?", "no"), ("s2", "Tall?", "yes"))
+]
+
+
+def test_a_conversation_comes_with_a_window_of_its_own_scan(windows, tokenizer):
+    plan = data.InstructionPlan(windows, CONVERSATIONS, tokenizer, n_examples=8, seed=0)
+    own = {s: {windows[k][0].tobytes() for k in windows.by_scan[s]} for s in ("s1", "s2")}
+    asked = {"s1": "Old?", "s2": "Tall?"}
+    for k in range(8):
+        prompt, _ = described(plan[k], tokenizer)
+        scan_id = next(s for s, question in asked.items() if question in prompt)
+        assert plan[k].codes.tobytes() in own[scan_id]
+
+
+def test_a_conversation_about_an_unknown_scan_is_refused(windows, tokenizer):
+    unknown = [{**CONVERSATIONS[0], "scan_id": "s9"}]
+    with pytest.raises(InputError, match="scan 's9' has no tokens"):
+        data.InstructionPlan(windows, unknown, tokenizer, n_examples=1, seed=0)
+
+
+def test_no_conversations_are_refused(windows, tokenizer):
+    with pytest.raises(InputError, match="no conversation to tune on"):
+        data.InstructionPlan(windows, [], tokenizer, n_examples=1, seed=0)
+
+
+def test_a_rewritten_caption_goes_before_the_templates(tmp_path):
+    rows = [
+        {"scan_id": "s1", "domain": "FC", "text": "New.", "source": "rewritten"},
+        {"scan_id": "s1", "domain": "FC", "text": "Old.", "source": "template"},
+        {"scan_id": "s1", "domain": "ICA", "text": "Only.", "source": "template"},
+    ]
+    path = tmp_path / "captions.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    assert data.read_captions(path) == {"s1": {"FC": "New.", "ICA": "Only."}}
+
+
+def test_missing_captions_are_refused(tmp_path):
+    with pytest.raises(InputError, match="give the folder that describe wrote"):
+        data.read_captions(tmp_path / "captions.jsonl")
+
+
+def test_a_tokens_folder_of_a_newer_schema_is_refused(tmp_path):
+    (tmp_path / "tokens.json").write_text('{"schema": 2}')
+    with pytest.raises(InputError, match=r"schema 2, but this fmri-llm knows up to 1; upgrade"):
+        data.read_tokens_record(tmp_path)
+
+
+def test_a_folder_without_tokens_is_refused(tmp_path):
+    with pytest.raises(InputError, match="give the folder that tokenize wrote"):
+        data.read_tokens_record(tmp_path)

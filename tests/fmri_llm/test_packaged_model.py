@@ -1,0 +1,97 @@
+"""The real SmolLM2: no future leak, English is still English, likelihoods are plain likelihoods."""
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from fmri_llm import chat, sequences
+from fmri_llm.model import FMRILM
+from fmri_llm.sequences import TextSegment
+
+from .tiny import N_REGIONS, PACKAGED, random_codes, tiny_tokenizer
+
+ENGLISH = (
+    "The brain is the organ that controls thought, memory, emotion, touch, motor skills, vision, "
+    "breathing, temperature and hunger. It is protected by the skull and made of nerve cells."
+)
+
+
+@pytest.fixture(scope="module")
+def untrained(smollm2):
+    return FMRILM.from_base(smollm2, tiny_tokenizer(PACKAGED, 576), name=PACKAGED)
+
+
+@pytest.fixture(scope="module")
+def plain(smollm2):
+    return AutoModelForCausalLM.from_pretrained(smollm2, dtype=torch.float32)
+
+
+def t2t(model, ids):
+    text = sequences.pack([[TextSegment(ids=ids, sees_brain=False)]])
+    present = torch.ones(1, N_REGIONS, dtype=torch.bool)
+    with torch.no_grad():
+        return model(random_codes(1), present, **text._asdict())["losses"]["t2t"].item()
+
+
+def test_the_future_moves_no_forecast_by_one_bit(packaged_model):
+    codes = random_codes(1)
+    changed = codes.clone()
+    changed[:, 2] = (codes[:, 2] + 1) % 11
+    before, after = packaged_model.forecast(codes), packaged_model.forecast(changed)
+    assert torch.equal(before[:, :2], after[:, :2])
+    assert not torch.equal(before[:, 2], after[:, 2])
+
+
+def test_english_is_likelier_than_its_words_in_disorder(untrained):
+    words = ENGLISH.split()
+    shuffled = " ".join(np.random.default_rng(0).permutation(words))
+    tokenizer = untrained.text_tokenizer
+    losses = [t2t(untrained, tokenizer(text)["input_ids"]) for text in (ENGLISH, shuffled)]
+    assert losses[0] < losses[1] - 1
+
+
+def test_the_text_loss_is_that_of_the_plain_base_model(untrained, plain):
+    ids = torch.tensor([untrained.text_tokenizer(ENGLISH)["input_ids"]])
+    with torch.no_grad():
+        expected = plain(input_ids=ids, labels=ids).loss.item()
+    assert t2t(untrained, ids[0].tolist()) == pytest.approx(expected, abs=1e-4)
+
+
+def test_scores_without_a_scan_are_likelihoods_of_the_plain_base_model(untrained, plain):
+    """With every region missing, and positions counting from W, only the text is left."""
+    answers = ["Paris", "the city of Rome"]
+    asked = chat.question("What is the capital of France?")
+    nothing = torch.zeros(1, N_REGIONS, dtype=torch.bool)
+    scores = untrained.score_answers(random_codes(1), asked, answers, nothing)[0]
+    prompt, tokens = chat.encode_answers(untrained.text_tokenizer, asked, answers)
+    for answer, score in zip(tokens, scores, strict=True):
+        ids = torch.tensor([prompt + answer])
+        with torch.no_grad():
+            log_probabilities = plain(input_ids=ids).logits[0].log_softmax(-1)
+        rows = torch.arange(len(prompt) - 1, ids.shape[1] - 1)
+        expected = log_probabilities[rows, answer].sum()
+        torch.testing.assert_close(score, expected, rtol=1e-4, atol=1e-3)
+
+
+def test_the_answer_is_found_without_a_scan(untrained):
+    nothing = torch.zeros(1, N_REGIONS, dtype=torch.bool)
+    codes, question = random_codes(1), "What is the capital of France?"
+    scores = untrained.score_answers(codes, question, ["Paris.", "Zebra."], nothing)
+    assert scores[0, 0] > scores[0, 1]
+
+
+def test_cached_scores_equal_a_full_pass(packaged_model):
+    from .test_generation import full_pass
+
+    codes = random_codes(1)
+    scores = packaged_model.score_answers(codes, "Is it?", ["yes", "not at all"])
+    expected = [full_pass(packaged_model, codes, "Is it?", a) for a in ("yes", "not at all")]
+    torch.testing.assert_close(scores, torch.tensor([expected]), rtol=1e-4, atol=1e-3)
+
+
+def test_the_readme_example_runs(repository, capsys):
+    readme = (repository / "packages" / "fmri-llm" / "README.md").read_text(encoding="utf-8")
+    example = readme.split("```python\n")[1].split("```")[0]
+    exec(compile(example, "README.md", "exec"), {})
+    assert "torch.Size([1, 3, 10, 512])" in capsys.readouterr().out

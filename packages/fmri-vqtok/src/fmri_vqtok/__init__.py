@@ -1,1 +1,13 @@
 """A text-aligned discrete tokenizer for fMRI and other (time, regions) signals."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submodules=["kernels", "quantizers", "token_grid"],
+    submod_attrs={
+        "errors": ["InputError"],
+        "processor": ["TimeSeriesProcessor"],
+        "tokenizer": ["Encoded", "FMRITokenizer", "FMRITokenizerConfig", "Reconstructed"],
+    },
+)

@@ -1,0 +1,111 @@
+"""Scans of a cohort directory, and the captions that belong to them."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fmri_vqtok.descriptions import read_description
+from fmri_vqtok.errors import InputError
+
+SCHEMA = 1
+"""Newest layout of ``cohort.json`` that this version reads."""
+
+
+@dataclass(frozen=True)
+class CohortScan:
+    """One recording of a cohort.
+
+    Attributes
+    ----------
+    scan_id : str
+    bold : ndarray of float32, shape (T, N)
+    tr : float
+        Repetition time in seconds.
+    site : str or None
+    """
+
+    scan_id: str
+    bold: NDArray[np.float32]
+    tr: float
+    site: str | None
+
+
+class Cohort:
+    """A cohort directory: what its scans share, and the scans of each split.
+
+    Parameters
+    ----------
+    directory : Path
+
+    Attributes
+    ----------
+    parcellation, order_hash : str
+    labels : list of str
+        Names of the regions, in order.
+
+    Raises
+    ------
+    InputError
+        If the folder is no cohort or is of a newer schema.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        description = read_description(
+            directory / "cohort.json", SCHEMA, "give the folder that `fmri cohort` wrote"
+        )
+        self.parcellation: str = description["parcellation"]
+        self.order_hash: str = description["order_hash"]
+        self.labels: list[str] = description["labels"]
+
+    @property
+    def n_regions(self) -> int:
+        """N."""
+        return len(self.labels)
+
+    def splits(self) -> list[str]:
+        """Names of the splits that hold scans."""
+        return [name for name, rows in self._dataset().items() if len(rows)]
+
+    def scans(self, split: str) -> Iterator[CohortScan]:
+        """Read the scans of a split, one at a time."""
+        rows = self._dataset()[split].select_columns(["scan_id", "bold", "tr", "site"])
+        for row in rows.with_format("numpy"):
+            yield CohortScan(
+                scan_id=str(row["scan_id"]),
+                bold=np.asarray(row["bold"], dtype=np.float32),
+                tr=float(row["tr"]),
+                site=None if row["site"] is None else str(row["site"]),
+            )
+
+    def _dataset(self) -> Any:
+        from datasets import load_from_disk
+
+        return load_from_disk(str(self.directory))
+
+
+def read_captions(descriptors_dir: Path, scan_ids: Sequence[str]) -> list[str]:
+    """Caption over all domains of each scan, in the order of ``scan_ids``.
+
+    Raises
+    ------
+    InputError
+        If there is no captions file, or a scan has no caption in it.
+    """
+    path = descriptors_dir / "captions.jsonl"
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; give the folder that `fmri describe` wrote")
+    lines = path.read_text(encoding="utf-8").splitlines()
+    rows = [json.loads(line) for line in lines]
+    texts = {row["scan_id"]: row["text"] for row in rows if row["domain"] == "all"}
+    missing = [scan_id for scan_id in scan_ids if scan_id not in texts]
+    if missing:
+        raise InputError(
+            f"{path}: no caption of scan {missing[0]}; describe the cohort that is tokenized"
+        )
+    return [texts[scan_id] for scan_id in scan_ids]

@@ -1,0 +1,101 @@
+"""Command-line stages of this package, found through the entry points ``fmri.commands``."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fmri_vqtok.errors import InputError
+from fmri_vqtok.settings import FitTokenizerSettings, TokenizeSettings
+
+CODE_PATH = {"attention": "torch scaled_dot_product_attention", "nearest_code": "torch"}
+
+
+@click.command("fit-tokenizer")
+@click.argument("cohort", type=click.Path(path_type=Path))
+@click.option(
+    "--descriptors",
+    type=click.Path(path_type=Path),
+    help="Folder that `fmri describe` wrote; its captions are what scans are aligned with.",
+)
+@click.option(
+    "--text",
+    type=click.Path(path_type=Path),
+    help="Text file or folder that stands for ordinary text in the domain loss.",
+)
+@click.option("--language-model", help="Model whose text space the tokens are aligned with.")
+@click.pass_obj
+def fit_tokenizer(
+    context: Any,
+    cohort: Path,
+    descriptors: Path | None,
+    text: Path | None,
+    language_model: str | None,
+) -> None:
+    """Fit a tokenizer to the training scans of COHORT.
+
+    Give --descriptors, --text and --language-model to align the tokens with a text space, or
+    none of the three to train on reconstruction alone.
+    """
+    context.run(
+        _fit_tokenizer,
+        FitTokenizerSettings,
+        resumable=True,
+        cohort=cohort,
+        descriptors=descriptors,
+        text=text,
+        language_model=language_model,
+    )
+
+
+@click.command("tokenize")
+@click.argument("cohort", type=click.Path(path_type=Path))
+@click.argument("tokenizer", type=click.Path(path_type=Path))
+@click.pass_obj
+def tokenize(context: Any, cohort: Path, tokenizer: Path) -> None:
+    """Write the codes that TOKENIZER gives the scans of COHORT."""
+    context.run(_tokenize, TokenizeSettings, cohort=cohort, tokenizer=tokenizer)
+
+
+def _fit_tokenizer(
+    stage: Any,
+    cohort: Path,
+    descriptors: Path | None,
+    text: Path | None,
+    language_model: str | None,
+) -> str:
+    from fmri_vqtok.training import TextSource, fit_tokenizer
+
+    source = None
+    if descriptors is not None and text is not None and language_model is not None:
+        model_dir = stage.language_model(language_model)
+        source = TextSource(descriptors, text, model_dir, language_model)
+    elif any(given is not None for given in (descriptors, text, language_model)):
+        raise InputError(
+            f"--descriptors {descriptors}, --text {text}, --language-model {language_model}: "
+            "give all three to align with text, or none"
+        )
+    stage.note(**CODE_PATH)
+    return fit_tokenizer(
+        cohort,
+        stage.directory,
+        stage.settings,
+        seed=stage.seed,
+        text=source,
+        device=stage.device,
+        progress=stage.progress,
+    )
+
+
+def _tokenize(stage: Any, cohort: Path, tokenizer: Path) -> str:
+    from fmri_vqtok.tokens import write_tokens
+
+    stage.note(**CODE_PATH)
+    return write_tokens(
+        cohort,
+        tokenizer,
+        stage.directory,
+        stage.settings,
+        device=stage.device,
+        progress=stage.progress,
+    )

@@ -1,0 +1,51 @@
+"""From a signal to latents on the token grid."""
+
+import torch
+from torch import Tensor, nn
+
+from fmri_vqtok.blocks import GridTransformer, to_patches
+from fmri_vqtok.positions import SpaceTimePositions
+
+
+class Encoder(nn.Module):
+    """Patch embedding along time, positions, and transformer blocks (section 3.2 of the paper).
+
+    Parameters
+    ----------
+    patch_frames : int
+        P.
+    positions : SpaceTimePositions
+    transformer : GridTransformer
+    width : int
+        D.
+    """
+
+    def __init__(
+        self,
+        patch_frames: int,
+        positions: SpaceTimePositions,
+        transformer: GridTransformer,
+        width: int,
+    ) -> None:
+        super().__init__()
+        self.patch_frames = patch_frames
+        self.patch_embedding = nn.Linear(patch_frames, width)
+        self.positions = positions
+        self.transformer = transformer
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Latents, shape (B, W, N, D), of a signal, shape (B, T, N)."""
+        embedded = self.patch_embedding(to_patches(x, self.patch_frames))
+        return self.transformer(embedded + self.positions(embedded.shape[1]))
+
+    @torch.no_grad()
+    def start_at(self, temporal: Tensor) -> None:
+        """Let the first channels of the embedding be the coordinates of a patch in a basis.
+
+        Parameters
+        ----------
+        temporal : Tensor, shape (P, J)
+            Orthonormal columns, J at most D.
+        """
+        self.patch_embedding.weight[: temporal.shape[1]] = temporal.T
+        self.patch_embedding.bias.zero_()

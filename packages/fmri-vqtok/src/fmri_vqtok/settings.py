@@ -1,0 +1,140 @@
+"""Settings of the training loop and of the two stages, each default in one place."""
+
+from dataclasses import dataclass
+
+from fmri_vqtok.errors import InputError
+
+
+def _check(holds: bool, key: str, value: object, fix: str) -> None:
+    if not holds:
+        raise InputError(f"{key}: {value}; {fix}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoopSettings:
+    """How long, how fast and in what rhythm a model trains.
+
+    Attributes
+    ----------
+    steps : int
+        Optimiser steps.
+    batch_size : int
+        Examples a step.
+    learning_rate : float
+        Peak of the cosine schedule.
+    warmup_fraction : float
+        Part of the steps over which the rate rises from 0 to its peak.
+    weight_decay : float
+        Decoupled decay of the weight matrices (AdamW).
+    max_grad_norm : float
+        Gradients are clipped to this norm.
+    checkpoint_every, evaluate_every, log_every : int
+        Rhythm in steps; each also happens after the last step.
+    """
+
+    steps: int = 1000
+    batch_size: int = 32
+    learning_rate: float = 1e-4
+    warmup_fraction: float = 0.05
+    weight_decay: float = 0.01
+    max_grad_norm: float = 1.0
+    checkpoint_every: int = 100
+    evaluate_every: int = 100
+    log_every: int = 10
+
+    def __post_init__(self) -> None:
+        for key in ("steps", "batch_size", "checkpoint_every", "evaluate_every", "log_every"):
+            _check(getattr(self, key) >= 1, key, getattr(self, key), "give at least 1")
+        for key in ("learning_rate", "max_grad_norm"):
+            _check(getattr(self, key) > 0, key, getattr(self, key), "give a number above 0")
+        _check(self.weight_decay >= 0, "weight_decay", self.weight_decay, "give 0 or more")
+        _check(
+            0 <= self.warmup_fraction < 1,
+            "warmup_fraction",
+            self.warmup_fraction,
+            "give a fraction from 0 to below 1",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitTokenizerSettings:
+    """Settings of ``fmri fit-tokenizer``.
+
+    Attributes
+    ----------
+    preset : str
+        Sizes of the model.
+    n_frames : int
+        T, frames of a window.
+    target_tr : float
+        Repetition time of the windows, in seconds.
+    patch_frames : int
+        P, frames of a patch.
+    n_codes : int
+        K, codes of the codebook.
+    temporal_attention : str
+        "causal", or "full" (next-step prediction on such codes would be cheating).
+    region_dropout : float
+        Part of the regions that the encoder does not see in a training example, at most.
+    domain_weight : float
+        Lambda of equation 4.
+    text_tokens : int
+        Text embeddings drawn for each training example.
+    caption_tokens : int
+        Longest part of a caption that enters its text feature.
+    start_stride : int
+        Frames between the training windows that bases and codebook start from.
+    start_windows : int
+        At most so many of these windows, drawn at random.
+    training : LoopSettings
+    """
+
+    preset: str = "tiny"
+    n_frames: int = 160
+    target_tr: float = 2.0
+    patch_frames: int = 32
+    n_codes: int = 512
+    temporal_attention: str = "causal"
+    region_dropout: float = 0.0
+    domain_weight: float = 0.5
+    text_tokens: int = 128
+    caption_tokens: int = 256
+    start_stride: int = 8
+    start_windows: int = 512
+    training: LoopSettings = LoopSettings()
+
+    def __post_init__(self) -> None:
+        for key in (
+            "n_frames",
+            "patch_frames",
+            "n_codes",
+            "text_tokens",
+            "caption_tokens",
+            "start_stride",
+            "start_windows",
+        ):
+            _check(getattr(self, key) >= 1, key, getattr(self, key), "give at least 1")
+        _check(self.target_tr > 0, "target_tr", self.target_tr, "give seconds above 0")
+        _check(self.domain_weight >= 0, "domain_weight", self.domain_weight, "give 0 or more")
+        _check(
+            0 <= self.region_dropout < 1,
+            "region_dropout",
+            self.region_dropout,
+            "give a fraction from 0 to below 1",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenizeSettings:
+    """Settings of ``fmri tokenize``.
+
+    Attributes
+    ----------
+    batch_size : int
+        Windows encoded at a time.
+    """
+
+    batch_size: int = 16
+
+    def __post_init__(self) -> None:
+        _check(self.batch_size >= 1, "batch_size", self.batch_size, "give at least 1")

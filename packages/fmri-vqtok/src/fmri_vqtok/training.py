@@ -1,0 +1,305 @@
+"""Fitting a tokenizer to a cohort: scans in, a tokenizer directory out."""
+
+import contextlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fmri_vqtok.alignment import TextAlignment
+from fmri_vqtok.cohort_reader import Cohort, read_captions
+from fmri_vqtok.errors import InputError
+from fmri_vqtok.example_plan import (
+    NormalisedScan,
+    TextDraws,
+    TrainingPlan,
+    WindowPlan,
+    collate,
+)
+from fmri_vqtok.objective import TokenizerObjective
+from fmri_vqtok.processor import TimeSeriesProcessor
+from fmri_vqtok.settings import FitTokenizerSettings
+from fmri_vqtok.text_targets import embedding_table, text_features, token_stream
+from fmri_vqtok.tokenizer import FMRITokenizer, FMRITokenizerConfig
+from fmri_vqtok.training_loop import Progress, train, write_losses
+from fmri_vqtok.usage import code_counts, codes_used, normalised_mse, perplexity
+
+Scans = dict[str, list[NormalisedScan]]
+
+
+@dataclass(frozen=True)
+class TextSource:
+    """Where the text side of the alignment comes from.
+
+    Attributes
+    ----------
+    descriptors_dir : Path
+        Folder with ``captions.jsonl``.
+    corpus : Path
+        Text file or folder whose tokens stand for text in the domain loss.
+    language_model : Path
+        Local folder of a transformers model.
+    name : str
+        Name of that model, kept with the tokenizer.
+    """
+
+    descriptors_dir: Path
+    corpus: Path
+    language_model: Path
+    name: str
+
+
+@dataclass(frozen=True)
+class _TextTargets:
+    table: Tensor
+    captions: Tensor
+    center: Tensor
+    draws: TextDraws
+
+
+def fit_tokenizer(
+    cohort_dir: Path,
+    directory: Path,
+    settings: FitTokenizerSettings,
+    *,
+    seed: int,
+    text: TextSource | None = None,
+    device: str = "cpu",
+    progress: Progress = lambda _done, _total: None,
+) -> str:
+    """Fit a tokenizer to a cohort's training split and write it with its losses and quality.
+
+    Parameters
+    ----------
+    cohort_dir : Path
+    directory : Path
+        Existing folder for the artefacts; checkpoints in it are gone on from.
+    settings : FitTokenizerSettings
+    seed : int
+    text : TextSource, optional
+        Without it the tokenizer trains on reconstruction alone and has no text space.
+    device : str, default="cpu"
+    progress : callable, optional
+        ``progress(done, total)`` over the training steps.
+
+    Returns
+    -------
+    str
+        One line about the result.
+
+    Raises
+    ------
+    InputError
+        If the cohort or the text source cannot be used.
+    """
+    cohort = Cohort(cohort_dir)
+    processor = _fit_processor(cohort, settings)
+    scans = _normalise(cohort, processor)
+    targets = _text_targets(text, scans, settings) if text is not None else None
+    tokenizer = _start(cohort, processor, scans, targets, text, settings, seed)
+    alignment = None
+    if targets is not None:
+        with _seeded(seed + 1):
+            alignment = TextAlignment(targets.table, targets.captions, targets.center)
+    records = train(
+        TokenizerObjective(tokenizer, alignment, settings.domain_weight),
+        *_plans(scans, processor, targets, settings, seed),
+        collate,
+        settings.training,
+        directory,
+        seed=seed,
+        device=device,
+        progress=progress,
+    )
+    tokenizer.to("cpu")
+    tokenizer.save_pretrained(directory)
+    write_losses(records, directory / "losses.csv")
+    quality = {split: _quality(tokenizer, group) for split, group in scans.items()}
+    _write_json(quality, directory / "quality.json")
+    _write_example(tokenizer, scans, cohort.labels, directory / "reconstruction.npz")
+    return _summary(tokenizer.config, quality)
+
+
+def _fit_processor(cohort: Cohort, settings: FitTokenizerSettings) -> TimeSeriesProcessor:
+    splits = cohort.splits()
+    if "train" not in splits:
+        raise InputError(f"{cohort.directory}: no training scans; make a cohort that has some")
+    training = list(cohort.scans("train"))
+    return TimeSeriesProcessor(settings.n_frames, settings.target_tr).fit(
+        [scan.bold for scan in training],
+        [scan.tr for scan in training],
+        [scan.site for scan in training],
+    )
+
+
+def _normalise(cohort: Cohort, processor: TimeSeriesProcessor) -> Scans:
+    scans: Scans = {}
+    row = 0
+    for split in cohort.splits():
+        scans[split] = []
+        for scan in cohort.scans(split):
+            series, mask = processor.normalise(scan.bold, scan.tr, scan.site)
+            scans[split].append(NormalisedScan(scan.scan_id, series, mask, row))
+            row += 1
+    return scans
+
+
+def _text_targets(text: TextSource, scans: Scans, settings: FitTokenizerSettings) -> _TextTargets:
+    """Frozen text targets of the scans that the training and validation losses look at.
+
+    Test scans have a row too, so that rows and scans agree, but their captions are never read.
+    """
+    everyone = [scan for group in scans.values() for scan in group]
+    used = [scan for split in ("train", "validation") for scan in scans.get(split, [])]
+    captions = read_captions(text.descriptors_dir, [scan.scan_id for scan in used])
+    features = text_features(text.language_model, captions, settings.caption_tokens)
+    by_row = features.new_zeros(len(everyone), features.shape[1])
+    by_row[[scan.row for scan in used]] = features
+    stream = token_stream(text.language_model, text.corpus)
+    return _TextTargets(
+        table=embedding_table(text.language_model),
+        captions=by_row,
+        center=by_row[[scan.row for scan in scans["train"]]].mean(dim=0),
+        draws=TextDraws(stream, settings.text_tokens),
+    )
+
+
+def _start(
+    cohort: Cohort,
+    processor: TimeSeriesProcessor,
+    scans: Scans,
+    targets: _TextTargets | None,
+    text: TextSource | None,
+    settings: FitTokenizerSettings,
+    seed: int,
+) -> FMRITokenizer:
+    config = FMRITokenizerConfig.preset(
+        settings.preset,
+        n_regions=cohort.n_regions,
+        n_frames=settings.n_frames,
+        patch_frames=settings.patch_frames,
+        n_codes=settings.n_codes,
+        temporal_attention=settings.temporal_attention,
+        text_width=targets.table.shape[1] if targets is not None else None,
+        text_space=text.name if text is not None else None,
+    )
+    with _seeded(seed):
+        tokenizer = FMRITokenizer(config, processor, cohort.parcellation, cohort.order_hash)
+    generator = torch.Generator().manual_seed(seed)
+    windows = _start_windows(scans["train"], settings, generator)
+    tokenizer.initialise(windows, generator)
+    if targets is not None:
+        tokenizer.start_text_space(targets.table, targets.center)
+    return tokenizer
+
+
+def _start_windows(
+    scans: Sequence[NormalisedScan], settings: FitTokenizerSettings, generator: torch.Generator
+) -> Tensor:
+    """Overlapping windows of the training scans, at most as many as asked for; (n, T, N)."""
+    n_frames, limit = settings.n_frames, settings.start_windows
+    places = [
+        (scan.series, start)
+        for scan in scans
+        for start in range(0, len(scan.series) - n_frames + 1, settings.start_stride)
+    ]
+    if len(places) > limit:
+        chosen = torch.randperm(len(places), generator=generator)[:limit].tolist()
+        places = [places[k] for k in chosen]
+    return torch.stack([series[start : start + n_frames] for series, start in places])
+
+
+def _plans(
+    scans: Scans,
+    processor: TimeSeriesProcessor,
+    targets: _TextTargets | None,
+    settings: FitTokenizerSettings,
+    seed: int,
+) -> tuple[TrainingPlan, WindowPlan | None]:
+    draws = targets.draws if targets is not None else None
+    loop = settings.training
+    training = TrainingPlan(
+        scans["train"],
+        processor,
+        loop.steps * loop.batch_size,
+        seed=seed,
+        region_dropout=settings.region_dropout,
+        text=draws,
+    )
+    if "validation" not in scans:
+        return training, None
+    return training, WindowPlan(scans["validation"], processor, seed=seed, text=draws)
+
+
+@contextlib.contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Give torch's global generator, which initialises layers, this seed for a while."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
+
+
+@torch.no_grad()
+def _quality(tokenizer: FMRITokenizer, scans: Sequence[NormalisedScan]) -> dict[str, float]:
+    """Reconstruction error and codebook usage over all windows of some scans."""
+    signals, reconstructions, masks, codes = [], [], [], []
+    for scan in scans:
+        windows = _windows(tokenizer, scan)
+        out = tokenizer(windows)
+        signals.append(windows)
+        reconstructions.append(out.signal)
+        masks.append(scan.mask.expand(len(windows), -1))
+        codes.append(out.encoded.codes.flatten())
+    counts = code_counts(torch.cat(codes), tokenizer.config.n_codes)
+    return {
+        "normalised_mse": normalised_mse(
+            torch.cat(signals), torch.cat(reconstructions), torch.cat(masks)
+        ),
+        "perplexity": perplexity(counts),
+        "codes_used": codes_used(counts),
+        "codebook_size": tokenizer.config.n_codes,
+        "n_windows": sum(len(windows) for windows in signals),
+    }
+
+
+def _windows(tokenizer: FMRITokenizer, scan: NormalisedScan) -> Tensor:
+    processor = cast("TimeSeriesProcessor", tokenizer.processor)
+    return processor.cut(scan.series)
+
+
+@torch.no_grad()
+def _write_example(
+    tokenizer: FMRITokenizer, scans: Scans, labels: Sequence[str], path: Path
+) -> None:
+    """First window of the first held-out scan, and what the tokenizer makes of it."""
+    scan = next(
+        group[0] for split in ("test", "validation", "train") if (group := scans.get(split))
+    )
+    window = _windows(tokenizer, scan)[:1]
+    np.savez(
+        path,
+        signal=window[0].numpy(),
+        reconstruction=tokenizer(window).signal[0].numpy(),
+        tr=np.float64(cast("TimeSeriesProcessor", tokenizer.processor).target_tr),
+        scan_id=np.array(scan.scan_id),
+        labels=np.array(labels),
+    )
+
+
+def _write_json(content: Any, path: Path) -> None:
+    path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def _summary(config: FMRITokenizerConfig, quality: dict[str, dict[str, float]]) -> str:
+    split = next(name for name in ("test", "validation", "train") if name in quality)
+    result = quality[split]
+    return (
+        f"{config.n_steps} x {config.n_regions} codes of {config.n_codes} a window; {split}: "
+        f"normalised MSE {result['normalised_mse']:.3f}, perplexity {result['perplexity']:.0f}, "
+        f"{result['codes_used']} codes used"
+    )

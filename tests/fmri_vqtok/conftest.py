@@ -1,0 +1,108 @@
+"""A small cohort with captions, a corpus and a random language model, all on disk."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+N_REGIONS = 6
+LABELS = [f"region {n}" for n in range(N_REGIONS)]
+
+
+def make_scan(seed, n_frames=160):
+    rng = np.random.default_rng(seed)
+    sources = rng.normal(size=(n_frames, 2)).cumsum(axis=0)
+    return sources @ rng.normal(size=(2, N_REGIONS)) + rng.normal(size=(n_frames, N_REGIONS))
+
+
+def _write_cohort(directory, *, test_seed=90, schema=1):
+    """Cohort of four training, one validation and two test scans of two sites."""
+    from datasets import Dataset, DatasetDict
+
+    from fmri_vqtok.quiet import quiet_datasets
+
+    seeds = {"train": range(4), "validation": [50], "test": [test_seed, test_seed + 1]}
+    splits = {split: [_row(split, seed) for seed in group] for split, group in seeds.items()}
+    tables = {name: Dataset.from_list(rows) for name, rows in splits.items()}
+    with quiet_datasets():
+        DatasetDict(tables).save_to_disk(str(directory))
+    description = {
+        "schema": schema,
+        "parcellation": "six",
+        "n_regions": N_REGIONS,
+        "order_hash": "six-hash",
+        "labels": LABELS,
+    }
+    (directory / "cohort.json").write_text(json.dumps(description))
+    return directory
+
+
+def _row(split, seed):
+    values = make_scan(seed)
+    scaled = (values - values.mean(axis=0)) / values.std(axis=0)
+    if split == "test":
+        scaled[:, 1] = 0.0
+    return {
+        "scan_id": f"{split}-{seed % 10}",
+        "site": "ab"[seed % 2],
+        "tr": np.float32(2.0),
+        "bold": scaled.astype(np.float16),
+    }
+
+
+@pytest.fixture(scope="session")
+def write_cohort():
+    """Function that writes a cohort into a folder; the training scans are always the same."""
+    return _write_cohort
+
+
+@pytest.fixture(scope="session")
+def cohort_dir(tmp_path_factory):
+    return _write_cohort(tmp_path_factory.mktemp("cohort"))
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory):
+    path = tmp_path_factory.mktemp("corpus") / "corpus.txt"
+    path.write_text("the brain has many regions and the regions have many moods . " * 20)
+    return path
+
+
+@pytest.fixture(scope="session")
+def descriptors_dir(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("descriptors")
+    moods = ["calm", "loud", "slow", "quick", "odd", "even", "wide"]
+    ids = [f"train-{i}" for i in range(4)] + ["validation-0"]
+    rows = [
+        {"scan_id": scan_id, "domain": "all", "text": f"the regions are {mood} ."}
+        for scan_id, mood in zip(ids, moods, strict=False)
+    ]
+    rows.append({"scan_id": "train-0", "domain": "FC", "text": "not this one"})
+    (directory / "captions.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    return directory
+
+
+@pytest.fixture(scope="session")
+def language_model(tmp_path_factory, corpus):
+    """Random Llama of width 16 with a word tokenizer."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    directory = tmp_path_factory.mktemp("language-model")
+    words = sorted({*corpus.read_text().split(), "are", "calm", "loud", "slow", "quick", "odd"})
+    vocabulary = {word: k for k, word in enumerate(["[UNK]", *words])}
+    backend = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    backend.pre_tokenizer = pre_tokenizers.Whitespace()
+    PreTrainedTokenizerFast(tokenizer_object=backend, unk_token="[UNK]").save_pretrained(directory)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        config = LlamaConfig(
+            vocab_size=len(vocabulary),
+            hidden_size=16,
+            intermediate_size=32,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+        )
+        LlamaForCausalLM(config).save_pretrained(directory)
+    return directory

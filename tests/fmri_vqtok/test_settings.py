@@ -1,0 +1,42 @@
+import subprocess
+import sys
+
+import pytest
+
+from fmri_vqtok.errors import InputError
+from fmri_vqtok.settings import FitTokenizerSettings, LoopSettings, TokenizeSettings
+
+
+@pytest.mark.parametrize(
+    ("settings", "key", "value"),
+    [
+        (LoopSettings, "steps", 0),
+        (LoopSettings, "learning_rate", 0.0),
+        (LoopSettings, "warmup_fraction", 1.0),
+        (LoopSettings, "weight_decay", -0.1),
+        (FitTokenizerSettings, "patch_frames", 0),
+        (FitTokenizerSettings, "target_tr", -2.0),
+        (FitTokenizerSettings, "domain_weight", -1.0),
+        (FitTokenizerSettings, "region_dropout", 1.0),
+        (TokenizeSettings, "batch_size", 0),
+    ],
+)
+def test_a_setting_out_of_range_is_refused_by_name_and_value(settings, key, value):
+    with pytest.raises(InputError, match=f"{key}: {value}; give"):
+        settings(**{key: value})
+
+
+def loaded_by(statement):
+    names = ("torch", "transformers", "datasets", "nilearn")
+    code = f"import sys; {statement}; print([n for n in {names} if n in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def test_the_commands_and_settings_load_nothing_heavy():
+    assert loaded_by("import fmri_vqtok.commands, fmri_vqtok.settings") == "[]"
+
+
+def test_the_tokenizer_needs_neither_transformers_nor_datasets_nor_nilearn():
+    statement = "import fmri_vqtok as v; v.FMRITokenizer; v.TimeSeriesProcessor; v.kernels"
+    assert loaded_by(statement) == "['torch']"

@@ -1,0 +1,236 @@
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from fmri_vqtok.blocks import from_patches, to_patches
+from fmri_vqtok.errors import InputError
+from fmri_vqtok.processor import TimeSeriesProcessor
+from fmri_vqtok.token_basis import TokenBasis
+from fmri_vqtok.tokenizer import PRESETS, FMRITokenizer, FMRITokenizerConfig
+
+B, T, N, P, W = 2, 24, 5, 8, 3
+
+
+def make(**changes):
+    sizes = {
+        "n_regions": N, "n_frames": T, "patch_frames": P, "width": 16, "n_heads": 2,
+        "encoder_depth": 2, "decoder_depth": 2, "n_codes": 32, "code_width": 4,
+    }  # fmt: skip
+    torch.manual_seed(0)
+    tokenizer = FMRITokenizer(FMRITokenizerConfig(**{**sizes, **changes}), TimeSeriesProcessor(T))
+    return tokenizer.eval()
+
+
+def strong_attention(tokenizer):
+    """Make attention matter, as after training: a fresh block hardly changes its input."""
+    for name, parameter in tokenizer.named_parameters():
+        if "to_out.weight" in name or "mlp_out.weight" in name:
+            torch.nn.init.normal_(parameter, std=0.3)
+    return tokenizer
+
+
+@pytest.fixture
+def signal():
+    return torch.randn(B, T, N, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("step", [0, 1])
+def test_the_future_moves_no_code_latent_or_reconstruction_by_one_bit(signal, step):
+    tokenizer = strong_attention(make())
+    changed = signal.clone()
+    frames = (step + 1) * P
+    changed[:, frames:] = torch.randn(B, T - frames, N)
+    with torch.no_grad():
+        before, after = tokenizer(signal), tokenizer(changed)
+    seen = slice(None, step + 1)
+    assert torch.equal(before.encoded.codes[:, seen], after.encoded.codes[:, seen])
+    assert torch.equal(before.encoded.latents[:, seen], after.encoded.latents[:, seen])
+    assert torch.equal(before.signal[:, :frames], after.signal[:, :frames])
+    assert not torch.equal(before.encoded.latents[:, step + 1], after.encoded.latents[:, step + 1])
+
+
+def test_decoding_earlier_steps_looks_at_no_later_code():
+    tokenizer = strong_attention(make())
+    codes = torch.randint(32, (B, W, N))
+    changed = codes.clone()
+    changed[:, 2] = torch.randint(32, (B, N))
+    before, after = tokenizer.decode(codes), tokenizer.decode(changed)
+    assert torch.equal(before[:, : 2 * P], after[:, : 2 * P])
+    assert not torch.equal(before[:, 2 * P :], after[:, 2 * P :])
+
+
+def test_the_past_and_the_regions_of_the_same_step_are_seen(signal):
+    tokenizer = strong_attention(make())
+    past, neighbour = signal.clone(), signal.clone()
+    past[:, :P] = torch.randn(B, P, N)
+    neighbour[:, 2 * P :, 0] = torch.randn(B, P)
+    latents = tokenizer.embed(signal)
+    assert not torch.allclose(tokenizer.embed(past)[:, 2], latents[:, 2])
+    assert not torch.allclose(tokenizer.embed(neighbour)[:, 2, 1:], latents[:, 2, 1:])
+
+
+def test_full_attention_sees_the_future_when_it_is_asked_for(signal):
+    tokenizer = strong_attention(make(temporal_attention="full"))
+    changed = signal.clone()
+    changed[:, 2 * P :] = torch.randn(B, P, N)
+    assert not torch.allclose(tokenizer.embed(changed)[:, 0], tokenizer.embed(signal)[:, 0])
+
+
+@pytest.mark.parametrize("temporal_attention", ["causal", "full"])
+def test_permuting_time_patches_does_more_than_permute_the_latents(signal, temporal_attention):
+    tokenizer = make(temporal_attention=temporal_attention)
+    order = [2, 0, 1]
+    permuted = from_patches(to_patches(signal, P)[:, order])
+    difference = tokenizer.embed(permuted) - tokenizer.embed(signal)[:, order]
+    assert difference.abs().max() > 1e-3
+
+
+def test_patches_and_back_give_the_signal_with_zeros_at_the_end():
+    signal = torch.randn(2, 21, 3)
+    back = from_patches(to_patches(signal, 8))
+    assert torch.equal(back[:, :21], signal)
+    assert not back[:, 21:].any()
+
+
+@pytest.mark.parametrize(("n_frames", "n_steps"), [(24, 3), (20, 3), (16, 2), (3, 1)])
+def test_shorter_signals_have_as_many_steps_as_they_need(signal, n_frames, n_steps):
+    out = make()(signal[:, :n_frames])
+    assert out.encoded.codes.shape == (B, n_steps, N)
+    assert out.signal.shape == (B, n_frames, N)
+
+
+def test_codes_and_their_quantized_latents_belong_together(signal):
+    tokenizer = make()
+    out = tokenizer(signal)
+    assert torch.allclose(tokenizer.decode(out.encoded.codes), out.signal, atol=1e-5)
+    assert out.encoded.quantized.shape == (B, W, N, 16)
+
+
+def test_the_token_basis_is_orthonormal_and_its_own_way_back():
+    basis = TokenBasis(6, 8, 8)
+    coefficients = torch.randn(50, 6, 8, generator=torch.Generator().manual_seed(0))
+    basis.fit(coefficients)
+    tokens = basis.to_tokens(coefficients[:, None])
+    assert torch.allclose(basis.to_regions(tokens)[:, 0], coefficients, atol=1e-5)
+    assert tokens.square().sum().item() == pytest.approx(coefficients.square().sum().item(), 1e-4)
+
+
+def test_the_token_basis_keeps_a_common_signal_in_one_component():
+    # All regions carry the same series, so one component of the step holds everything.
+    common = torch.randn(50, 1, 8, generator=torch.Generator().manual_seed(0)).expand(50, 6, 8)
+    basis = TokenBasis(6, 8, 3)
+    basis.fit(common)
+    tokens = basis.to_tokens(common[:, None].contiguous())
+    energy = tokens.square().sum(dim=(0, 1))
+    assert (energy > 1e-3).sum() == 8
+    assert torch.allclose(basis.to_regions(tokens)[:, 0], common, atol=1e-4)
+
+
+def test_the_start_alone_beats_kmeans_on_raw_patches_with_as_many_codes():
+    # Regions that share two sources, as brain regions do; fitted and held-out windows differ.
+    generator = torch.Generator().manual_seed(0)
+    mixing = torch.randn(2, N, generator=generator)
+
+    def windows(n):
+        noise = torch.randn(n, T, N, generator=generator)
+        return torch.randn(n, T, 2, generator=generator) @ mixing + 0.3 * noise
+
+    from fmri_vqtok.kernels import nearest_code
+    from fmri_vqtok.quantizers.vq import kmeans
+
+    train, held_out = windows(200), windows(40)
+    tokenizer = make()
+    tokenizer.initialise(train, torch.Generator().manual_seed(0))
+    ours = (tokenizer(held_out).signal - held_out).square().sum()
+    patches = to_patches(held_out, P).reshape(-1, P)
+    training = to_patches(train, P).reshape(-1, P)
+    centres = kmeans(training, 32, torch.Generator().manual_seed(0), 20)
+    theirs = (centres[nearest_code(patches, centres)] - patches).square().sum()
+    assert ours < 0.9 * theirs
+
+
+def test_a_saved_tokenizer_comes_back_equal_to_the_bit(signal, tmp_path):
+    tokenizer = make(text_width=12, text_space="tiny")
+    tokenizer.parcellation, tokenizer.order_hash = "five", "abc"
+    tokenizer.processor.site_scale_ = {"a": 1.25}
+    tokenizer.save_pretrained(tmp_path)
+    read = FMRITokenizer.from_pretrained(tmp_path, order_hash="abc")
+    before, after = tokenizer(signal), read(signal)
+    assert torch.equal(before.signal, after.signal)
+    assert torch.equal(before.encoded.codes, after.encoded.codes)
+    codes = before.encoded.codes
+    assert torch.equal(tokenizer.text_embeddings(codes), read.text_embeddings(codes))
+    assert read.processor.to_dict() == tokenizer.processor.to_dict()
+    assert (read.config, read.parcellation, read.training) == (tokenizer.config, "five", False)
+
+
+def test_saving_twice_writes_the_same_bytes(tmp_path):
+    tokenizer = make()
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        tokenizer.save_pretrained(tmp_path / name)
+    for file in ("config.json", "model.safetensors"):
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+
+
+def test_the_checkpoint_holds_every_parameter_and_buffer(tmp_path):
+    tokenizer = make(text_width=12)
+    tokenizer.save_pretrained(tmp_path)
+    assert set(load_file(tmp_path / "model.safetensors")) == set(tokenizer.state_dict())
+
+
+def test_another_region_order_is_refused(tmp_path):
+    tokenizer = make()
+    tokenizer.order_hash, tokenizer.parcellation = "abc", "aal2"
+    tokenizer.save_pretrained(tmp_path)
+    with pytest.raises(InputError, match=r"order abc of parcellation 'aal2'.* order xyz"):
+        FMRITokenizer.from_pretrained(tmp_path, order_hash="xyz")
+
+
+def test_a_newer_checkpoint_is_refused(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"schema": 9}))
+    with pytest.raises(InputError, match="schema 9, but this version reads up to 1; upgrade"):
+        FMRITokenizer.from_pretrained(tmp_path)
+
+
+def test_a_folder_without_a_tokenizer_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"no config.json; give the folder"):
+        FMRITokenizer.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("shape", [(B, T, N + 1), (B, T + 1, N), (T, N)])
+def test_a_signal_of_another_shape_is_refused(shape):
+    with pytest.raises(InputError, match="signal: shape"):
+        make().encode(torch.zeros(shape))
+
+
+def test_a_tokenizer_without_text_space_says_so():
+    with pytest.raises(InputError, match="no text space"):
+        make().text_embeddings(torch.zeros(1, 1, N, dtype=torch.int64))
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_a_preset_encodes_and_decodes(name):
+    tokenizer = FMRITokenizer(FMRITokenizerConfig.preset(name, n_regions=3, n_frames=64)).eval()
+    codes = tokenizer.encode(torch.randn(1, 64, 3)).codes
+    assert tokenizer.decode(codes).shape == (1, 64, 3)
+
+
+def test_an_unknown_preset_is_refused():
+    with pytest.raises(InputError, match="preset: 'huge'; give one of tiny"):
+        FMRITokenizerConfig.preset("huge", n_regions=3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"temporal_attention": "none"}, "temporal_attention: 'none'"),
+        ({"n_heads": 3}, "width: 16; give a multiple of n_heads, 3"),
+        ({"code_width": 9}, "code_width: 9; give at most 8"),
+    ],
+)
+def test_sizes_that_do_not_fit_are_refused(changes, message):
+    with pytest.raises(InputError, match=message):
+        make(**changes)

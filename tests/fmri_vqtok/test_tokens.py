@@ -1,0 +1,90 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from datasets import load_from_disk
+
+from fmri_vqtok.cohort_reader import Cohort
+from fmri_vqtok.errors import InputError
+from fmri_vqtok.processor import TimeSeriesProcessor
+from fmri_vqtok.settings import TokenizeSettings
+from fmri_vqtok.tokenizer import FMRITokenizer, FMRITokenizerConfig
+from fmri_vqtok.tokens import write_tokens
+
+
+@pytest.fixture(scope="module")
+def tokenizer_dir(tmp_path_factory):
+    return save_tokenizer(tmp_path_factory.mktemp("tokenizer"))
+
+
+def save_tokenizer(directory, order_hash="six-hash", processor=True):
+    torch.manual_seed(0)
+    config = FMRITokenizerConfig(
+        n_regions=6, n_frames=48, patch_frames=16, width=16, n_heads=2, encoder_depth=1,
+        decoder_depth=1, n_codes=32, code_width=4,
+    )  # fmt: skip
+    made = TimeSeriesProcessor(48, 2.0) if processor else None
+    FMRITokenizer(config, made, "six", order_hash).save_pretrained(directory)
+    return directory
+
+
+def files(directory):
+    paths = sorted(path for path in Path(directory).rglob("*") if path.is_file())
+    return {str(path.relative_to(directory)): path.read_bytes() for path in paths}
+
+
+def test_each_row_holds_the_codes_of_its_window(tmp_path, cohort_dir, tokenizer_dir):
+    summary = write_tokens(cohort_dir, tokenizer_dir, tmp_path, TokenizeSettings(batch_size=2))
+    tokenizer = FMRITokenizer.from_pretrained(tokenizer_dir)
+    written = load_from_disk(str(tmp_path))
+    assert summary == "21 windows of 7 scans, 3 x 6 codes each"
+    assert set(written) == {"train", "validation", "test"}
+    for split in written:
+        rows = {(row["scan_id"], row["window"]): row for row in written[split]}
+        for scan in Cohort(cohort_dir).scans(split):
+            windows, mask = tokenizer.processor(scan.bold, scan.tr, scan.site)
+            for k, grid in enumerate(tokenizer.encode(windows).codes.tolist()):
+                row = rows.pop((scan.scan_id, k))
+                assert (row["codes"], row["mask"]) == (grid, mask.tolist())
+        assert not rows
+
+
+def test_the_mask_of_a_missing_region_travels_with_the_codes(tmp_path, cohort_dir, tokenizer_dir):
+    write_tokens(cohort_dir, tokenizer_dir, tmp_path, TokenizeSettings())
+    masks = load_from_disk(str(tmp_path))["test"]["mask"]
+    assert all(mask == [True, False, True, True, True, True] for mask in masks)
+
+
+def test_the_same_inputs_give_the_same_bytes(tmp_path, cohort_dir, tokenizer_dir):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        write_tokens(cohort_dir, tokenizer_dir, tmp_path / name, TokenizeSettings())
+    assert files(tmp_path / "a") == files(tmp_path / "b")
+
+
+def test_the_description_names_the_sizes_and_the_region_order(tmp_path, cohort_dir, tokenizer_dir):
+    write_tokens(cohort_dir, tokenizer_dir, tmp_path, TokenizeSettings())
+    description = json.loads((tmp_path / "tokens.json").read_text())
+    assert description.pop("tokenizer")
+    assert description == {
+        "schema": 1,
+        "order_hash": "six-hash",
+        "n_codes": 32,
+        "n_steps": 3,
+        "n_regions": 6,
+        "temporal_attention": "causal",
+        "interpolated_scans": [],
+    }
+
+
+def test_a_tokenizer_of_another_region_order_is_refused(tmp_path, cohort_dir):
+    save_tokenizer(tmp_path, order_hash="other")
+    with pytest.raises(InputError, match="region order other"):
+        write_tokens(cohort_dir, tmp_path, tmp_path, TokenizeSettings())
+
+
+def test_a_tokenizer_without_processor_is_refused(tmp_path, cohort_dir):
+    save_tokenizer(tmp_path, processor=False)
+    with pytest.raises(InputError, match="no processor"):
+        write_tokens(cohort_dir, tmp_path, tmp_path, TokenizeSettings())

@@ -1,0 +1,240 @@
+import json
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from fmri_vqtok.alignment import TextAlignment
+from fmri_vqtok.cohort_reader import Cohort, read_captions
+from fmri_vqtok.errors import InputError
+from fmri_vqtok.example_plan import NormalisedScan, TextDraws, TrainingPlan
+from fmri_vqtok.objective import TokenizerObjective, masked_mse
+from fmri_vqtok.processor import TimeSeriesProcessor
+from fmri_vqtok.settings import FitTokenizerSettings, LoopSettings
+from fmri_vqtok.tokenizer import FMRITokenizer, FMRITokenizerConfig
+from fmri_vqtok.training import TextSource, fit_tokenizer
+from fmri_vqtok.training_loop import read_losses
+
+N_REGIONS = 6
+SETTINGS = FitTokenizerSettings(
+    n_frames=48,
+    patch_frames=16,
+    n_codes=32,
+    text_tokens=8,
+    training=LoopSettings(steps=6, batch_size=4, checkpoint_every=2, evaluate_every=3, log_every=2),
+)
+FILES = ("config.json", "losses.csv", "model.safetensors", "quality.json", "reconstruction.npz")
+
+KILLED_RUN = """
+import os, signal, sys
+from pathlib import Path
+from fmri_vqtok.settings import FitTokenizerSettings, LoopSettings
+from fmri_vqtok.training import TextSource, fit_tokenizer
+
+def progress(done, total):
+    if done == 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+cohort, directory, descriptors, corpus, model = map(Path, sys.argv[1:])
+text = TextSource(descriptors, corpus, model, "tiny")
+settings = {settings}
+fit_tokenizer(cohort, directory, settings, seed=7, text=text, progress=progress)
+"""
+
+
+@pytest.fixture(scope="module")
+def text(descriptors_dir, corpus, language_model):
+    return TextSource(descriptors_dir, corpus, language_model, "tiny")
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory, cohort_dir, text):
+    directory = tmp_path_factory.mktemp("tokenizer")
+    fit_tokenizer(cohort_dir, directory, SETTINGS, seed=7, text=text)
+    return directory
+
+
+def make_objective():
+    torch.manual_seed(0)
+    config = FMRITokenizerConfig(
+        n_regions=N_REGIONS, n_frames=24, patch_frames=8, width=16, n_heads=2, encoder_depth=1,
+        decoder_depth=1, n_codes=16, code_width=4, text_width=10,
+    )  # fmt: skip
+    captions = torch.randn(4, 10)
+    alignment = TextAlignment(torch.randn(30, 10), captions, captions.mean(dim=0))
+    objective = TokenizerObjective(FMRITokenizer(config), alignment, 0.5)
+    objective.set_progress(0.5)
+    return objective
+
+
+def make_batch():
+    generator = torch.Generator().manual_seed(2)
+    return {
+        "signal": torch.randn(4, 24, N_REGIONS, generator=generator),
+        "mask": torch.ones(4, N_REGIONS, dtype=torch.bool),
+        "hidden": torch.zeros(4, N_REGIONS, dtype=torch.bool),
+        "scans": torch.arange(4),
+        "text_ids": torch.randint(30, (4, 7), generator=generator),
+    }
+
+
+def test_the_total_is_equation_4():
+    out = make_objective()(**make_batch())
+    parts = out["losses"]
+    assert set(parts) == {"reconstruction", "commitment", "domain", "contrastive"}
+    expected = (
+        parts["reconstruction"] + parts["commitment"] + parts["contrastive"] + 0.5 * parts["domain"]
+    )
+    assert out["loss"].item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+def test_one_step_moves_every_parameter_and_no_frozen_text_target():
+    objective = make_objective()
+    table, captions = objective.alignment.table.clone(), objective.alignment.captions.clone()
+    before = {name: p.detach().clone() for name, p in objective.named_parameters()}
+    optimiser = torch.optim.AdamW(objective.parameters(), lr=1e-3, weight_decay=0.0)
+    objective(**make_batch())["loss"].backward()
+    optimiser.step()
+    still = {n for n, p in objective.named_parameters() if torch.equal(p, before[n])}
+    assert still == set()
+    assert torch.equal(objective.alignment.table, table)
+    assert torch.equal(objective.alignment.captions, captions)
+
+
+@pytest.mark.parametrize("name", ["domain", "contrastive", "reconstruction", "commitment"])
+def test_each_loss_alone_reaches_the_encoder(name):
+    objective = make_objective()
+    objective(**make_batch())["losses"][name].backward()
+    gradient = objective.tokenizer.encoder.patch_embedding.weight.grad
+    assert gradient.abs().max() > 0
+
+
+def test_the_domain_loss_pushes_the_encoder_against_the_classifier():
+    def encoder_gradient(progress):
+        objective = make_objective()
+        objective.alignment.strength = progress
+        objective(**make_batch())["losses"]["domain"].backward()
+        return objective.tokenizer.encoder.patch_embedding.weight.grad
+
+    # A strength of -1 turns the reversal off: that is the gradient that would help.
+    assert torch.allclose(encoder_gradient(1.0), -encoder_gradient(-1.0), rtol=1e-4, atol=1e-9)
+
+
+def test_frozen_text_targets_are_in_no_checkpoint():
+    names = make_objective().state_dict()
+    assert not [name for name in names if "table" in name or "captions" in name]
+
+
+def test_missing_regions_do_not_count_in_the_reconstruction():
+    signal, mask = torch.ones(1, 4, 2), torch.tensor([[True, False]])
+    assert masked_mse(signal, torch.tensor([3.0, 99.0]).expand(1, 4, 2), mask).item() == 4.0
+
+
+def test_hidden_regions_are_not_seen_but_have_to_be_given():
+    objective, batch = make_objective().eval(), make_batch()
+    batch["hidden"][:, 2] = True
+    unseen = {**batch, "signal": batch["signal"].clone()}
+    unseen["signal"][..., 2] += 100.0
+    one, other = objective(**batch)["losses"], objective(**unseen)["losses"]
+    assert torch.equal(one["commitment"], other["commitment"])
+    assert other["reconstruction"] > one["reconstruction"] + 100
+
+
+def test_an_example_is_a_function_of_the_seed_and_its_place():
+    scans = [
+        NormalisedScan(f"s{k}", torch.randn(100, 3), torch.ones(3, dtype=torch.bool), k)
+        for k in range(3)
+    ]
+    draws = TextDraws(torch.arange(50), 4)
+    processor = TimeSeriesProcessor(20)
+
+    def plan(n, seed=1):
+        return TrainingPlan(scans, processor, n, seed=seed, region_dropout=0.5, text=draws)
+
+    one, longer, other = plan(10)[7], plan(99)[7], plan(10, seed=2)[7]
+    assert all(torch.equal(one[name], longer[name]) for name in one)
+    assert not torch.equal(one["signal"], other["signal"])
+
+
+def test_a_run_killed_in_its_middle_goes_on_to_the_same_bytes(tmp_path, fitted, cohort_dir, text):
+    inputs = [cohort_dir, tmp_path, text.descriptors_dir, text.corpus, text.language_model]
+    code = KILLED_RUN.format(settings=SETTINGS)
+    command = [sys.executable, "-c", code, *map(str, inputs)]
+    done = subprocess.run(command, capture_output=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    assert not (tmp_path / "config.json").exists()
+    (tmp_path / "checkpoints" / "checkpoint-4" / "whole.json").unlink()
+    fit_tokenizer(cohort_dir, tmp_path, SETTINGS, seed=7, text=text)
+    assert (tmp_path / "checkpoints" / "checkpoint-6").is_dir()
+    for name in FILES:
+        assert (tmp_path / name).read_bytes() == (fitted / name).read_bytes(), name
+
+
+def test_held_out_scans_change_nothing_that_is_fitted(tmp_path, fitted, write_cohort, text):
+    (tmp_path / "cohort").mkdir()
+    (tmp_path / "tokenizer").mkdir()
+    cohort = write_cohort(tmp_path / "cohort", test_seed=70)
+    fit_tokenizer(cohort, tmp_path / "tokenizer", SETTINGS, seed=7, text=text)
+    for name in ("config.json", "losses.csv", "model.safetensors"):
+        assert (tmp_path / "tokenizer" / name).read_bytes() == (fitted / name).read_bytes()
+    for name in ("quality.json", "reconstruction.npz"):
+        assert (tmp_path / "tokenizer" / name).read_bytes() != (fitted / name).read_bytes()
+
+
+def test_the_artefacts_say_what_the_formats_page_says(fitted):
+    config = json.loads((fitted / "config.json").read_text())
+    assert config["order_hash"] == "six-hash"
+    assert config["text_space"] == {"name": "tiny", "width": 16}
+    assert set(config["processor"]["site_scale"]) == {"a", "b"}
+    assert config["processor"]["n_scans"] == 4
+    quality = json.loads((fitted / "quality.json").read_text())
+    assert set(quality) == {"train", "validation", "test"}
+    assert quality["train"]["n_windows"] == 12
+    assert quality["train"]["codes_used"] <= quality["train"]["codebook_size"] == 32
+    names = {(record.split, record.name) for record in read_losses(fitted / "losses.csv")}
+    losses = ("reconstruction", "commitment", "domain", "contrastive", "total")
+    assert names == {(split, name) for split in ("train", "validation") for name in losses}
+
+
+def test_the_written_example_is_what_the_tokenizer_makes_of_its_window(fitted):
+    tokenizer = FMRITokenizer.from_pretrained(fitted)
+    with np.load(fitted / "reconstruction.npz") as example:
+        assert str(example["scan_id"]) == "test-0"
+        assert example["labels"].tolist() == [f"region {n}" for n in range(N_REGIONS)]
+        assert example["tr"] == 2.0
+        again = tokenizer(torch.from_numpy(example["signal"])[None]).signal[0]
+        assert torch.allclose(again, torch.from_numpy(example["reconstruction"]), atol=1e-5)
+
+
+def test_training_needs_no_text(tmp_path, cohort_dir):
+    settings = FitTokenizerSettings(
+        n_frames=48, patch_frames=16, n_codes=32, training=LoopSettings(steps=2, batch_size=2)
+    )
+    summary = fit_tokenizer(cohort_dir, tmp_path, settings, seed=0)
+    assert FMRITokenizer.from_pretrained(tmp_path).to_text is None
+    assert summary.startswith("3 x 6 codes of 32 a window; test: normalised MSE")
+
+
+def test_captions_are_joined_by_scan_and_not_by_row(descriptors_dir):
+    assert read_captions(descriptors_dir, ["train-2", "train-0"]) == [
+        "the regions are slow .",
+        "the regions are calm .",
+    ]
+
+
+def test_a_scan_without_a_caption_is_named(descriptors_dir):
+    with pytest.raises(InputError, match=r"captions\.jsonl: no caption of scan elsewhere"):
+        read_captions(descriptors_dir, ["elsewhere"])
+
+
+def test_a_cohort_of_a_newer_schema_is_refused(tmp_path, write_cohort):
+    with pytest.raises(InputError, match=r"cohort\.json: schema 2, but this version reads up to 1"):
+        Cohort(write_cohort(tmp_path, schema=2))
+
+
+def test_a_folder_that_is_no_cohort_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"no cohort.json; give the folder"):
+        Cohort(tmp_path)

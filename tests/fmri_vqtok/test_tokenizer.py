@@ -128,6 +128,25 @@ def test_the_token_basis_keeps_a_common_signal_in_one_component():
     assert torch.allclose(basis.to_regions(tokens)[:, 0], common, atol=1e-4)
 
 
+def test_with_a_basis_of_regions_a_code_is_about_its_own_region(signal):
+    tokenizer = make(token_basis="regions", n_codes=16)
+    tokenizer.initialise(signal, torch.Generator().manual_seed(0))
+    codes = tokenizer.encode(signal).codes
+    changed = codes.clone()
+    changed[:, :, 1] = (changed[:, :, 1] + 1) % tokenizer.config.n_codes
+    before, after = (
+        tokenizer._dequantize(tokenizer.quantizer.lookup(x)) for x in (codes, changed)
+    )
+    moved = (before != after).flatten(0, 1).any(dim=(0, 2))
+    assert moved.tolist() == [n == 1 for n in range(N)]
+
+
+@pytest.mark.parametrize(("basis", "counted"), [("shared", True), ("regions", False)])
+def test_the_code_of_a_missing_region_counts_only_if_it_speaks_of_the_others_too(basis, counted):
+    present = torch.tensor([[True] * (N - 1) + [False]])
+    assert make(token_basis=basis).informative(present)[0, -1].item() is counted
+
+
 def test_the_start_alone_beats_kmeans_on_raw_patches_with_as_many_codes():
     # Regions that share two sources, as brain regions do; fitted and held-out windows differ.
     generator = torch.Generator().manual_seed(0)

@@ -39,16 +39,16 @@ def mean_over_targets(logits: Tensor, labels: Tensor) -> Tensor:
     return total / (labels != NO_TARGET).sum().clamp(min=1)
 
 
-def next_step_loss(logits: Tensor, codes: Tensor, present: Tensor) -> Tensor:
-    """F2F: each region's code one step later (Eq. 5), as a mean over regions and steps.
+def next_step_loss(logits: Tensor, codes: Tensor, informative: Tensor) -> Tensor:
+    """F2F: each code one step later (Eq. 5), as a mean over the codes of a step and the steps.
 
     Parameters
     ----------
     logits : Tensor, shape (B, W, N, K)
         Those at (w, n) speak of code (w + 1, n).
     codes : Tensor of int64, shape (B, W, N)
-    present : Tensor of bool, shape (B, N)
-        False for a region without signal, which is no target.
+    informative : Tensor of bool, shape (B, N)
+        False for a code that says nothing about the signal, which is no target.
 
     Returns
     -------
@@ -61,7 +61,7 @@ def next_step_loss(logits: Tensor, codes: Tensor, present: Tensor) -> Tensor:
     """
     predicted, _ = token_grid.next_step(logits)
     _, targets = token_grid.next_step(codes)
-    targets = torch.where(present[:, None, :], targets, NO_TARGET)
+    targets = torch.where(informative[:, None, :], targets, NO_TARGET)
     return mean_over_targets(predicted, targets)
 
 

@@ -235,12 +235,13 @@ class FMRILM(nn.Module):
                 targets = kind & (labels != NO_TARGET)
                 losses[name] = mean_over_targets(output.logits[targets], labels[targets])
         if weights.f2f > 0:
-            losses["f2f"] = next_step_loss(self._code_logits(output, codes), codes, present)
+            informative = self.brain_tokenizer.informative(present)
+            losses["f2f"] = next_step_loss(self._code_logits(output, codes), codes, informative)
         return {"loss": weighted_sum(losses, vars(weights)), "losses": losses}
 
     @torch.no_grad()
     def forecast(self, codes: Tensor, present: Tensor | None = None) -> Tensor:
-        """Logits over the codes of the next step, for each step and region.
+        """Logits over the codes of the next step, for each step and place in it.
 
         Parameters
         ----------

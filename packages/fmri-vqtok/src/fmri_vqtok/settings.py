@@ -74,6 +74,8 @@ class FitTokenizerSettings:
         K, codes of the codebook.
     temporal_attention : str
         "causal", or "full" (next-step prediction on such codes would be cheating).
+    token_basis : str
+        "shared": the codes of a step describe its regions together; "regions": one region each.
     region_dropout : float
         Part of the regions that the encoder does not see in a training example, at most.
     domain_weight : float
@@ -95,6 +97,7 @@ class FitTokenizerSettings:
     patch_frames: int = 32
     n_codes: int = 512
     temporal_attention: str = "causal"
+    token_basis: str = "shared"
     region_dropout: float = 0.0
     domain_weight: float = 0.5
     text_tokens: int = 128

@@ -52,6 +52,9 @@ class FMRITokenizerConfig:
         K and d, of the codebook.
     temporal_attention : {"causal", "full"}
         "full" lets a token see later steps; next-step prediction on its codes would be cheating.
+    token_basis : {"shared", "regions"}
+        "shared": the N codes of a step describe its regions together, which halves the error at
+        the same number of bits. "regions": code (w, n) is about region n alone.
     text_width : int or None
         C, width of the text space; None without one.
     text_space : str or None
@@ -68,6 +71,7 @@ class FMRITokenizerConfig:
     n_codes: int
     code_width: int
     temporal_attention: str = "causal"
+    token_basis: str = "shared"
     text_width: int | None = None
     text_space: str | None = None
 
@@ -76,6 +80,8 @@ class FMRITokenizerConfig:
             raise InputError(
                 f"temporal_attention: '{self.temporal_attention}'; give 'causal' or 'full'"
             )
+        if self.token_basis not in ("shared", "regions"):
+            raise InputError(f"token_basis: '{self.token_basis}'; give 'shared' or 'regions'")
         if self.width % self.n_heads:
             raise InputError(f"width: {self.width}; give a multiple of n_heads, {self.n_heads}")
 
@@ -222,6 +228,21 @@ class FMRITokenizer(nn.Module):
         self._check(x)
         return self.encoder(x)
 
+    def informative(self, present: Tensor) -> Tensor:
+        """Which of a step's codes say something about the signal.
+
+        Parameters
+        ----------
+        present : Tensor of bool, shape (B, N)
+            False for a region without signal.
+
+        Returns
+        -------
+        Tensor of bool, shape (B, N)
+            All codes of a shared basis; with a basis of regions, those of the present ones.
+        """
+        return torch.ones_like(present) if self.config.token_basis == "shared" else present
+
     def text_embeddings(self, codes: Tensor) -> Tensor:
         """Codes in the language model's text space, shape (B, W, N, C).
 
@@ -273,7 +294,8 @@ class FMRITokenizer(nn.Module):
         coefficients = torch.cat(
             [self.to_coefficients(self.encoder(batch)) for batch in windows.split(16)]
         )
-        self.basis.fit(coefficients.flatten(0, 1))
+        if self.config.token_basis == "shared":
+            self.basis.fit(coefficients.flatten(0, 1))
         vectors = self.basis.to_tokens(coefficients).flatten(0, 2)
         self.quantizer.initialise(vectors, generator)
 

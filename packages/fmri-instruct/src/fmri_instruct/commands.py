@@ -1,0 +1,110 @@
+"""The stages of this package as commands: `make-instructions`, `tune`, `evaluate`."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fmri_instruct.errors import InputError
+from fmri_instruct.settings import EvaluateSettings, MakeInstructionsSettings
+
+DEMO_TASKS = Path(__file__).parent / "cohorts" / "demo.yaml"
+FOLDER = click.Path(path_type=Path)
+
+
+@click.command("make-instructions")
+@click.argument("cohort", type=FOLDER)
+@click.argument("descriptors", type=FOLDER)
+@click.option(
+    "--tasks", type=FOLDER, default=DEMO_TASKS, help="Tasks file (YAML). Left out: the demo's."
+)
+@click.pass_obj
+def make_instructions(context: Any, cohort: Path, descriptors: Path, tasks: Path) -> None:
+    """Write questions and answers about the scans of a cohort, in three paradigms."""
+    context.run(
+        _make_instructions,
+        MakeInstructionsSettings,
+        cohort=cohort,
+        descriptors=descriptors,
+        tasks=tasks,
+    )
+
+
+@click.command("tune")
+@click.argument("model", type=FOLDER)
+@click.argument("tokens", type=FOLDER)
+@click.argument("instructions", type=FOLDER)
+@click.pass_obj
+def tune(context: Any, model: Path, tokens: Path, instructions: Path) -> None:
+    """Tune a language model on the instructions of the training scans."""
+    try:
+        from fmri_instruct.tuning_settings import TuneSettings
+    except ImportError as error:
+        raise InputError(f"tune: {error.name} is missing; install fmri-instruct[train]") from error
+    context.run(
+        _tune, TuneSettings, resumable=True, model=model, tokens=tokens, instructions=instructions
+    )
+
+
+@click.command("evaluate")
+@click.argument("model", type=FOLDER)
+@click.argument("tokens", type=FOLDER)
+@click.argument("instructions", type=FOLDER)
+@click.argument("cohort", type=FOLDER)
+@click.pass_obj
+def evaluate(context: Any, model: Path, tokens: Path, instructions: Path, cohort: Path) -> None:
+    """Score a model on held-out subjects, with baselines beside every score."""
+    context.run(
+        _evaluate,
+        EvaluateSettings,
+        model=model,
+        tokens=tokens,
+        instructions=instructions,
+        cohort=cohort,
+    )
+
+
+def _make_instructions(stage: Any, cohort: Path, descriptors: Path, tasks: Path) -> str:
+    from fmri_instruct.instructions import build_instructions, write_instructions
+    from fmri_instruct.tasks import load_tasks
+
+    asked = load_tasks(tasks)
+    made = build_instructions(cohort, descriptors, asked, stage.settings, stage.seed)
+    write_instructions(made, asked, stage.directory)
+    sizes = ", ".join(f"{len(rows)} {split}" for split, rows in made.splits.items())
+    missing = sum(split["missing"] for task in made.counts.values() for split in task.values())
+    return f"{len(asked)} tasks; conversations: {sizes}; {missing} missing labels left out"
+
+
+def _tune(stage: Any, model: Path, tokens: Path, instructions: Path) -> str:
+    from fmri_instruct.tuning import tune as tune_model
+
+    records = tune_model(
+        model,
+        tokens,
+        instructions,
+        stage.directory,
+        stage.settings,
+        seed=stage.seed,
+        device=stage.device,
+        progress=stage.progress,
+    )
+    last = {record.split: record.value for record in records if record.name == "total"}
+    return ", ".join(f"{split} loss {value:.3f} nats" for split, value in sorted(last.items()))
+
+
+def _evaluate(stage: Any, model: Path, tokens: Path, instructions: Path, cohort: Path) -> str:
+    from fmri_instruct.evaluation import evaluate as evaluate_model
+    from fmri_llm.model import FMRILM
+
+    results = evaluate_model(
+        FMRILM.from_pretrained(model).to(stage.device),
+        tokens,
+        instructions,
+        cohort,
+        stage.settings,
+        seed=stage.seed,
+        progress=stage.progress,
+    )
+    results.write(stage.directory)
+    return results.summary()

@@ -1,0 +1,83 @@
+"""A prompt must not give the verdict away: it names all answers equally often, or none."""
+
+import re
+from collections.abc import Sequence
+from typing import Protocol
+
+from fmri_instruct.errors import InputError
+
+
+class HasCandidates(Protocol):
+    """Anything with a name and possible answers, such as a task."""
+
+    @property
+    def name(self) -> str:
+        """Short name of the task."""
+
+    @property
+    def candidates(self) -> tuple[str, ...]:
+        """The possible answers."""
+
+
+def answer_pattern(candidates: Sequence[str]) -> re.Pattern[str]:
+    """Whole-word pattern of the answers, the longest first, so that "well above" is not "above".
+
+    Parameters
+    ----------
+    candidates : sequence of str
+        Possible answers of a task.
+
+    Returns
+    -------
+    re.Pattern
+        With the answer in group 1, in any letter case.
+    """
+    longest_first = sorted(candidates, key=len, reverse=True)
+    return re.compile(rf"(?<!\w)({'|'.join(map(re.escape, longest_first))})(?!\w)", re.IGNORECASE)
+
+
+def mentions(text: str, candidates: Sequence[str]) -> list[str]:
+    """List the answers that a text names, in order, one entry per mention.
+
+    Parameters
+    ----------
+    text : str
+        A prompt or an answer.
+    candidates : sequence of str
+        Possible answers of a task.
+
+    Returns
+    -------
+    list of str
+        Elements of `candidates`.
+    """
+    by_lower = {candidate.lower(): candidate for candidate in candidates}
+    return [by_lower[found.lower()] for found in answer_pattern(candidates).findall(text)]
+
+
+def refuse_hint(prompt: str, tasks: Sequence[HasCandidates], where: str) -> None:
+    """Raise if a prompt names one answer of a task more often than another.
+
+    Parameters
+    ----------
+    prompt : str
+        The user's turn, or a wording from the bank.
+    tasks : sequence of Task
+        The tasks it asks about.
+    where : str
+        What the prompt belongs to, for the message.
+
+    Raises
+    ------
+    InputError
+        If the answers of a task are not named equally often.
+    """
+    for task in tasks:
+        named = mentions(prompt, task.candidates)
+        counts = {candidate: named.count(candidate) for candidate in task.candidates}
+        if len(set(counts.values())) > 1:
+            favoured = max(counts, key=lambda candidate: counts[candidate])
+            raise InputError(
+                f"{where}: the wording '{prompt}' names the answer '{favoured}' of task"
+                f" '{task.name}'; name all answers equally often, or none"
+            )

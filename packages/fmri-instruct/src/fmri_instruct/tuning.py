@@ -1,0 +1,184 @@
+"""Instruction tuning: one brain block, several conversations about it, answers as targets."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from torch.utils.data import Dataset
+
+from fmri_instruct.errors import InputError
+from fmri_instruct.instructions import Instruction, read_instructions
+from fmri_llm.data import Example, TokenWindows, conversation_segment
+from fmri_llm.settings import LossWeights
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from fmri_instruct.tuning_settings import TuneSettings
+    from fmri_vqtok.training_loop import LossRecord
+
+ANSWERS_ONLY = LossWeights(f2t=1.0, f2f=0.0, t2t=0.0)
+
+Progress = Callable[[int, int], None]
+
+
+class PackedConversations(Dataset):
+    """Training examples: a window of a scan and several conversations about that scan.
+
+    Example i depends on the seed and i alone, so a resumed run sees what it would have seen. Scans
+    take turns; a scan's window and conversations are drawn. No two conversations of an example are
+    of the same paradigm about the same tasks, so that several paradigms meet in one pass.
+
+    Parameters
+    ----------
+    windows : TokenWindows
+        Brain tokens of one split.
+    instructions : sequence of Instruction
+        Of the same split.
+    tokenizer : PreTrainedTokenizerBase
+        That of the language model.
+    conversations : int
+        Most conversations in an example.
+    n_examples : int
+        Length.
+    seed : int
+        Seed of the draws.
+
+    Raises
+    ------
+    InputError
+        If a scan that is asked about has no tokens.
+    """
+
+    def __init__(
+        self,
+        windows: TokenWindows,
+        instructions: Sequence[Instruction],
+        tokenizer: "PreTrainedTokenizerBase",
+        *,
+        conversations: int,
+        n_examples: int,
+        seed: int,
+    ) -> None:
+        self.windows = windows
+        self.tokenizer = tokenizer
+        self.conversations = conversations
+        self.n_examples = n_examples
+        self.seed = seed
+        self.by_scan = _by_scan(instructions)
+        self.scan_ids = sorted(self.by_scan)
+        for scan_id in self.scan_ids:
+            if scan_id not in windows.by_scan:
+                raise InputError(f"{scan_id}: has instructions but no tokens; tokenize this cohort")
+
+    def __len__(self) -> int:
+        return self.n_examples
+
+    def __getitem__(self, index: int) -> Example:
+        if not 0 <= index < self.n_examples:
+            raise IndexError(index)
+        scan_id = self._scan_in_turn(index)
+        chance = np.random.default_rng([self.seed, 1, index])
+        codes, present = self.windows[int(chance.choice(self.windows.by_scan[scan_id]))]
+        drawn = self._draw(self.by_scan[scan_id], chance)
+        segments = [conversation_segment(self.tokenizer, each.messages) for each in drawn]
+        return Example(codes, present, segments)
+
+    def _scan_in_turn(self, index: int) -> str:
+        round_number, place = divmod(index, len(self.scan_ids))
+        order = np.random.default_rng([self.seed, 0, round_number]).permutation(len(self.scan_ids))
+        return self.scan_ids[order[place]]
+
+    def _draw(
+        self, kinds: Sequence[Sequence[Instruction]], chance: np.random.Generator
+    ) -> list[Instruction]:
+        n_drawn = min(self.conversations, len(kinds))
+        chosen = [kinds[k] for k in chance.permutation(len(kinds))[:n_drawn]]
+        return [variants[int(chance.integers(len(variants)))] for variants in chosen]
+
+
+def tune(
+    model_dir: Path,
+    tokens_dir: Path,
+    instructions_dir: Path,
+    directory: Path,
+    settings: "TuneSettings",
+    *,
+    seed: int,
+    device: str = "cpu",
+    progress: Progress = lambda _done, _total: None,
+) -> list["LossRecord"]:
+    """Tune a language model on the instructions of the training scans (paper, section 3.4).
+
+    Parameters
+    ----------
+    model_dir : Path
+        Folder of the model to start from.
+    tokens_dir : Path
+        Brain tokens of the cohort.
+    instructions_dir : Path
+        Instructions about it. Those of training scans are learned from, those of validation scans
+        scored, and those of test scans not opened.
+    directory : Path
+        Where the tuned model and ``losses.csv`` are written. Checkpoints are kept in its folder
+        ``checkpoints``; a killed run goes on from there.
+    settings : TuneSettings
+        Length, rates and packing.
+    seed : int
+        Seed of the examples.
+    device : str, default="cpu"
+        ``cpu`` or ``cuda``.
+    progress : callable, optional
+        ``progress(done, total)`` after each step.
+
+    Returns
+    -------
+    list of LossRecord
+        Losses by name.
+
+    Raises
+    ------
+    InputError
+        If the parts do not belong together.
+    """
+    from fmri_llm import checks, training
+    from fmri_llm.data import read_tokens_record
+    from fmri_llm.model import FMRILM
+
+    model = FMRILM.from_pretrained(model_dir)
+    order_hash = read_tokens_record(tokens_dir)["order_hash"]
+    checks.check_order(order_hash, model.brain_tokenizer.order_hash)
+
+    def plan(split: str, n_examples: int) -> PackedConversations:
+        return PackedConversations(
+            TokenWindows.read(tokens_dir, split),
+            read_instructions(instructions_dir, split),
+            model.text_tokenizer,
+            conversations=settings.conversations,
+            n_examples=n_examples,
+            seed=seed,
+        )
+
+    validation = plan("validation", settings.validation_examples)
+    return training.fine_tune(
+        model,
+        plan("train", settings.loop.steps * settings.loop.batch_size),
+        validation if validation.scan_ids else None,
+        settings.loop,
+        directory,
+        weights=ANSWERS_ONLY,
+        seed=seed,
+        device=device,
+        progress=progress,
+    )
+
+
+def _by_scan(instructions: Sequence[Instruction]) -> dict[str, list[list[Instruction]]]:
+    """By scan, the wordings of each kind of conversation: one paradigm about the same tasks."""
+    kinds: dict[str, dict[tuple[str, frozenset[str]], list[Instruction]]] = {}
+    for each in instructions:
+        asked = frozenset([each.task] if isinstance(each.task, str) else each.task)
+        by_kind = kinds.setdefault(each.scan_id, {})
+        by_kind.setdefault((each.paradigm, asked), []).append(each)
+    return {scan_id: list(by_kind.values()) for scan_id, by_kind in kinds.items()}

@@ -1,0 +1,141 @@
+"""The package as a user meets it: README, commands, what an import costs."""
+
+import json
+import re
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from fmri_instruct import commands
+from fmri_instruct.evaluation import read_windows
+from fmri_instruct.settings import EvaluateSettings, MakeInstructionsSettings
+from fmri_instruct.tasks import DEMO
+from fmri_instruct.tuning_settings import TuneSettings
+from fmri_vqtok.settings import LoopSettings
+
+
+def run_python(code):
+    return subprocess.run(  # a fresh interpreter, so that nothing is imported already
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False
+    )
+
+
+def test_the_readme_example_runs_without_torch(repository):
+    readme = (repository / "packages" / "fmri-instruct" / "README.md").read_text()
+    (example,) = re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)
+    check = "import sys\nassert not {'torch', 'transformers', 'fmri_llm'} & set(sys.modules)\n"
+
+    done = run_python(example + check)
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_readmes_tasks_file_is_one_that_can_be_loaded(repository, tmp_path):
+    from fmri_instruct.tasks import load_tasks
+
+    readme = (repository / "packages" / "fmri-instruct" / "README.md").read_text()
+    (example,) = re.findall(r"```yaml\n(.*?)```", readme, flags=re.DOTALL)
+    (tmp_path / "tasks.yaml").write_text(example)
+
+    assert [task.name for task in load_tasks(tmp_path / "tasks.yaml")] == ["sex", "efficiency"]
+
+
+def test_importing_the_commands_is_cheap():
+    heavy = "{'torch', 'transformers', 'sklearn', 'pandas', 'numpy', 'datasets', 'scipy'}"
+
+    done = run_python(
+        "import fmri_instruct.commands, fmri_instruct.settings, sys\n"
+        f"print(sorted({heavy} & set(sys.modules)))"
+    )
+
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+@dataclass
+class Stage:
+    """What the command line hands to a stage's work."""
+
+    directory: Path
+    settings: Any
+    seed: int = 0
+    device: str = "cpu"
+    done: list[tuple[int, int]] = field(default_factory=list)
+
+    def progress(self, done, total):
+        self.done.append((done, total))
+
+
+@dataclass
+class Context:
+    """A command line that runs a stage at once, into the folder it is given."""
+
+    directory: Path
+    settings: Any
+    called: dict[str, Any] = field(default_factory=dict)
+    summary: str = ""
+
+    def run(self, work, settings_class, **inputs):
+        assert isinstance(self.settings, settings_class)
+        inputs.pop("resumable", None)
+        self.called = inputs
+        self.summary = work(Stage(self.directory, self.settings), **inputs)
+
+
+def invoke(command, directory, settings, *arguments):
+    directory.mkdir()
+    context = Context(directory, settings)
+    result = CliRunner().invoke(command, list(map(str, arguments)), obj=context)
+    if result.exception:
+        raise result.exception
+    assert "\n" not in context.summary
+    return context
+
+
+def test_the_three_commands_lead_from_a_cohort_to_scores(
+    cohort_dir, descriptors_dir, tokens_dir, model_dir, tmp_path
+):
+    made, tuned, scored = (tmp_path / name for name in ("made", "tuned", "scored"))
+    loop = LoopSettings(steps=2, batch_size=1, checkpoint_every=2, evaluate_every=2, log_every=1)
+
+    first = invoke(
+        commands.make_instructions,
+        made,
+        MakeInstructionsSettings(variants=1),
+        cohort_dir,
+        descriptors_dir,
+    )
+    second = invoke(commands.tune, tuned, TuneSettings(loop=loop), model_dir, tokens_dir, made)
+    third = invoke(
+        commands.evaluate,
+        scored,
+        EvaluateSettings(max_new_tokens=2, resamples=5),
+        tuned,
+        tokens_dir,
+        made,
+        cohort_dir,
+    )
+
+    assert first.called["tasks"] == DEMO
+    assert first.summary.startswith("3 tasks; conversations: 30 train")
+    assert "train loss" in second.summary
+    assert third.summary.startswith("accuracy of model / majority class / connectome: age_group")
+    answers = [json.loads(line) for line in (scored / "answers.jsonl").read_text().splitlines()]
+    assert {answer["scan_id"] for answer in answers} == set(read_windows(tokens_dir, "test"))
+    assert set(answers[0]) == {
+        "scan_id", "subject", "task", "paradigm", "truth", "answer", "probabilities", "text",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["make-instructions", "tune", "evaluate"])
+def test_every_command_says_what_it_does(name):
+    command = getattr(commands, name.replace("-", "_"))
+
+    help_text = CliRunner().invoke(command, ["--help"]).output
+
+    assert len(command.help.splitlines()[0]) > 20
+    assert "COHORT" in help_text or "TOKENS" in help_text

@@ -1,0 +1,121 @@
+"""The whole road on real scans: it arrives, stays, and takes only the steps that are needed."""
+
+import json
+import shutil
+
+import pytest
+
+from fmri_cli.main import main
+from fmri_cli.pipeline import STAGES
+
+from .trees import tree
+
+NAMES = [row.directory for row in STAGES]
+
+
+@pytest.fixture
+def copy(finished, tmp_path):
+    """A copy of the finished run that a test may change."""
+    shutil.copytree(finished.directory, tmp_path / "run")
+    return tmp_path / "run"
+
+
+@pytest.fixture
+def fmri(capsys):
+    """Run a command in this process; exit code, output, errors."""
+
+    def run(*arguments):
+        code = main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+def test_every_stage_prints_one_line_and_the_last_line_names_the_report(finished):
+    lines = finished.output.splitlines()
+    assert [line.split()[0] for line in lines[:-1]] == NAMES
+    assert lines[-1] == f"The report is in {finished.directory / 'report' / 'report.html'}"
+    assert (finished.directory / "report" / "report.html").stat().st_size > 100_000
+
+
+def test_only_our_own_lines_reach_a_terminal_that_is_none(finished):
+    assert finished.errors == ""
+
+
+def test_no_checkpoint_and_nothing_unfinished_is_left(finished):
+    assert not list(finished.directory.rglob("checkpoints"))
+    assert [path.name for path in (finished.directory / ".work").iterdir()] == ["lock"]
+
+
+def test_a_second_run_finds_every_stage_up_to_date(road, finished, fmri):
+    code, out, _ = fmri(*road.arguments(finished.directory))
+    assert code == 0
+    assert out.splitlines()[:-1] == [f"{name:<15} up to date" for name in NAMES]
+
+
+def test_a_dry_run_tells_what_a_change_would_make_run_and_writes_nothing(road, finished, fmri):
+    before = tree(finished.directory)
+    change = ["--set", "tune.loop.steps=2", "--dry-run"]
+    code, out, _ = fmri(*road.arguments(finished.directory, *change))
+    assert code == 0
+    states = [line for line in out.splitlines() if "up to date" in line or "will run" in line]
+    assert [line.split(maxsplit=1)[1] for line in states] == [
+        *["up to date"] * 6,
+        "will run: setting `loop.steps` changed from 3 to 2",
+        "will run: input `model` is made anew",
+        "will run: input `stages` is made anew",
+    ]
+    assert tree(finished.directory) == before
+
+
+def test_a_changed_setting_runs_its_stage_and_those_that_depend_on_it(road, copy, fmri):
+    out = fmri(*road.arguments(copy, "--set", "evaluate.resamples=60"))[1]
+    lines = out.splitlines()
+    assert lines[:7] == [f"{name:<15} up to date" for name in NAMES[:7]]
+    assert lines[7] == "evaluation      runs again: setting `resamples` changed from 50 to 60"
+    report = "report          runs again: input `settings` changed; input `stages` changed"
+    assert lines[9] == report
+    assert len(lines) == 12
+
+
+def test_a_damaged_output_is_noticed_and_made_again_as_it_was(road, finished, copy, fmri):
+    (copy / "instructions" / "test.jsonl").write_text("")
+    out = fmri(*road.arguments(copy))[1]
+    assert "instructions    runs again: output file test.jsonl was changed" in out
+    assert tree(copy) == tree(finished.directory)
+
+
+def test_ask_answers_about_a_held_out_scan_with_probabilities_that_sum_to_one(finished, fmri):
+    code, out, _ = fmri("ask", finished.directory, "NAP_001", "age_group")
+    head, answer, *rows = out.splitlines()
+    probabilities = {row.split()[0]: float(row.split()[1]) for row in rows}
+    assert code == 0
+    assert head.startswith("NAP_001 (test): ")
+    assert answer == f"Answer: {max(probabilities, key=probabilities.get)}"
+    assert sum(probabilities.values()) == pytest.approx(1, abs=0.002)
+
+
+def test_ask_takes_any_question_with_its_answers(finished, fmri):
+    out = fmri("ask", finished.directory, "102816", "Asleep?", "--answers", "yes, no, unsure")[1]
+    assert {line.split()[0] for line in out.splitlines()[2:]} == {"yes", "no", "unsure"}
+
+
+def test_ask_warns_that_a_scan_was_seen_in_training(finished, fmri):
+    norms = json.loads((finished.directory / "descriptors" / "norms.json").read_text())
+    seen = norms["fitted_on"][0]
+    out = fmri("ask", finished.directory, seen, "age_group")[1]
+    assert out.startswith(f"Warning: the model was trained on {seen};")
+
+
+def test_ask_about_an_unknown_scan_lists_the_held_out_ones(finished, fmri):
+    code, _, err = fmri("ask", finished.directory, "10281", "age_group")
+    assert code == 1
+    assert "10281: no such scan; did you mean 102816?" in err
+    assert "Held out are: 102816, 377451, NAP_001, NAP_013, 213522" in err
+
+
+def test_ask_in_a_folder_that_is_no_run_says_what_is_missing(tmp_path, fmri):
+    code, _, err = fmri("ask", tmp_path, "NAP_001", "age_group")
+    assert code == 1
+    assert f"{tmp_path}: has no tokens; name the directory of a run" in err

@@ -13,6 +13,11 @@ from .trees import tree
 NAMES = [row.directory for row in STAGES]
 
 
+def outputs(directory):
+    """All files but the records, which also say with how many threads a stage ran."""
+    return {name: digest for name, digest in tree(directory).items() if "record" not in name}
+
+
 @pytest.fixture
 def copy(finished, tmp_path):
     """A copy of the finished run that a test may change."""
@@ -83,7 +88,7 @@ def test_a_damaged_output_is_noticed_and_made_again_as_it_was(road, finished, co
     (copy / "instructions" / "test.jsonl").write_text("")
     out = fmri(*road.arguments(copy))[1]
     assert "instructions    runs again: output file test.jsonl was changed" in out
-    assert tree(copy) == tree(finished.directory)
+    assert outputs(copy) == outputs(finished.directory)
 
 
 def test_ask_answers_about_a_held_out_scan_with_probabilities_that_sum_to_one(finished, fmri):

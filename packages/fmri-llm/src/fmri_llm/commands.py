@@ -74,11 +74,13 @@ def _fit_llm(
         device=stage.device,
         progress=stage.progress,
     )
-    return summary(language_model, records)
+    return summary(records)
 
 
-def summary(language_model: str, records: list[Any]) -> str:
-    """One line: the last value of each loss on training and on held-out scans."""
-    last = {(record.split, record.name): record.value for record in records}
-    values = [f"{split} {name} {value:.3f}" for (split, name), value in sorted(last.items())]
-    return f"{language_model}: " + ", ".join(values)
+def summary(records: list[Any]) -> str:
+    """One line: the last value of each loss, on held-out scans if there are any."""
+    splits = {record.split for record in records}
+    split = "validation" if "validation" in splits else "train"
+    last = {record.name: record.value for record in records if record.split == split}
+    values = ", ".join(f"{name} {value:.2f}" for name, value in sorted(last.items()))
+    return f"{split} losses in nats: {values}"

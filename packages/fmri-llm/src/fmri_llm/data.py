@@ -149,7 +149,9 @@ def read_captions(path: Path) -> Captions:
         msg = f"{path}: no such file; give the folder that describe wrote"
         raise InputError(msg)
     captions: Captions = {}
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
+    # Not splitlines: a rewritten text may hold U+2028, which JSON leaves as it is.
+    lines = path.read_text(encoding="utf-8").split("\n")
+    rows = [json.loads(line) for line in lines if line]
     for row in sorted(rows, key=lambda row: row["source"] == "rewritten"):
         captions.setdefault(row["scan_id"], {})[row["domain"]] = row["text"]
     return captions

@@ -17,9 +17,11 @@ class LoraSettings:
     Attributes
     ----------
     rank : int
+        Rank of the update of each adapted layer.
     alpha : float
         The update is scaled by alpha / rank.
     dropout : float
+        Part of an adapter's inputs that is dropped while training.
     targets : tuple of str or None
         Names of the adapted layers; None takes peft's choice for the architecture.
     """

@@ -100,8 +100,9 @@ def read_captions(descriptors_dir: Path, scan_ids: Sequence[str]) -> list[str]:
     path = descriptors_dir / "captions.jsonl"
     if not path.is_file():
         raise InputError(f"{path}: no such file; give the folder that `fmri describe` wrote")
-    lines = path.read_text(encoding="utf-8").splitlines()
-    rows = [json.loads(line) for line in lines]
+    # Not splitlines: a rewritten text may hold U+2028, which JSON leaves as it is.
+    lines = path.read_text(encoding="utf-8").split("\n")
+    rows = [json.loads(line) for line in lines if line]
     texts = {row["scan_id"]: row["text"] for row in rows if row["domain"] == "all"}
     missing = [scan_id for scan_id in scan_ids if scan_id not in texts]
     if missing:

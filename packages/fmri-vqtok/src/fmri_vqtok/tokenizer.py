@@ -53,8 +53,8 @@ class FMRITokenizerConfig:
     temporal_attention : {"causal", "full"}
         "full" lets a token see later steps; next-step prediction on its codes would be cheating.
     token_basis : {"shared", "regions"}
-        "shared": the N codes of a step describe its regions together, which halves the error at
-        the same number of bits. "regions": code (w, n) is about region n alone.
+        "shared": the N codes of a step describe its regions together, so that no bit is spent on
+        what two regions have in common. "regions": code (w, n) is about region n alone.
     text_width : int or None
         C, width of the text space; None without one.
     text_space : str or None

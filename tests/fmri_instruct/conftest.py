@@ -10,7 +10,7 @@ from fmri_instruct.tasks import load_tasks
 from .folders import made_up_rows, write_cohort, write_descriptors, write_tokens
 
 
-@pytest.fixture(scope="package", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def one_thread():
     """Arrays here are so small that threads only wait for each other."""
     import torch

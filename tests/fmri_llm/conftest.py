@@ -17,7 +17,7 @@ from .tiny import (
 )
 
 
-@pytest.fixture(scope="package", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def one_thread():
     """Compute on one thread: these tensors are too small to be worth sharing out."""
     n_threads = torch.get_num_threads()

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 from click.testing import CliRunner
 
-from fmri_llm import commands, training
+from fmri_llm import commands
 from fmri_llm.settings import FitLLMSettings
 from fmri_vqtok.training_loop import LossRecord
 
@@ -42,31 +42,13 @@ def test_the_command_hands_its_inputs_to_the_context():
     }
 
 
-def test_the_stage_says_its_last_losses_in_one_line(monkeypatch):
-    asked = {}
+TRAINING = [LossRecord(1, "train", "f2t", 3.0), LossRecord(2, "train", "f2t", 2.0)]
 
-    def fit_llm(*_, **kwargs):
-        asked.update(kwargs)
-        return [
-            LossRecord(1, "train", "f2t", 3.0),
-            LossRecord(2, "train", "f2t", 2.0),
-            LossRecord(2, "validation", "f2t", 2.5),
-        ]
 
-    monkeypatch.setattr(training, "fit_llm", fit_llm)
-    notes = {}
-    stage = SimpleNamespace(
-        directory=Path("out"),
-        settings=FitLLMSettings(),
-        seed=4,
-        progress=None,
-        device="cpu",
-        note=lambda **facts: notes.update(facts),
-        language_model=lambda name: Path("folder-of") / name,
-    )
-    inputs = [Path(name) for name in ("tokens", "tokenizer", "descriptors", "text")]
-    line = commands._fit_llm(stage, *inputs, "gpt2")
-    assert line == "gpt2: train f2t 2.000, validation f2t 2.500"
-    assert asked["language_model"] == Path("folder-of/gpt2")
-    assert asked["language_model_name"] == "gpt2"
-    assert notes == {"attention": "sdpa", "dtype": "float32"}
+def test_the_summary_tells_the_last_losses_on_held_out_scans():
+    held_out = [LossRecord(2, "validation", "f2t", 2.5)]
+    assert commands.summary([*TRAINING, *held_out]) == "validation losses in nats: f2t 2.50"
+
+
+def test_without_held_out_scans_the_summary_tells_the_last_training_losses():
+    assert commands.summary(TRAINING) == "train losses in nats: f2t 2.00"

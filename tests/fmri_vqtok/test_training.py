@@ -31,6 +31,7 @@ FILES = ("config.json", "losses.csv", "model.safetensors", "quality.json", "reco
 KILLED_RUN = """
 import os, signal, sys
 from pathlib import Path
+import torch
 from fmri_vqtok.settings import FitTokenizerSettings, LoopSettings
 from fmri_vqtok.training import TextSource, fit_tokenizer
 
@@ -41,8 +42,18 @@ def progress(done, total):
 cohort, directory, descriptors, corpus, model = map(Path, sys.argv[1:])
 text = TextSource(descriptors, corpus, model, "tiny")
 settings = {settings}
+torch.set_num_threads(1)
 fit_tokenizer(cohort, directory, settings, seed=7, text=text, progress=progress)
 """
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Sums depend on the number of threads: here, and in the process that is killed, it is one."""
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(n_threads)
 
 
 @pytest.fixture(scope="module")

@@ -94,9 +94,6 @@ def repeatable_torch(seed: int, device: str) -> Iterator[None]:
     before = torch.are_deterministic_algorithms_enabled()
     warned_only = torch.is_deterministic_algorithms_warn_only_enabled()
     torch.manual_seed(seed)
-    # Saying the number out loud stops MKL from choosing a smaller one call by call, so that a
-    # stage adds up in the same order whatever the process did before it.
-    torch.set_num_threads(torch.get_num_threads())
     torch.use_deterministic_algorithms(mode=True, warn_only=device != "cpu")
     try:
         yield

@@ -1,8 +1,8 @@
 """What each token of a step holds: its region alone, or an equal share of the whole step.
 
 Regions of one step are strongly correlated, so a code that describes one region alone spends most
-of its bits on what its neighbours' codes say too. The shared basis first turns the N x J coefficients of
-a step (J along time for each region) into uncorrelated components across regions
+of its bits on what its neighbours' codes say too. The shared basis first turns the N x J
+coefficients of a step (J along time for each region) into uncorrelated components across regions
 (Karhunen-Loeve), keeps the N * d strongest, and deals them to N tokens in a snake: token n gets
 ranks n, 2N - 1 - n, 2N + n, ... Rotation, choice and dealing are orthonormal, so the distance
 between two tokens is the distance between what they decode to, and one codebook serves them all.

@@ -27,17 +27,20 @@ class Parcellation:
         Network of each region.
     hemispheres : sequence of str, length N
         ``"L"``, ``"R"`` or ``"B"`` (midline or both) of each region.
+    centroids : sequence of (float, float, float), length N, optional
+        Centre of each region in MNI space, in mm.
 
     Raises
     ------
     InputError
-        If the three lists differ in length, are empty, or a label occurs twice.
+        If the lists differ in length, are empty, or a label occurs twice.
     """
 
     name: str
     labels: tuple[str, ...]
     networks: tuple[str, ...]
     hemispheres: tuple[str, ...]
+    centroids: tuple[tuple[float, float, float], ...] | None = None
 
     def __post_init__(self) -> None:
         for column in ("labels", "networks", "hemispheres"):

@@ -63,6 +63,44 @@ class Recording:
 
 
 @dataclass(frozen=True)
+class Rejected:
+    """A scan that was found and cannot be used.
+
+    Parameters
+    ----------
+    path : str
+        Path relative to the source, the same on every machine.
+    reason : str
+        One line: the thing, the value and the fix.
+    """
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadOptions:
+    """What a user says about an input that its files may not say.
+
+    Parameters
+    ----------
+    tr : float, optional
+        Repetition time of every scan, in seconds; without it, the files must tell it.
+    atlas : Path, optional
+        Label image whose labels 1..N are the regions in the parcellation's order, for 4-D images.
+    confounds : str, optional
+        Name of a strategy of `nilearn.interfaces.fmriprep.load_confounds_strategy`.
+    phenotypes : Path, optional
+        A BIDS ``participants.tsv``, joined by subject.
+    """
+
+    tr: float | None = None
+    atlas: Path | None = None
+    confounds: str | None = None
+    phenotypes: Path | None = None
+
+
+@dataclass(frozen=True)
 class Source:
     """Where a cohort's recordings come from.
 
@@ -76,12 +114,15 @@ class Source:
         Every file that the cohort depends on.
     assumed_tr : mapping of str to str
         Site to the reason why its TR is an assumption; sites whose TR is documented are absent.
+    rejected : tuple of Rejected
+        Files that were found and cannot become a recording.
     """
 
     name: str
     recordings: tuple[Recording, ...]
     files: tuple[Path, ...]
     assumed_tr: Mapping[str, str] = field(default_factory=dict)
+    rejected: tuple[Rejected, ...] = ()
 
 
 def open_source(source: str) -> Source:

@@ -51,6 +51,11 @@ class Parcellation:
                 f"parcellation '{self.name}': {counts[0]} labels, {counts[1]} networks and "
                 f"{counts[2]} hemispheres; give one of each for every region"
             )
+        if self.centroids is not None and len(self.centroids) != len(self.labels):
+            raise InputError(
+                f"parcellation '{self.name}': {len(self.centroids)} centroids for "
+                f"{len(self.labels)} regions; give one for every region"
+            )
         repeated = sorted({label for label in self.labels if self.labels.count(label) > 1})
         if repeated:
             raise InputError(
@@ -81,7 +86,7 @@ class Parcellation:
 
     def to_dict(self) -> dict[str, object]:
         """Return the plain form that the files of this package carry."""
-        return {
+        document: dict[str, object] = {
             "parcellation": self.name,
             "n_regions": self.n_regions,
             "order_hash": self.order_hash,
@@ -89,6 +94,9 @@ class Parcellation:
             "networks": list(self.networks),
             "hemispheres": list(self.hemispheres),
         }
+        if self.centroids is not None:
+            document["centroids"] = [list(centroid) for centroid in self.centroids]
+        return document
 
     @classmethod
     def from_dict(cls, document: Mapping[str, object], where: str) -> "Parcellation":
@@ -112,6 +120,7 @@ class Parcellation:
                 _strings(document["labels"]),
                 _strings(document["networks"]),
                 _strings(document["hemispheres"]),
+                _centroids(document.get("centroids"), where),
             )
             stored = document["order_hash"]
         except KeyError as error:
@@ -128,6 +137,18 @@ def _strings(value: object) -> tuple[str, ...]:
     if not isinstance(value, Sequence):
         raise InputError(f"a list of names is needed, found {value!r}")
     return tuple(str(item) for item in value)
+
+
+def _centroids(value: object, where: str) -> tuple[tuple[float, float, float], ...] | None:
+    if value is None:
+        return None
+    try:
+        points = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        points = np.empty(0)
+    if points.ndim != 2 or points.shape[1] != 3 or not np.isfinite(points).all():
+        raise InputError(f"{where}: centroids are not rows of three numbers; make the file again")
+    return tuple((float(x), float(y), float(z)) for x, y, z in points)
 
 
 def parcellation_names() -> tuple[str, ...]:

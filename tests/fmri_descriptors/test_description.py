@@ -195,6 +195,16 @@ def test_scans_and_seeds_get_different_phrasings_of_the_same_numbers(aal2):
             assert sorted(re.findall(r"-?\d+\.\d+", a)) == sorted(re.findall(r"-?\d+\.\d+", b))
 
 
+def test_opening_words_and_first_phrasings_vary_apart(aal2):
+    features, z = table_of(aal2, 1)
+    seen = set()
+    for seed in range(60):
+        descriptors = describe_features(features.iloc[0], z.iloc[0], aal2, seed=seed)
+        opening = caption(d for d in descriptors if d.domain == "graph").split(",")[0]
+        seen.add((opening, descriptors[-4].text))
+    assert len(seen) == 9
+
+
 def test_connecting_words_say_how_the_verdicts_relate(aal2):
     features, z = table_of(aal2, 40)
     seen = set()

@@ -204,7 +204,8 @@ def caption(
     for descriptor in descriptors:
         by_domain.setdefault(descriptor.domain, []).append(descriptor)
     return "\n".join(
-        render_paragraph(domain, _parts(members, form), members[0].variant, templates)
+        # Other bits than those that chose the first phrasing, or the two would go together.
+        render_paragraph(domain, _parts(members, form), members[0].variant >> 8, templates)
         for domain, members in by_domain.items()
     )
 

@@ -57,6 +57,7 @@ def test_describe_writes_what_the_next_stages_read(invoke, cohort_dir):
         "features.parquet",
         "zscores.parquet",
         "norms.json",
+        "norms-values.npy",
         "extractor.npz",
         "extractor.json",
         "descriptors.parquet",

@@ -127,6 +127,7 @@ def _print_plan(session: Session, lines: list[tuple[StageRow, list[str]]]) -> No
         reasons = session.plan.get(directory.resolve(), [])
         state = f"will run: {'; '.join(reasons)}" if reasons else "up to date"
         screen.stage_line(row.directory, state)
-        reads = dict.fromkeys(name.replace("_", " ") for name in row.reads)
+        given = (*row.arguments, *(name for key, name in row.options.items() if key in line))
+        reads = dict.fromkeys(name.replace("_", " ") for name in given)
         screen.stage_line("", f"reads {', '.join(reads)}; writes {directory}")
         screen.stage_line("", shlex.join(["fmri", row.command, *line]))

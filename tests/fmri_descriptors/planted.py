@@ -43,10 +43,10 @@ def write_mat_v73(path: Path, values, name="bold"):
         file.write(b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(124) + b"\x00\x02IM")
 
 
-def array_folder(root: Path, write, suffix, n=3):
+def array_folder(root: Path, write, suffix, n=3, n_frames=40):
     root.mkdir(parents=True, exist_ok=True)
     for i in range(n):
-        write(root / f"sub-{i}_ses-a{suffix}", series(i))
+        write(root / f"sub-{i}_ses-a{suffix}", series(i, n_frames))
         write_json(root / f"sub-{i}_ses-a.json", {"RepetitionTime": TR})
     return root
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fmri_descriptors.files import file_digest, quiet_datasets
+from fmri_descriptors.nested import cell
 
 if TYPE_CHECKING:
     from datasets import Dataset, Features
@@ -32,7 +33,7 @@ class Parts:
 
     def __init__(self, directory: Path, key: str, features: "Features") -> None:
         self.directory = directory
-        self.features = features
+        self.schema = features.arrow_schema
         self.folder = directory / f"{_FOLDER}{key}"
         self.folder.mkdir(exist_ok=True)
 
@@ -42,12 +43,12 @@ class Parts:
 
     def write(self, index: int, row: Mapping[str, Any]) -> None:
         """Write a scan's row: its file is there whole, or not at all."""
-        from datasets.arrow_writer import ArrowWriter
+        import pyarrow as pa
 
+        cells = [cell(row[field.name], field.type) for field in self.schema]
         beside = self.path(index).with_suffix(".writing")
-        with ArrowWriter(features=self.features, path=str(beside)) as writer:
-            writer.write(row)
-            writer.finalize()
+        with pa.ipc.new_stream(str(beside), self.schema) as stream:
+            stream.write_batch(pa.record_batch(cells, schema=self.schema))
         beside.replace(self.path(index))
 
     def save(self, splits: Mapping[str, Iterable[int]]) -> None:
@@ -73,7 +74,7 @@ class Parts:
         import pyarrow as pa
 
         # A file without an end marker, of a run that was stopped here, is written anew.
-        with pa.ipc.new_stream(str(path), self.features.arrow_schema) as stream:
+        with pa.ipc.new_stream(str(path), self.schema) as stream:
             for index in indices:
                 with pa.memory_map(str(self.path(index))) as part:
                     for batch in pa.ipc.open_stream(part):

@@ -1,4 +1,4 @@
-"""Arrays inside Arrow columns of nested lists, seen by numpy without a copy."""
+"""Arrays inside Arrow columns of nested lists: numpy to Arrow, and back, without Python lists."""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from pyarrow import Array, ChunkedArray
+    from pyarrow import Array, ChunkedArray, DataType
 
 
 def matrices(column: "ChunkedArray") -> Iterator[NDArray[Any]]:
@@ -54,3 +54,27 @@ def _offsets(lists: "Array") -> NDArray[np.int64]:
     if pa.types.is_fixed_size_list(lists.type):
         return (np.arange(len(lists) + 1) + lists.offset) * lists.type.list_size
     return np.asarray(lists.offsets, dtype=np.int64)
+
+
+def cell(value: Any, kind: "DataType") -> "Array":
+    """Return a column of one cell.
+
+    Parameters
+    ----------
+    value : Any
+        A (T, N) array where the type is an extension of lists of lists, else a plain value.
+    kind : DataType
+        Type of the column.
+    """
+    import pyarrow as pa
+
+    if not isinstance(kind, pa.ExtensionType):
+        return pa.array([value], kind)
+    n_rows, width = value.shape
+    numbers = pa.array(np.ascontiguousarray(value).ravel())
+    bounds = pa.array(np.arange(n_rows + 1, dtype=np.int32) * width, pa.int32())
+    lists = pa.ListArray.from_arrays(bounds, numbers, type=kind.storage_type.value_type)
+    ends = pa.array([0, n_rows], pa.int32())
+    return pa.ExtensionArray.from_storage(
+        kind, pa.ListArray.from_arrays(ends, lists, type=kind.storage_type)
+    )

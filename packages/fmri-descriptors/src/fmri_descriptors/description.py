@@ -1,18 +1,14 @@
 """Features and z-scores to the 23 descriptors, captions, and the files of a cohort."""
 
-import json
-import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from fmri_descriptors.cohort import Cohort, read_cohort
 from fmri_descriptors.errors import InputError
 from fmri_descriptors.features.extractor import FeatureExtractor
 from fmri_descriptors.norms import POOLED, CohortNorms
 from fmri_descriptors.parcellation import Parcellation
-from fmri_descriptors.registry import DESCRIPTORS, DOMAINS, DescriptorRow, row_columns
+from fmri_descriptors.registry import DESCRIPTORS, DescriptorRow, row_columns
 from fmri_descriptors.render import (
     Part,
     relation,
@@ -22,8 +18,6 @@ from fmri_descriptors.render import (
     verdict,
 )
 from fmri_descriptors.scan import Scan
-from fmri_descriptors.settings import DescribeSettings
-from fmri_descriptors.splits import SPLITS
 from fmri_descriptors.templating import Templates
 from fmri_descriptors.values import FeatureValue, select_patterns
 from fmri_descriptors.wording import capitalised

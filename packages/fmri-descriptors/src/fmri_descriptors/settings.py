@@ -147,10 +147,19 @@ class DescribeSettings:
     caption_form : str
         Form of the caption over all domains: ``"short"`` keeps one sentence a descriptor,
         ``"long"`` keeps them all. Captions of one domain are always long.
+    robust : bool
+        Whether z-scores are made from median and MAD instead of mean and standard deviation.
+    site_aware : bool
+        Whether a scan is compared with the training scans of its own site, if these are enough.
+    min_site_scans : int
+        A site with fewer training scans than this is compared with all of them.
     """
 
     features: FeatureSettings = field(default_factory=FeatureSettings)
     caption_form: str = "short"
+    robust: bool = False
+    site_aware: bool = False
+    min_site_scans: int = 20
 
     def __post_init__(self) -> None:
         _require(
@@ -159,3 +168,4 @@ class DescribeSettings:
             repr(self.caption_form),
             "give 'short' or 'long'",
         )
+        _require(self.min_site_scans >= 2, "min_site_scans", self.min_site_scans, "give at least 2")

@@ -61,7 +61,8 @@ def _gradient_rows() -> tuple[DescriptorRow, ...]:
                 "networks",
                 stem,
                 f"{noun} value",
-                "mean over the network's regions of the aligned diffusion-map gradient",
+                "mean over the network's regions of the diffusion-map gradient, aligned to "
+                "gradient_template",
                 "diffusion units",
             ),
             DescriptorRow(
@@ -117,7 +118,8 @@ DESCRIPTORS: tuple[DescriptorRow, ...] = (
         "networks",
         "ica.amplitude",
         "Temporal amplitude",
-        "root mean square, over the network's regions, of its component's dual-regression map",
+        "root mean square, over the network's regions, of its component's dual-regression map; "
+        "here and below a network with several components has their mean",
         "units of the recording",
     ),
     DescriptorRow(
@@ -200,7 +202,8 @@ DESCRIPTORS: tuple[DescriptorRow, ...] = (
         "networks",
         "graph.network_strength",
         "Network strength",
-        "mean over the network's regions of the summed weights of the strongest positive edges",
+        "mean over the network's regions of the summed weights of the strongest edges, which are "
+        "positive unless negative_edges says otherwise",
         "correlation",
     ),
     DescriptorRow(
@@ -210,7 +213,7 @@ DESCRIPTORS: tuple[DescriptorRow, ...] = (
         "value",
         "graph.modularity",
         "Modularity",
-        "best Louvain Q of the strongest positive edges",
+        "best Louvain modularity Q of the strongest edges",
         "1",
     ),
     DescriptorRow(
@@ -220,7 +223,8 @@ DESCRIPTORS: tuple[DescriptorRow, ...] = (
         "value",
         "graph.global_efficiency",
         "Global efficiency",
-        "mean inverse shortest-path length, an edge being 1 / weight long",
+        "mean inverse shortest-path length over the strongest edges that are positive, an edge "
+        "being 1 / weight long",
         "1",
     ),
     DescriptorRow(
@@ -230,7 +234,8 @@ DESCRIPTORS: tuple[DescriptorRow, ...] = (
         "value",
         "graph.mean_clustering",
         "Average clustering coefficient",
-        "mean over the regions of the weighted clustering coefficient (Onnela)",
+        "mean over the regions of the weighted clustering coefficient (Onnela; Costantini where "
+        "negative edges keep their signs)",
         "1",
     ),
 )

@@ -4,6 +4,12 @@ from dataclasses import dataclass, field
 
 from fmri_descriptors.errors import InputError
 
+NEGATIVE_EDGES = ("drop", "absolute", "negative_sym", "negative_asym")
+"""What can become of negative correlations in the graph."""
+
+GRADIENT_TEMPLATES = ("cohort", "schaefer400")
+"""What gradients can be aligned to."""
+
 
 def _require(holds: bool, key: str, value: object, fix: str) -> None:
     if not holds:
@@ -56,14 +62,24 @@ class FeatureSettings:
     ----------
     graph_density : float
         Share of all possible edges that the proportional threshold keeps.
+    negative_edges : str
+        What becomes of negative correlations in the graph: ``"drop"`` leaves them out,
+        ``"absolute"`` makes them positive, ``"negative_asym"`` and ``"negative_sym"`` keep their
+        signs and give them less or the same weight (Rubinov and Sporns 2011).
     louvain_runs : int
         Seeded Louvain runs a scan; the best modularity counts.
     gradient_sparsity : float
         Share of each row's smallest weights that is set to zero before the affinity.
+    gradient_template : str
+        What the gradients of a scan are aligned to: ``"cohort"``, the mean connectivity of the
+        training scans, or ``"schaefer400"``, the group connectome that brainspace ships, for
+        `schaefer400-7n` and `tian3-schaefer400-7n`.
     gradient_components : int
         Diffusion components that take part in the Procrustes alignment; three are described.
     ica_components : int
         Components of the group ICA; at least as many as there are networks.
+    ica_maps : str
+        TSV table of spatial maps to use instead of a group ICA; empty for the group ICA.
     falff_low_hz, falff_high_hz, falff_total_hz : float
         fALFF is the amplitude from low to high over the amplitude from low to total, in Hz.
     ratio_low_hz, ratio_split_hz, ratio_high_from_hz, ratio_high_hz : float
@@ -74,10 +90,13 @@ class FeatureSettings:
     """
 
     graph_density: float = 0.15
+    negative_edges: str = "drop"
     louvain_runs: int = 5
     gradient_sparsity: float = 0.9
+    gradient_template: str = "cohort"
     gradient_components: int = 10
     ica_components: int = 20
+    ica_maps: str = ""
     falff_low_hz: float = 0.01
     falff_high_hz: float = 0.08
     falff_total_hz: float = 0.25
@@ -112,6 +131,12 @@ class FeatureSettings:
         _require(
             self.window_seconds > 0, "window_seconds", self.window_seconds, "give more than 0 s"
         )
+        for key, choices in (
+            ("negative_edges", NEGATIVE_EDGES),
+            ("gradient_template", GRADIENT_TEMPLATES),
+        ):
+            value = getattr(self, key)
+            _require(value in choices, key, repr(value), f"give one of {', '.join(choices)}")
         self._check_bands()
 
     def _check_bands(self) -> None:

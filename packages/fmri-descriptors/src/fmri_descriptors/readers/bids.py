@@ -63,8 +63,7 @@ def parse_name(name: str) -> BidsName | None:
     stem, dot, extension = name.partition(".")
     *pairs, suffix = stem.split("_")
     matches = [_ENTITY.fullmatch(pair) for pair in pairs]
-    found = [match.groups() for match in matches if match]
-    entities = dict(found)
+    entities = {match[1]: match[2] for match in matches if match}
     if len(entities) != len(pairs) or not suffix.isalnum():
         return None
     return BidsName(entities, suffix, dot + extension)

@@ -51,11 +51,11 @@ class Coverage:
             If a value is infinite.
         """
         if np.isinf(values).any():
-            label = self._label(points, np.isinf(values).any(axis=0))
+            label = self._label(points, np.asarray(np.isinf(values).any(axis=0)))
             raise InputError(
                 f"{self._path.name}: region {label} has infinite values; repair the image"
             )
-        absent = np.isnan(values)
+        absent: NDArray[np.bool_] = np.isnan(values)
         self._missing[points] += absent.sum(axis=0)
         self._present[points] |= ~absent.all(axis=0)
         self._filled[points] |= (~absent & (values != 0)).any(axis=0)

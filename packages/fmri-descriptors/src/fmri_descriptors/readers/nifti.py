@@ -4,7 +4,11 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fmri_descriptors.errors import InputError
+from fmri_descriptors.parcellation import Parcellation
 from fmri_descriptors.readers.bids import Sidecars, agreed_tr, identify, sidecar_tr
 from fmri_descriptors.readers.regions import read_labels, region_means
 from fmri_descriptors.readers.sources import ReadOptions, Recording, Rejected, Source
@@ -128,7 +132,7 @@ def volume_recording(
     name: str,
     sidecars: Sidecars,
     options: ReadOptions,
-    read: Callable[..., object],
+    read: Callable[[Path, Parcellation], NDArray[np.float64]],
 ) -> Recording:
     """Return one image as a recording, by its name, sidecars and header.
 

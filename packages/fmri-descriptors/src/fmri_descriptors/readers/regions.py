@@ -1,7 +1,7 @@
 """Mean course of each region of a label image."""
 
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,7 +120,7 @@ def _laid_over(labels: Any, image: Any) -> NDArray[np.int32]:
 def _means(
     path: Path,
     image: Any,
-    file: BinaryIO,
+    file: IO[bytes],
     laid: NDArray[np.int32],
     parcellation: Parcellation,
 ) -> NDArray[np.float64]:
@@ -134,9 +134,8 @@ def _means(
     rows = []
     for block in blocks(image):
         coverage.add(block[inside].T)
-        rows.append(
-            masker.transform(nib.Nifti1Image(np.nan_to_num(block, copy=False), image.affine))
-        )
+        complete = np.nan_to_num(block, copy=False)
+        rows.append(masker.transform(nib.Nifti1Image(complete, image.affine)))
     check_end(path, file)
     means = np.full((image.shape[3], parcellation.n_regions), np.nan)
     # The masker's columns are the labels that are left, in rising order.

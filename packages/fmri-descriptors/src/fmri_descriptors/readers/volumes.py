@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,7 +63,7 @@ def read_header(path: Path) -> Volumes:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[tuple[Any, BinaryIO]]:
+def opened(path: Path) -> Iterator[tuple[Any, IO[bytes]]]:
     """Image and the open file under it, so that blocks are decompressed once, in order."""
     import nibabel as nib
 
@@ -85,11 +85,8 @@ def _check_size(path: Path, image: Any) -> None:
         raise InputError(f"{path.name}: its header has shape {image.shape}; export it again")
     promised = _end_of_data(image)
     found = path.stat().st_size
-    if path.suffix == ".gz":
-        wrong = promised > found * _MOST_COMPRESSED
-    else:
-        wrong = promised != found
-    if wrong:
+    compressed = path.suffix == ".gz"
+    if promised > found * _MOST_COMPRESSED or not (compressed or promised == found):
         raise InputError(
             f"{path.name}: its header promises {promised} bytes (shape {image.shape}), but the "
             f"file has {found}; copy or export it again"
@@ -104,6 +101,15 @@ def _end_of_data(image: Any) -> int:
 
 
 def check_4d(path: Path, image: Any) -> None:
+    """Raise unless an image has frames of real numbers.
+
+    Parameters
+    ----------
+    path : Path
+        File, for the message.
+    image : nibabel image
+        What was read from it.
+    """
     if len(image.shape) != 4 or image.shape[3] < 2:
         raise InputError(
             f"{path.name}: an image of shape {image.shape}; a recording is 4-D, frames last"
@@ -165,7 +171,7 @@ def blocks(image: Any) -> Iterator[NDArray[np.float64]]:
         yield np.array(image.dataobj[..., start : start + length], dtype=np.float64)
 
 
-def check_end(path: Path, file: BinaryIO) -> None:
+def check_end(path: Path, file: IO[bytes]) -> None:
     """Raise if bytes follow the last value: then the header's shape is not the file's.
 
     Reading to the end also has gzip compare its checksum.

@@ -81,7 +81,9 @@ def save_fmriprep(
     stem = "_".join(entities)
     image = save_bold(folder / f"{stem}_space-{space}_desc-preproc_bold.nii.gz", data, **bold)
     table = confounds_table(data.shape[-1]) if table is None else table
-    table.to_csv(folder / f"{stem}_desc-confounds_timeseries.tsv", sep="\t", na_rep="n/a", index=False)
+    table.to_csv(
+        folder / f"{stem}_desc-confounds_timeseries.tsv", sep="\t", na_rep="n/a", index=False
+    )
     return image
 
 

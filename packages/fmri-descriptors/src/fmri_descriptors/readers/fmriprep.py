@@ -196,7 +196,7 @@ def _confounds_file(image: Path) -> Path:
 def _read(
     path: Path, parcellation: Parcellation, atlas: Path, strategy: str
 ) -> NDArray[np.float64]:
-    series = region_means(path, atlas, parcellation)
+    series = region_means(path, parcellation, atlas)
     if strategy == "none":
         return series
     confounds, kept = _load_confounds(path, strategy, len(series))
@@ -254,6 +254,6 @@ def _without(
     there = ~np.isnan(series).all(axis=0)
     with reading(path, "series to clean"):
         cleaned[:, there] = clean(
-            series[:, there], detrend=False, standardize=False, confounds=confounds
+            series[:, there], detrend=False, standardize=None, confounds=confounds
         )
     return cleaned

@@ -1,7 +1,8 @@
 """Mean course of each region of a label image."""
 
+from io import BufferedIOBase
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from fmri_descriptors.readers.volumes import blocks, check_4d, check_end, check_
 _SAME_PLACE = 1e-4  # mm; affines are stored in single precision
 
 
-def region_means(path: Path, atlas: Path, parcellation: Parcellation) -> NDArray[np.float64]:
+def region_means(path: Path, parcellation: Parcellation, atlas: Path) -> NDArray[np.float64]:
     """Mean course of each region of an atlas.
 
     The atlas is laid over the image by nearest neighbour. Voxels that are NaN or 0 in every frame
@@ -25,10 +26,10 @@ def region_means(path: Path, atlas: Path, parcellation: Parcellation) -> NDArray
     ----------
     path : Path
         4-D image with T frames.
-    atlas : Path
-        Image of the labels 1..N, in the parcellation's order.
     parcellation : Parcellation
         The N regions.
+    atlas : Path
+        Image of the labels 1..N, in the parcellation's order.
 
     Returns
     -------
@@ -42,7 +43,7 @@ def region_means(path: Path, atlas: Path, parcellation: Parcellation) -> NDArray
         or a voxel of a region is NaN in some frames only, or infinite.
     """
     labels = read_labels(atlas)
-    check_numbers(atlas, labels.get_fdata(), parcellation)
+    check_numbers(atlas, np.asarray(labels.dataobj), parcellation)
     with reading(path, "a NIfTI image"), opened(path) as (image, file):
         check_4d(path, image)
         check_placed(path, image)
@@ -120,7 +121,7 @@ def _laid_over(labels: Any, image: Any) -> NDArray[np.int32]:
 def _means(
     path: Path,
     image: Any,
-    file: IO[bytes],
+    file: BufferedIOBase,
     laid: NDArray[np.int32],
     parcellation: Parcellation,
 ) -> NDArray[np.float64]:
@@ -128,7 +129,9 @@ def _means(
     import nibabel as nib
     from nilearn.maskers import NiftiLabelsMasker
 
-    masker = NiftiLabelsMasker(nib.Nifti1Image(laid, image.affine), reports=False).fit()
+    masker = NiftiLabelsMasker(
+        nib.Nifti1Image(laid, image.affine), reports=False, standardize=None
+    ).fit()
     inside = laid > 0
     coverage = Coverage(path, laid[inside] - 1, parcellation)
     rows = []

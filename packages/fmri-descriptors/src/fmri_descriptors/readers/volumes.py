@@ -2,10 +2,11 @@
 
 import gzip
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedIOBase
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,7 +64,7 @@ def read_header(path: Path) -> Volumes:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[tuple[Any, IO[bytes]]]:
+def opened(path: Path) -> Iterator[tuple[Any, BufferedIOBase]]:
     """Image and the open file under it, so that blocks are decompressed once, in order."""
     import nibabel as nib
 
@@ -72,12 +73,17 @@ def opened(path: Path) -> Iterator[tuple[Any, IO[bytes]]]:
     kind = type(nib.load(path))
     if kind not in {nib.Nifti1Image, nib.Nifti2Image}:
         raise InputError(f"{path.name}: is a {kind.__name__}, not a NIfTI volume; give 4-D volumes")
-    opener = gzip.open if path.suffix == ".gz" else Path.open
-    with closing(opener(path, "rb")) as file:
+    with _stream(path) as file:
         holder = nib.FileHolder(fileobj=file)
         image = kind.from_file_map({"image": holder}, mmap=False)
         _check_size(path, image)
         yield image, file
+
+
+def _stream(path: Path) -> BufferedIOBase:
+    if path.suffix == ".gz":
+        return gzip.open(path, "rb")
+    return path.open("rb")
 
 
 def _check_size(path: Path, image: Any) -> None:
@@ -171,7 +177,7 @@ def blocks(image: Any) -> Iterator[NDArray[np.float64]]:
         yield np.array(image.dataobj[..., start : start + length], dtype=np.float64)
 
 
-def check_end(path: Path, file: IO[bytes]) -> None:
+def check_end(path: Path, file: BufferedIOBase) -> None:
     """Raise if bytes follow the last value: then the header's shape is not the file's.
 
     Reading to the end also has gzip compare its checksum.

@@ -123,9 +123,8 @@ def _opened(path: Path) -> Iterator[Any]:
 
 
 def _check_size(path: Path, image: Any) -> None:
-    header = image.nifti_header
-    values = image.shape[0] * image.shape[1] * header.get_data_dtype().itemsize
-    promised = int(header["vox_offset"]) + values
+    values = int(image.shape[0]) * int(image.shape[1])
+    promised = image.dataobj.offset + values * image.nifti_header.get_data_dtype().itemsize
     if path.stat().st_size != promised:
         raise InputError(
             f"{path.name}: its header promises {promised} bytes (shape {image.shape}), but the "

@@ -103,18 +103,22 @@ def check_numbers(atlas: Path, values: NDArray[Any], parcellation: Parcellation)
 
 def _laid_over(labels: Any, image: Any) -> NDArray[np.int32]:
     from nilearn.image import resample_img
+    from nilearn.image.resampling import BoundingBoxError
 
     shape = image.shape[:3]
     if shape == labels.shape and np.allclose(labels.affine, image.affine, atol=_SAME_PLACE):
         return np.asarray(labels.dataobj)
-    moved = resample_img(
-        labels,
-        target_affine=image.affine,
-        target_shape=shape,
-        interpolation="nearest",
-        force_resample=True,
-        copy_header=True,
-    )
+    try:
+        moved = resample_img(
+            labels,
+            target_affine=image.affine,
+            target_shape=shape,
+            interpolation="nearest",
+            force_resample=True,
+            copy_header=True,
+        )
+    except BoundingBoxError:  # nothing of the atlas lies in the image
+        return np.zeros(shape, np.int32)
     return np.asarray(moved.dataobj).astype(np.int32)
 
 
@@ -129,9 +133,8 @@ def _means(
     import nibabel as nib
     from nilearn.maskers import NiftiLabelsMasker
 
-    masker = NiftiLabelsMasker(
-        nib.Nifti1Image(laid, image.affine), reports=False, standardize=None
-    ).fit()
+    labels = nib.Nifti1Image(laid, image.affine)
+    masker = NiftiLabelsMasker(labels, reports=False, standardize=None).fit()
     inside = laid > 0
     coverage = Coverage(path, laid[inside] - 1, parcellation)
     rows = []

@@ -1,6 +1,7 @@
 """4-D NIfTI and fMRIPrep folders: regions, orientation, repetition time, confounds."""
 
 import pickle
+import warnings
 
 import nibabel as nib
 import numpy as np
@@ -13,6 +14,7 @@ from fmri_descriptors.errors import InputError
 from fmri_descriptors.readers.bids import identify
 from fmri_descriptors.readers.fmriprep import fmriprep_source
 from fmri_descriptors.readers.nifti import nifti_source
+from fmri_descriptors.readers.reading import warnings_logged
 from fmri_descriptors.readers.sources import ReadOptions
 
 from .image_files import (
@@ -292,3 +294,50 @@ def test_scrubbing_is_refused_because_it_drops_frames(tmp_path, atlas):
     save_fmriprep(tmp_path / "in", volumes(courses()))
     with pytest.raises(InputError, match="evenly spaced"):
         fmriprep_source(tmp_path / "in", ReadOptions(atlas=atlas, confounds="scrubbing"))
+
+
+def test_the_aroma_strategy_reads_the_images_made_for_it(tmp_path, read):
+    preproc = save_fmriprep(tmp_path / "in", volumes(courses()))
+    aroma = preproc.with_name(preproc.name.replace("desc-preproc", "desc-smoothAROMAnonaggr"))
+    save_bold(aroma, volumes(courses(seed=5)))
+    confounds, _ = load_confounds_strategy(str(aroma), "ica_aroma")
+    design = np.column_stack([np.ones(T), confounds])
+    raw = courses(seed=5)
+    expected = raw - design @ np.linalg.lstsq(design, raw, rcond=None)[0] + raw.mean(axis=0)
+    series = read(tmp_path / "in", fmriprep_source, confounds="ica_aroma")
+    np.testing.assert_allclose(series, expected, rtol=1e-10)
+
+
+def test_fmripreps_sidecar_tells_the_repetition_time(tmp_path, atlas):
+    image = save_fmriprep(tmp_path / "in", volumes(courses()), unit="unknown")
+    save_json(image.with_name(image.name.replace("nii.gz", "json")), RepetitionTime=0.735)
+    (recording,) = fmriprep_source(tmp_path / "in", ReadOptions(atlas=atlas)).recordings
+    assert recording.tr == 0.735
+
+
+def test_two_files_of_one_scan_are_not_both_taken(tmp_path, atlas):
+    for suffix in (".nii", ".nii.gz"):
+        save_bold(tmp_path / "in" / f"sub-1_bold{suffix}", volumes(courses()))
+    found = nifti_source(tmp_path / "in", ReadOptions(atlas=atlas))
+    assert [r.name for r in found.recordings] == ["sub-1_bold.nii"]
+    assert "scan_id 'sub-1'" in found.rejected[0].reason
+
+
+def test_names_and_reasons_hold_no_path_of_the_machine(tmp_path, atlas):
+    save_bold(tmp_path / "in" / "s.nii.gz", volumes(courses())).write_text("no image")
+    found = nifti_source(tmp_path / "in", ReadOptions(atlas=atlas))
+    assert str(tmp_path) not in f"{found.name} {found.rejected}"
+
+
+def test_labels_that_fall_between_coarse_voxels_keep_their_columns_as_nan(tmp_path, read):
+    coarse = AFFINE @ np.diag([2.0, 2, 2, 1])  # its voxels lie on the planes 0, 2 and 4
+    data = volumes(courses())[::2, ::2, ::2]
+    series = read(save_bold(tmp_path / "in" / "s.nii.gz", data, affine=coarse))
+    assert np.isnan(series).all(axis=0).tolist() == [True, False, True, False]
+    np.testing.assert_allclose(series[:, [1, 3]], data[1:].mean(axis=(1, 2)).T, rtol=1e-12)
+
+
+def test_warnings_of_libraries_reach_the_log_with_the_files_name(caplog):
+    with warnings_logged("s.nii.gz"):
+        warnings.warn("odd header", UserWarning, stacklevel=1)
+    assert caplog.messages == ["s.nii.gz: odd header"]

@@ -164,7 +164,7 @@ def _read_parcels(path: Path, parcellation: Parcellation) -> NDArray[np.float64]
                 f"{path.name}: its columns are a {type(axis).__name__}, not parcels; give {PARCELS}"
             )
         _check_names(path, [str(name) for name in axis.name], parcellation)
-        return np.array(image.dataobj, dtype=np.float64)
+        return np.asarray(image.dataobj).astype(np.float64)
 
 
 def _check_names(path: Path, names: list[str], parcellation: Parcellation) -> None:

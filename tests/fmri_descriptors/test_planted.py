@@ -47,7 +47,9 @@ def test_raising_what_all_regions_share_makes_the_graph_more_efficient(texts, si
 
 def test_raising_what_all_regions_share_raises_connectivity_between_systems(texts, simulate):
     read = texts(simulate(51, network=0.6, common=1.5))
-    assert read["fc_network_pairs"].startswith("Connectivity is well above the typical range")
+    assert read["fc_network_pairs"].startswith(
+        "Connectivity (Fisher-transformed r) is well above the typical range"
+    )
 
 
 @pytest.mark.parametrize(("factor", "direction"), [(3.0, "above"), (0.3, "below")])

@@ -30,7 +30,7 @@ class DescriptorRow:
     formula : str
         How it is computed.
     unit : str
-        Unit of its values.
+        Unit of its values; ``"ratio"`` or ``"1"`` where they have none.
     """
 
     name: str
@@ -41,6 +41,11 @@ class DescriptorRow:
     noun: str
     formula: str
     unit: str
+
+    @property
+    def noun_with_unit(self) -> str:
+        """How a sentence calls it that gives the first numbers."""
+        return self.noun if self.unit in {"ratio", "1"} else f"{self.noun} ({self.unit})"
 
     @property
     def template(self) -> str:
@@ -97,7 +102,7 @@ DESCRIPTORS: tuple[DescriptorRow, ...] = (
         "fc",
         "Connectivity",
         "mean Fisher z of the Pearson correlations between (or within) networks",
-        "Fisher z",
+        "Fisher-transformed r",
     ),
     DescriptorRow(
         "fc_patterns",
@@ -107,7 +112,7 @@ DESCRIPTORS: tuple[DescriptorRow, ...] = (
         "fc",
         "connectivity",
         "the three highest and the three lowest values of fc_network_pairs",
-        "Fisher z",
+        "Fisher-transformed r",
     ),
     *_gradient_rows(),
     DescriptorRow(
@@ -150,7 +155,7 @@ DESCRIPTORS: tuple[DescriptorRow, ...] = (
         "ica.fnc",
         "Functional network connectivity",
         "Fisher z of the correlation of two networks' time courses",
-        "Fisher z",
+        "Fisher-transformed r",
     ),
     DescriptorRow(
         "ica_falff",
@@ -201,7 +206,7 @@ DESCRIPTORS: tuple[DescriptorRow, ...] = (
         "graph.network_strength",
         "Network strength",
         "mean over the network's regions of the summed weights of the strongest positive edges",
-        "correlation",
+        "sum of correlations",
     ),
     DescriptorRow(
         "graph_modularity",

@@ -95,6 +95,7 @@ def render_descriptor(row: DescriptorRow, values: Sequence[FeatureValue]) -> lis
     n_high = (len(values) + 1) // 2
     text = template.render(
         noun=row.noun,
+        measure=row.noun_with_unit,
         values=values,
         groups=group_by_word(values),
         high=values[:n_high],

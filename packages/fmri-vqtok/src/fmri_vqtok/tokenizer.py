@@ -1,12 +1,14 @@
 """The tokenizer: signal to codes in a language model's text space, and back."""
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Self, cast
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as to_safetensors
 from torch import Tensor, nn
 
 from fmri_vqtok.blocks import GridTransformer, to_patches
@@ -318,6 +320,15 @@ class FMRITokenizer(nn.Module):
 
     def save_pretrained(self, directory: Path | str) -> None:
         """Write ``config.json`` and ``model.safetensors`` into an existing directory."""
+        for name, content in self._files().items():
+            Path(directory, name).write_bytes(content)
+
+    @property
+    def fingerprint(self) -> str:
+        """Start of the SHA-256 of the files that `save_pretrained` writes: 16 hex digits."""
+        return hashlib.sha256(b"".join(self._files().values())).hexdigest()[:16]
+
+    def _files(self) -> dict[str, bytes]:
         description = {
             "schema": SCHEMA,
             "model": asdict(self.config),
@@ -331,9 +342,11 @@ class FMRITokenizer(nn.Module):
             ),
         }
         text = json.dumps(description, indent=2, sort_keys=True, ensure_ascii=False)
-        Path(directory, "config.json").write_text(text + "\n", encoding="utf-8")
         weights = {name: value.contiguous() for name, value in self.state_dict().items()}
-        save_file(weights, Path(directory, "model.safetensors"))
+        return {
+            "config.json": f"{text}\n".encode(),
+            "model.safetensors": to_safetensors(weights),
+        }
 
     @classmethod
     def from_pretrained(cls, directory: Path | str, *, order_hash: str | None = None) -> Self:

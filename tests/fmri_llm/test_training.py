@@ -179,7 +179,9 @@ def test_a_checkpoint_is_small(tiny_folder, tmp_path):
 
 def test_a_model_folder_of_a_newer_schema_is_refused(tmp_path):
     (tmp_path / "config.json").write_text('{"schema": 2}')
-    with pytest.raises(InputError, match="schema 2, but this fmri-llm knows up to 1; upgrade"):
+    with pytest.raises(
+        InputError, match="schema 2, but this version reads up to 1; upgrade fmri-llm"
+    ):
         FMRILM.from_pretrained(tmp_path)
 
 

@@ -7,18 +7,17 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self, cast
 
 import torch
-from safetensors.torch import load_file
 from safetensors.torch import save as to_safetensors
 from torch import Tensor, nn
 
 from fmri_vqtok.blocks import GridTransformer, to_patches
 from fmri_vqtok.decoder import Decoder
-from fmri_vqtok.descriptions import read_description
 from fmri_vqtok.encoder import Encoder
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.positions import SpaceTimePositions
 from fmri_vqtok.processor import TimeSeriesProcessor
 from fmri_vqtok.quantizers import VectorQuantizer
+from fmri_vqtok.reading import read_description, read_weights, reading
 from fmri_vqtok.token_basis import TokenBasis, principal_axes
 
 SCHEMA = 1
@@ -361,11 +360,12 @@ class FMRITokenizer(nn.Module):
         Raises
         ------
         InputError
-            If the folder holds no tokenizer, is of a newer schema, or has another region order.
+            If the folder holds no tokenizer or a broken one, is of a newer schema, or has another
+            region order.
         """
-        description = read_description(
-            Path(directory, "config.json"), SCHEMA, "give the folder of a fitted tokenizer"
-        )
+        fix = "give the folder of a fitted tokenizer"
+        keys = ("model", "processor", "parcellation", "order_hash")
+        description = read_description(Path(directory, "config.json"), SCHEMA, fix, keys=keys)
         if order_hash is not None and description["order_hash"] != order_hash:
             raise InputError(
                 f"{directory}: trained on region order {description['order_hash']} of parcellation "
@@ -373,13 +373,16 @@ class FMRITokenizer(nn.Module):
                 "put the regions into the tokenizer's order, or fit a tokenizer for this one"
             )
         processor = description["processor"]
-        tokenizer = cls(
-            FMRITokenizerConfig(**description["model"]),
-            TimeSeriesProcessor.from_dict(processor) if processor else None,
-            description["parcellation"],
-            description["order_hash"],
-        )
-        tokenizer.load_state_dict(load_file(Path(directory, "model.safetensors")))
+        with reading(Path(directory, "config.json"), fix):
+            tokenizer = cls(
+                FMRITokenizerConfig(**description["model"]),
+                TimeSeriesProcessor.from_dict(processor) if processor else None,
+                description["parcellation"],
+                description["order_hash"],
+            )
+        weights = read_weights(Path(directory, "model.safetensors"), fix)
+        with reading(Path(directory, "model.safetensors"), fix):
+            tokenizer.load_state_dict(weights)
         return tokenizer.eval()
 
     @torch.no_grad()

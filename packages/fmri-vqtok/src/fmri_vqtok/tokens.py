@@ -8,10 +8,10 @@ import torch
 from datasets import Dataset, DatasetDict
 
 from fmri_vqtok.cohort_reader import Cohort, CohortScan
-from fmri_vqtok.descriptions import read_description
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.processor import TimeSeriesProcessor
 from fmri_vqtok.quiet import quiet_datasets
+from fmri_vqtok.reading import read_description
 from fmri_vqtok.settings import TokenizeSettings
 from fmri_vqtok.tokenizer import FMRITokenizer
 from fmri_vqtok.training_loop import Progress

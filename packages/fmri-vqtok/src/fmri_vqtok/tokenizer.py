@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple, Self, cast
 
@@ -33,6 +34,18 @@ PRESETS: dict[str, dict[str, int]] = {
         "code_width": 16,
     },
 }
+
+_SIZES = (
+    "n_regions",
+    "n_frames",
+    "patch_frames",
+    "width",
+    "n_heads",
+    "encoder_depth",
+    "decoder_depth",
+    "n_codes",
+    "code_width",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +90,9 @@ class FMRITokenizerConfig:
     text_space: str | None = None
 
     def __post_init__(self) -> None:
+        for key in _SIZES:
+            if getattr(self, key) < 1:
+                raise InputError(f"{key}: {getattr(self, key)}; give at least 1")
         if self.temporal_attention not in ("causal", "full"):
             raise InputError(
                 f"temporal_attention: '{self.temporal_attention}'; give 'causal' or 'full'"
@@ -100,10 +116,15 @@ class FMRITokenizerConfig:
         Raises
         ------
         InputError
-            If there is no such preset.
+            If there is no such preset or field.
         """
         if name not in PRESETS:
             raise InputError(f"preset: '{name}'; give one of {', '.join(sorted(PRESETS))}")
+        known = [field.name for field in fields(cls)]
+        for key in changes:
+            if key not in known:
+                near = get_close_matches(key, known, n=1, cutoff=0)[0]
+                raise InputError(f"{key}: no such field of a tokenizer; did you mean '{near}'?")
         return cls(n_regions=n_regions, **{**PRESETS[name], **changes})
 
     @property

@@ -102,6 +102,7 @@ def _answer(run: Path, scan: FoundScan, question: str, answers: tuple[str, ...])
     from fmri_instruct.errors import InputError as QuestionError
     from fmri_instruct.instructions import read_tasks
     from fmri_llm.model import FMRILM
+    from fmri_vqtok.tokens import check_tokens_of
 
     tasks = read_tasks(run / "instructions")
     if not answers:
@@ -110,8 +111,10 @@ def _answer(run: Path, scan: FoundScan, question: str, answers: tuple[str, ...])
             find_task(question, tasks)
         except QuestionError as error:
             raise InputError(f"{error}: --answers A,B") from error
+    model = FMRILM.from_pretrained(run / "tuned-model")
+    check_tokens_of(run / "tokens", model.brain_tokenizer)
     return answer_question(
-        FMRILM.from_pretrained(run / "tuned-model"),
+        model,
         scan.windows.codes,
         question,
         tasks,

@@ -226,6 +226,8 @@ def _loader() -> type:
         def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
             seen = set()
             for key_node, _ in node.value:
+                if not isinstance(key_node, yaml.ScalarNode):
+                    continue  # no key in Python; the base class refuses it
                 if key_node.value in seen:
                     problem = f"key '{key_node.value}' is given twice"
                     raise yaml.constructor.ConstructorError(

@@ -78,6 +78,9 @@ def stage_lines(options: RunOptions) -> list[tuple[StageRow, list[str]]]:
         if section not in COMMANDS:
             known = nearest(section, {*COMMANDS, *RunSettings.__dataclass_fields__})
             raise InputError(f"--set: {section}: unknown section; {known}")
+    for name in recipe.top:
+        if name in COMMANDS:
+            raise InputError(f"--set: {name}: is a section; write {name}.key=value")
     settings = recipe.run_settings()
     values = stage_values(options.out) | demo.recipe_values(recipe, settings)
     own_seed = options.seed is not None or "seed" in recipe.overridden

@@ -78,7 +78,8 @@ def _joined(recording: Recording, line: Mapping[str, Phenotype]) -> Recording:
 
 
 def _read(path: Path, levels: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, Phenotype]]:
-    header, rows = read_rows(path)
+    header, numbered = read_rows(path)
+    rows = list(numbered.values())
     if SUBJECT not in header:
         raise InputError(f"{path}: no column {SUBJECT!r}; give a BIDS participants.tsv")
     reserved = sorted(_TAKEN & set(header))
@@ -90,10 +91,10 @@ def _read(path: Path, levels: Mapping[str, Mapping[str, str]]) -> dict[str, dict
     columns = phenotype_columns(rows, {SUBJECT, *texts})
     columns |= {name: [present_cell(row[name]) for row in rows] for name in texts}
     table: dict[str, dict[str, Phenotype]] = {}
-    for i, row in enumerate(rows):
+    for i, (line, row) in enumerate(numbered.items()):
         subject = _bare(row[SUBJECT].strip())
         if present_cell(subject) is None:
-            raise InputError(f"{path}: line {i + 2} has no {SUBJECT}; fill the cell")
+            raise InputError(f"{path}: line {line} has no {SUBJECT}; fill the cell")
         if subject in table:
             raise InputError(f"{path}: subject {subject!r} has two lines; keep one")
         table[subject] = {name: columns[name][i] for name in header if name != SUBJECT}

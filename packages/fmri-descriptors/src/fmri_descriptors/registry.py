@@ -30,7 +30,7 @@ class DescriptorRow:
     formula : str
         How it is computed.
     unit : str
-        Unit of its values.
+        Unit of its values; ``"ratio"`` or ``"1"`` where they have none.
     """
 
     name: str
@@ -41,6 +41,11 @@ class DescriptorRow:
     noun: str
     formula: str
     unit: str
+
+    @property
+    def noun_with_unit(self) -> str:
+        """How a sentence calls it that gives the first numbers."""
+        return self.noun if self.unit in {"ratio", "1"} else f"{self.noun} ({self.unit})"
 
     @property
     def template(self) -> str:
@@ -98,7 +103,7 @@ DESCRIPTORS: tuple[DescriptorRow, ...] = (
         "fc",
         "Connectivity",
         "mean Fisher z of the Pearson correlations between (or within) networks",
-        "Fisher z",
+        "Fisher-transformed r",
     ),
     DescriptorRow(
         "fc_patterns",
@@ -108,7 +113,7 @@ DESCRIPTORS: tuple[DescriptorRow, ...] = (
         "fc",
         "connectivity",
         "the three highest and the three lowest values of fc_network_pairs",
-        "Fisher z",
+        "Fisher-transformed r",
     ),
     *_gradient_rows(),
     DescriptorRow(
@@ -152,7 +157,7 @@ DESCRIPTORS: tuple[DescriptorRow, ...] = (
         "ica.fnc",
         "Functional network connectivity",
         "Fisher z of the correlation of two networks' time courses",
-        "Fisher z",
+        "Fisher-transformed r",
     ),
     DescriptorRow(
         "ica_falff",
@@ -204,7 +209,7 @@ DESCRIPTORS: tuple[DescriptorRow, ...] = (
         "Network strength",
         "mean over the network's regions of the summed weights of the strongest edges, which are "
         "positive unless negative_edges says otherwise",
-        "correlation",
+        "sum of correlations",
     ),
     DescriptorRow(
         "graph_modularity",

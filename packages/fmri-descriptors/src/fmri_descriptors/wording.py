@@ -57,7 +57,9 @@ def number(value: float) -> str:
     if value == 0 or abs(value) >= 0.1:
         text = f"{value:.2f}"
     else:
-        text = f"{value:.{1 - math.floor(math.log10(abs(value)))}f}"
+        # The exponent after rounding: 0.0996 is 0.10, not 0.100.
+        exponent = int(f"{value:.1e}".partition("e")[2])
+        text = f"{value:.{1 - exponent}f}"
     return text.removeprefix("-") if float(text) == 0 else text
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,7 @@ from fmri_descriptors.errors import InputError
 from fmri_descriptors.parcellation import Parcellation
 
 if TYPE_CHECKING:
-    from pandas import DataFrame
+    from pandas import DataFrame, Series
 
 # What numpy, scipy, h5py and pandas raise on files that are cut short or of another kind.
 UNREADABLE = (
@@ -31,9 +32,13 @@ UNREADABLE = (
     RuntimeError,
     UnicodeError,
     struct.error,
+    tokenize.TokenError,
     zipfile.BadZipFile,
     zlib.error,
 )
+
+EMPTY_CELLS = frozenset({"", "n/a", "na", "nan", "none"})
+"""What stands for a missing entry of a table, in lower case."""
 
 SUFFIXES = (".csv", ".mat", ".npy", ".npz", ".tsv")
 
@@ -81,8 +86,10 @@ def unreadable(path: Path, kind: str, error: Exception) -> InputError:
 
 
 def _read_npy(path: Path) -> NDArray[Any]:
+    # `np.load` would also open archives and, by their looks, pickles.
     try:
-        return np.asarray(np.load(path, allow_pickle=False))
+        with path.open("rb") as file:
+            return np.asarray(np.lib.format.read_array(file, allow_pickle=False))
     except UNREADABLE as error:
         raise unreadable(path, "a .npy array", error) from error
 
@@ -173,7 +180,9 @@ def _read_text(path: Path, parcellation: Parcellation, separator: str) -> NDArra
 
 
 def read_text_table(path: Path, separator: str) -> "DataFrame":
-    """Return a table of text, its first line as the header and every cell still a string.
+    """Return a table of text, indexed by line number, every cell still a string.
+
+    The first line is the header.
 
     Raises
     ------
@@ -183,22 +192,38 @@ def read_text_table(path: Path, separator: str) -> "DataFrame":
     """
     import pandas as pd
 
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        table = pd.read_csv(StringIO(text), sep=separator, dtype=str, skipinitialspace=True)
-        widths = [len(cells) for cells in csv.reader(StringIO(text), delimiter=separator)]
-    except (*UNREADABLE, csv.Error) as error:
-        raise unreadable(path, f"a {path.suffix} table", error) from error
-    odd = next((i for i, width in enumerate(widths) if width not in (0, widths[0])), None)
-    if odd is not None:
-        raise InputError(
-            f"{path}: line {odd + 1} has {widths[odd]} cells, but the header has {widths[0]}; the "
-            "file may be cut short, so export it again"
-        )
+    text = _text_of(path)
+    (_, header), *rows = _lines(path, text, separator)
+    for line, cells in rows:
+        if len(cells) != len(header):
+            raise InputError(
+                f"{path}: line {line} has {len(cells)} cells, but the header has {len(header)}; "
+                "the file may be cut short, so export it again"
+            )
     if not text.endswith(("\n", "\r")):
         # A number that lost its last digits is a number still.
         raise InputError(f"{path}: no line end after the last line; it may be cut short")
-    return table
+    lines = [line for line, _ in rows]
+    return pd.DataFrame([cells for _, cells in rows], index=lines, columns=header, dtype=str)
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeError) as error:
+        raise unreadable(path, f"a {path.suffix} table", error) from error
+
+
+def _lines(path: Path, text: str, separator: str) -> list[tuple[int, list[str]]]:
+    """Return line number and cells of every line that is not blank, the header's first."""
+    reader = csv.reader(StringIO(text), delimiter=separator, skipinitialspace=True, strict=True)
+    try:
+        lines = [(reader.line_num, cells) for cells in reader if cells]
+    except csv.Error as error:
+        raise unreadable(path, f"a {path.suffix} table", error) from error
+    if not lines:
+        raise InputError(f"{path}: the table is empty; export it again")
+    return lines
 
 
 def numeric_columns(path: Path, table: "DataFrame", names: Sequence[str]) -> NDArray[np.float64]:
@@ -233,14 +258,16 @@ def _check_header(path: Path, header: list[str], parcellation: Parcellation) -> 
     )
 
 
-def _numbers(path: Path, label: str, cells: Any) -> NDArray[np.float64]:
+def _numbers(path: Path, label: str, cells: "Series[str]") -> NDArray[np.float64]:
     import pandas as pd
 
-    numbers = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64)
-    wrong = np.isnan(numbers) & ~cells.isna().to_numpy()
+    present = ~cells.str.strip().str.lower().isin(EMPTY_CELLS).to_numpy()
+    numbers = pd.to_numeric(cells.where(present), errors="coerce").to_numpy(dtype=np.float64)
+    wrong = np.isnan(numbers) & present
     if wrong.any():
         row = int(wrong.argmax())
         raise InputError(
-            f"{path}: line {row + 2}, column {label}: {cells.iloc[row]!r} is not a number"
+            f"{path}: line {cells.index[row]}, column {label}: {cells.iloc[row]!r} is not a "
+            "number; correct the cell, or leave it empty if the value is missing"
         )
     return numbers

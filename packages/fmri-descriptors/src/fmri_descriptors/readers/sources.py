@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fmri_descriptors.errors import InputError
 from fmri_descriptors.parcellation import Parcellation
-from fmri_descriptors.scan import Scan
+from fmri_descriptors.scan import MAX_TR, MIN_TR, Scan, is_repetition_time
 
 Phenotype = str | float | None
 
@@ -135,21 +135,19 @@ class Source:
     levels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
-MAX_TR = 60.0
-"""Longer than any repetition time, in seconds; more is a number of milliseconds."""
-
-
 def checked_tr(value: object) -> float:
     """Return a repetition time, in seconds.
 
     Raises
     ------
     InputError
-        If it is no number, not above 0, or above `MAX_TR`.
+        If it is no number, or not from `MIN_TR` to below `MAX_TR`.
     """
     number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-    if not (number and 0 < float(value) <= MAX_TR):  # type: ignore[arg-type]
-        raise InputError(f"repetition time {value!r}; give seconds, above 0 and up to {MAX_TR:g}")
+    if not (number and is_repetition_time(float(value))):  # type: ignore[arg-type]
+        raise InputError(
+            f"repetition time {value!r}; give seconds, from {MIN_TR:g} to below {MAX_TR:g}"
+        )
     return float(value)  # type: ignore[arg-type]
 
 

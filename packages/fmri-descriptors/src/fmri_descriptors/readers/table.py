@@ -1,13 +1,14 @@
 """A scans table: one line a recording, with what is known of it."""
 
 import csv
+import os
 import re
 from collections.abc import Collection, Mapping
 from functools import partial
 from pathlib import Path
 
 from fmri_descriptors.errors import InputError
-from fmri_descriptors.readers.arrays import read_array
+from fmri_descriptors.readers.arrays import EMPTY_CELLS, read_array
 from fmri_descriptors.readers.sources import (
     Phenotype,
     ReadOptions,
@@ -19,7 +20,6 @@ from fmri_descriptors.readers.sources import (
 
 REQUIRED = ("path", "scan_id", "subject", "tr")
 OPTIONAL = ("session", "site", "key")
-_EMPTY = {"", "n/a", "na", "nan", "none"}
 # What Python takes for a number without its underscores, infinities and foreign digits.
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 # Columns of the cohort that a phenotype must not overwrite.
@@ -46,12 +46,13 @@ def table_source(path: Path, options: ReadOptions) -> Source:
         not there is rejected.
     """
     rows = _read_rows(path, options)
-    phenotypes = phenotype_columns(rows, REQUIRED + OPTIONAL)
+    phenotypes = phenotype_columns(list(rows.values()), REQUIRED + OPTIONAL)
     recordings, rejected = [], []
-    for line, row in enumerate(rows, start=2):
-        values = {name: column[line - 2] for name, column in phenotypes.items()}
+    for i, (line, row) in enumerate(rows.items()):
+        values = {name: column[i] for name, column in phenotypes.items()}
         recording = _recording(path, line, row, values, options)
-        if recording.path.is_file():
+        # Unlike `Path.is_file`, this is False and no error for a name that no file can have.
+        if os.path.isfile(recording.path):  # noqa: PTH113
             recordings.append(recording)
         else:
             reason = f"line {line} names {row['path'].strip()}, which is not a file; correct it"
@@ -60,7 +61,7 @@ def table_source(path: Path, options: ReadOptions) -> Source:
     return Source(path.name, tuple(recordings), files, rejected=tuple(rejected))
 
 
-def _read_rows(path: Path, options: ReadOptions) -> list[dict[str, str]]:
+def _read_rows(path: Path, options: ReadOptions) -> dict[int, dict[str, str]]:
     header, rows = read_rows(path)
     _check_columns(path, header, options)
     if not rows:
@@ -68,8 +69,8 @@ def _read_rows(path: Path, options: ReadOptions) -> list[dict[str, str]]:
     return rows
 
 
-def read_rows(path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    """Return the header and the lines of a tab-separated table.
+def read_rows(path: Path) -> tuple[list[str], dict[int, dict[str, str]]]:
+    """Return the header of a tab-separated table, and its lines that are not blank by number.
 
     Raises
     ------
@@ -81,16 +82,19 @@ def read_rows(path: Path) -> tuple[list[str], list[dict[str, str]]]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, delimiter="\t", strict=True)
             header = list(reader.fieldnames or [])
-            rows = list(reader)
+            numbered = [(reader.line_num, row) for row in reader]
     except (OSError, UnicodeError, csv.Error) as error:
-        raise InputError(f"{path}: not a UTF-8 tab-separated table ({error})") from error
+        raise InputError(f"{path}: not a UTF-8 tab-separated table ({error}); export it") from error
     repeated = [name for name in header if header.count(name) > 1]
     if repeated:
         raise InputError(f"{path}: column {repeated[0]!r} occurs twice; keep one")
-    for line, row in enumerate(rows, start=2):
+    for line, row in numbered:
         if None in row or None in row.values():
-            raise InputError(f"{path}: line {line} has not {len(header)} cells like the header")
-    return header, rows
+            raise InputError(
+                f"{path}: line {line} has not {len(header)} cells like the header; give every "
+                "column one cell"
+            )
+    return header, dict(numbered)
 
 
 def _check_columns(path: Path, header: list[str], options: ReadOptions) -> None:
@@ -100,6 +104,8 @@ def _check_columns(path: Path, header: list[str], options: ReadOptions) -> None:
         raise InputError(
             f"{path}: no column {missing[0]!r}; a scans table needs {', '.join(REQUIRED)}"
         )
+    if "" in header:
+        raise InputError(f"{path}: column {header.index('') + 1} has no name; name or remove it")
     taken = sorted(RESERVED.intersection(header))
     if taken:
         raise InputError(f"{path}: column {taken[0]!r} is a name of the cohort's own; rename it")
@@ -123,7 +129,7 @@ def _typed(cells: list[str]) -> list[Phenotype]:
 def present_cell(cell: str | None) -> str | None:
     """Return a cell without the space around it, or None where it says that it is missing."""
     text = (cell or "").strip()
-    return None if text.lower() in _EMPTY else text
+    return None if text.lower() in EMPTY_CELLS else text
 
 
 def _recording(
@@ -157,7 +163,7 @@ def _seconds(table: Path, line: int, cell: str | None, options: ReadOptions) -> 
     if cell is None and options.tr is None:
         raise InputError(f"{table}: line {line} has no tr; fill the cell, or give --tr")
     if cell is not None and not _NUMBER.fullmatch(cell):
-        raise InputError(f"{table}: line {line} has tr {cell!r}; give seconds above 0")
+        raise InputError(f"{table}: line {line} has tr {cell!r}; give seconds, above 0")
     try:
         return agreed_tr(None if cell is None else float(cell), options.tr)
     except InputError as error:

@@ -48,7 +48,14 @@ def lab(tmp_path):
 def command(lab, *more):
     people = lab / "participants.tsv"
     line = ["cohort", lab / "scans", "--phenotypes", people, "--tr", "2", "--out", lab / "cohort"]
-    return [str(word) for word in (*line, *more)]
+    return [str(word) for word in (*line, "--set", "parcellation=aal2", *more)]
+
+
+def test_a_parcellation_is_never_guessed(lab, capsys):
+    line = ["cohort", str(lab / "scans"), "--tr", "2", "--out", str(lab / "cohort")]
+    assert main(line) == 1
+    assert "parcellation: scans does not tell it; name the one" in capsys.readouterr().err
+    assert not (lab / "cohort").exists()
 
 
 def test_a_damaged_scan_is_listed_and_counted(lab, capsys):

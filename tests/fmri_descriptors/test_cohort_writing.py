@@ -35,7 +35,7 @@ def write(tmp_path, source_dir):
         said = write_cohort(
             open_source(source_dir),
             directory,
-            settings or CohortSettings(),
+            settings or CohortSettings(parcellation="aal2"),
             progress=progress,
             options=WriteOptions(**options),
         )
@@ -108,13 +108,13 @@ def test_nothing_left_is_an_error(write, source_dir):
 
 def test_no_training_scan_left_is_an_error(write, source_dir):
     spoil(source_dir, *range(1, 8))
-    held_out = CohortSettings(test_subjects=("0",), validation_fraction=0)
+    held_out = CohortSettings(parcellation="aal2", test_subjects=("0",), validation_fraction=0)
     with pytest.raises(InputError, match="no training scan is left, 7 of 8"):
         write(settings=held_out)
 
 
 def test_a_damaged_scan_moves_no_other_subject_to_another_split(write, source_dir):
-    settings = CohortSettings(test_fraction=0.25, validation_fraction=0.25)
+    settings = CohortSettings(parcellation="aal2", test_fraction=0.25, validation_fraction=0.25)
     before, _ = write(settings=settings)
     spoil(source_dir, 2)
     after, _ = write(settings=settings)
@@ -163,7 +163,9 @@ def test_parts_of_recordings_that_have_changed_since_are_not_used(write, tmp_pat
     with pytest.raises(ZeroDivisionError):
         write(target, progress=lambda done, _: 1 // (8 - done))
     np.save(source_dir / "sub-0_ses-a.npy", planted.series(50))
-    write(target, settings=CohortSettings(test_fraction=0, validation_fraction=0))
+    write(
+        target, settings=CohortSettings(parcellation="aal2", test_fraction=0, validation_fraction=0)
+    )
     first = next(iter(read_cohort(target).scans("train")))
     np.testing.assert_allclose(first.timeseries, planted.series(50), atol=0.02)
 
@@ -188,7 +190,7 @@ def test_memory_does_not_grow_with_the_number_of_scans(tmp_path, aal2):
         write_cohort(
             opened,
             directory,
-            CohortSettings(),
+            CohortSettings(parcellation="aal2"),
             progress=lambda *_: in_arrow.append(pa.total_allocated_bytes()),
         )
         scans = read_cohort(directory).scans("train")

@@ -270,7 +270,9 @@ def small(simulate, table, tmp_path):
         cohort, out = tmp_path / f"{name}-cohort", tmp_path / name
         cohort.mkdir()
         out.mkdir()
-        settings = CohortSettings(test_subjects=("sim-4", "sim-5"), validation_fraction=0)
+        settings = CohortSettings(
+            parcellation="aal2", test_subjects=("sim-4", "sim-5"), validation_fraction=0
+        )
         write_cohort(open_source(str(path)), cohort, settings)
         describe_cohort(cohort, out, QUICK)
         return out

@@ -43,7 +43,7 @@ def test_codes_with_levels_are_categories_whose_meanings_are_kept(join, tmp_path
         *(f"sub-{i}\t3{i}\t{1 + i % 2}\tx" for i in range(3)), levels={"sex": {"Levels": meanings}}
     )
     (tmp_path / "cohort").mkdir()
-    write_cohort(opened, tmp_path / "cohort", CohortSettings())
+    write_cohort(opened, tmp_path / "cohort", CohortSettings(parcellation="aal2"))
     document = json.loads((tmp_path / "cohort" / "cohort.json").read_text())
     assert document["phenotypes"]["sex"] == {
         "kind": "category",

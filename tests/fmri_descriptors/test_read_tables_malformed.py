@@ -331,7 +331,12 @@ def test_a_malformed_input_is_one_clear_line(tmp_path, case):
     source = make(tmp_path)
     (tmp_path / "cohort").mkdir()
     with pytest.raises(InputError, match=message) as caught:
-        write_cohort(open_source(source), tmp_path / "cohort", CohortSettings(), options=STRICT)
+        write_cohort(
+            open_source(source),
+            tmp_path / "cohort",
+            CohortSettings(parcellation="aal2"),
+            options=STRICT,
+        )
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "cohort" / "cohort.json").exists()
 
@@ -394,7 +399,7 @@ def test_whatever_a_cohort_takes_it_gives_back_to_its_precision(
     np.save(place / "sub-0.npy", raw)
     directory = tmp_path_factory.mktemp("cohort")
     source = open_source(place / "sub-0.npy", ReadOptions(tr=2.0))
-    everyone = CohortSettings(test_fraction=0, validation_fraction=0)
+    everyone = CohortSettings(parcellation="aal2", test_fraction=0, validation_fraction=0)
     if unless_refused(lambda: write_cohort(source, directory, everyone)) is None:
         return
     stored = next(read_cohort(directory).stored("train"))
@@ -436,6 +441,6 @@ def test_reasons_in_the_list_are_one_line_each(tmp_path):
     root = planted.array_folder(tmp_path / "in", np.save, ".npy")
     (root / "sub-1_ses-a.json").write_text(json.dumps({"RepetitionTime": "a\nb\tc"}))
     (tmp_path / "cohort").mkdir()
-    write_cohort(open_source(root), tmp_path / "cohort", CohortSettings())
+    write_cohort(open_source(root), tmp_path / "cohort", CohortSettings(parcellation="aal2"))
     lines = (tmp_path / "cohort" / "rejected.tsv").read_text().splitlines()
     assert [line.count("\t") for line in lines] == [2, 2]

@@ -291,7 +291,9 @@ def test_a_bad_recording_is_one_clear_line_that_names_the_file(tmp_path, case):
     out.mkdir()
     strict = WriteOptions(strict=True)
     with pytest.raises(InputError, match=message) as caught:
-        write_cohort(open_source(str(table)), out, CohortSettings(), options=strict)
+        write_cohort(
+            open_source(str(table)), out, CohortSettings(parcellation="aal2"), options=strict
+        )
     assert str(tmp_path / name) in str(caught.value)
     assert "\n" not in str(caught.value)
 

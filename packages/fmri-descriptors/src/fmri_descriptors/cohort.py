@@ -96,13 +96,13 @@ def write_cohort(
     Raises
     ------
     InputError
-        If the splits cannot be made, no scan or no training scan can be used, or, where `strict`
-        is asked for, any scan cannot.
+        If no parcellation is named, the splits cannot be made, no scan or no training scan can
+        be used, or, where `strict` is asked for, any scan cannot.
     """
     if options.strict and source.rejected:
         first = source.rejected[0]
         raise InputError(f"{first.path}: {first.reason}")
-    parcellation = load_parcellation(settings.parcellation)
+    parcellation = load_parcellation(_parcellation_name(source, settings))
     splits = split_subjects(_sites(source), settings, seed)
     convert = Converter(parcellation, settings.max_masked_regions)
     key = listing_digest(source, parcellation.order_hash, settings.max_masked_regions)
@@ -122,6 +122,16 @@ def write_cohort(
     write_rejected(lines, directory / REJECTED)
     parts.discard()
     return _summary(kept, by_split, len(lines))
+
+
+def _parcellation_name(source: Source, settings: CohortSettings) -> str:
+    name = settings.parcellation or source.parcellation
+    if name is None:
+        raise InputError(
+            f"parcellation: {source.name} does not tell it; name the one that the series were "
+            "extracted with"
+        )
+    return name
 
 
 def _sites(source: Source) -> dict[str, str | None]:

@@ -10,7 +10,7 @@ from fmri_descriptors.settings import CohortSettings, DescribeSettings
 
 if TYPE_CHECKING:
     from fmri_descriptors.cohort import WriteOptions
-    from fmri_descriptors.readers import ReadOptions
+    from fmri_descriptors.readers import Source
 
 
 @click.command("cohort")
@@ -41,7 +41,7 @@ def cohort(context: Any, /, source: str, *, strict: bool, **options: Any) -> Non
     write = WriteOptions(jobs=options["jobs"], scheduler=options["scheduler"], strict=strict)
     opened = open_source(source, read)
     context.run(
-        partial(_cohort, path=source, read=read, write=write),
+        partial(_cohort, opened=opened, write=write),
         CohortSettings,
         resumable=True,
         source=opened.name,
@@ -58,13 +58,10 @@ def _path(given: str | None) -> Path | None:
     return None if given is None else Path(given)
 
 
-def _cohort(stage: Any, path: str, read: "ReadOptions", write: "WriteOptions", **_: Any) -> str:
+def _cohort(stage: Any, opened: "Source", write: "WriteOptions", **_: Any) -> str:
     from fmri_descriptors.cohort import write_cohort
-    from fmri_descriptors.readers import open_source
 
-    return write_cohort(
-        open_source(path, read), stage.directory, stage.settings, stage.seed, stage.progress, write
-    )
+    return write_cohort(opened, stage.directory, stage.settings, stage.seed, stage.progress, write)
 
 
 @click.command("describe")

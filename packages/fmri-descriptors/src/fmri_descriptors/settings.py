@@ -22,8 +22,9 @@ class CohortSettings:
 
     Parameters
     ----------
-    parcellation : str
-        Name of the parcellation that the series were extracted with.
+    parcellation : str, optional
+        Name of the parcellation that the series were extracted with; without it, the source must
+        tell it.
     test_fraction, validation_fraction : float
         Share of each site's subjects that is held out; each is ignored where its subjects
         are named.
@@ -33,7 +34,7 @@ class CohortSettings:
         A scan with more missing or constant regions than this is an error.
     """
 
-    parcellation: str = "aal2"
+    parcellation: str | None = None
     test_fraction: float = 0.2
     validation_fraction: float = 0.1
     test_subjects: tuple[str, ...] = ()

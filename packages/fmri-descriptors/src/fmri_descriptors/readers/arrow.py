@@ -51,7 +51,7 @@ def arrow_source(path: Path, options: ReadOptions) -> Source:
     files = data_files(path)
     if not files:
         raise InputError(f"{path}: no .arrow or .parquet file; give another folder")
-    order_hash = _order_hash(path)
+    parcellation, order_hash = _region_order(path)
     recordings: list[Recording] = []
     rejected: list[Rejected] = []
     for file in files:
@@ -62,7 +62,13 @@ def arrow_source(path: Path, options: ReadOptions) -> Source:
             except InputError as error:
                 rejected.append(Rejected(f"{name}#{row}", str(error), cells.get("scan_id")))
     _check_columns(path, recordings)
-    return Source(path.name, tuple(recordings), tuple(files), rejected=tuple(rejected))
+    return Source(
+        path.name,
+        tuple(recordings),
+        tuple(files),
+        rejected=tuple(rejected),
+        parcellation=parcellation,
+    )
 
 
 def _check_columns(path: Path, recordings: list[Recording]) -> None:
@@ -106,9 +112,12 @@ def _saved_files(folder: Path) -> Iterator[Path]:
         yield file
 
 
-def _order_hash(path: Path) -> str | None:
-    document = path / "cohort.json"
-    return str(read_json(document).get("order_hash")) if document.is_file() else None
+def _region_order(path: Path) -> tuple[str | None, str | None]:
+    """Name and hash of the regions' order, if the folder is a cohort of this project."""
+    if not (path / "cohort.json").is_file():
+        return None, None
+    document = read_json(path / "cohort.json")
+    return str(document.get("parcellation")), str(document.get("order_hash"))
 
 
 def _rows_without_series(path: Path) -> list[dict[str, Any]]:

@@ -125,6 +125,8 @@ class Source:
         Files that were found and cannot become a recording.
     levels : mapping of str to mapping
         By phenotype, what the codes of a category mean, where somebody wrote it down.
+    parcellation : str, optional
+        Name of the parcellation of the series, where the source tells it.
     """
 
     name: str
@@ -133,6 +135,7 @@ class Source:
     assumed_tr: Mapping[str, str] = field(default_factory=dict)
     rejected: tuple[Rejected, ...] = ()
     levels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    parcellation: str | None = None
 
 
 def checked_tr(value: object) -> float:

@@ -192,3 +192,17 @@ def test_a_scan_too_slow_for_the_bands_is_refused(extractor, scans, aal2):
     slow = Scan(scans[0].timeseries, 3.0, aal2, "slow", "slow")
     with pytest.raises(InputError, match=r"slow: falff_total_hz 0.25 lies above"):
         extractor.transform([slow])
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"gradient_template": "schaefer400"}, "has no regions of 'aal2'"),
+        ({"ica_maps": "none.tsv"}, "ica_maps: none.tsv cannot be read"),
+    ],
+)
+def test_settings_of_other_regions_are_refused_at_the_first_scan(scans, setting, message):
+    waiting = iter(scans)
+    with pytest.raises(InputError, match=message):
+        FeatureExtractor(FeatureSettings(**setting)).fit(waiting)
+    assert len(list(waiting)) == len(scans) - 1

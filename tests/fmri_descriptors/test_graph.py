@@ -86,11 +86,10 @@ def test_louvain_finds_bctpys_communities_for_the_same_seed(signed, bct):
 
 
 @pytest.mark.parametrize("treatment", ["negative_sym", "negative_asym"])
-def test_signed_modularity_is_bctpys_or_better(signed, bct, treatment):
-    """bctpy compares the first two levels on different scales and can stop a level early."""
-    symmetric = treatment == "negative_sym"
+def test_signed_modularity_equals_bctpys_for_the_same_seeds(signed, bct, treatment):
     theirs = max(bct.community_louvain(signed, B=treatment, seed=seed)[1] for seed in range(5))
-    assert modularity(signed, 0, 5, symmetric=symmetric) >= theirs - 1e-12
+    found = modularity(signed, 0, 5, symmetric=treatment == "negative_sym")
+    assert found == pytest.approx(theirs, abs=1e-12)
 
 
 @pytest.mark.parametrize(("symmetric", "theirs"), [(False, "sta"), (True, "gja")])

@@ -128,3 +128,16 @@ def test_a_masked_system_is_called_not_available(texts, simulate, aal2):
     assert "not available in Visual" in read["graph_network_strength"]
     assert "not available for nine connections" in read["fc_network_pairs"]
     assert TYPICAL != UNKNOWN
+
+
+@pytest.mark.parametrize("treatment", ["drop", "negative_sym", "negative_asym"])
+def test_raising_modularity_shows_however_negative_edges_are_treated(simulate, treatment):
+    from fmri_descriptors import FeatureSettings
+
+    settings = FeatureSettings(negative_edges=treatment)
+    extractor = FeatureExtractor(settings).fit([simulate(seed, network=0.6) for seed in range(3)])
+    weak, strong = (
+        extractor.transform([simulate(70, network=weight)])["graph.modularity"].item()
+        for weight in (0.4, 1.2)
+    )
+    assert strong > weak + 0.05

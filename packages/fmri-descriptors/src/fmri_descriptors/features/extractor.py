@@ -22,7 +22,7 @@ from fmri_descriptors.features.ica import GroupMaps, group_ica
 from fmri_descriptors.features.networks import network_means, pair_indices
 from fmri_descriptors.features.spatial_maps import read_spatial_maps
 from fmri_descriptors.features.spectra import require_bands
-from fmri_descriptors.features.templates import gradient_template
+from fmri_descriptors.features.templates import gradient_template, schaefer400_connectivity
 from fmri_descriptors.files import read_json, write_json
 from fmri_descriptors.parcellation import Parcellation, require_same_order
 from fmri_descriptors.registry import feature_columns, pairs
@@ -92,6 +92,8 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
             mean = CohortMean()
             for scan in scans:
                 require_bands(scan.scan_id, scan.n_frames, scan.tr, settings)
+                if not mean.scan_ids:
+                    _require_fitting(scan.parcellation, settings)
                 mean.add(scan)
             self.parcellation_ = mean.parcellation
             self.fitted_on_ = sorted(mean.scan_ids)
@@ -276,6 +278,14 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
             arrays["maps"], arrays["networks"], arrays["overlap"], bool(document["ica_converged"])
         )
         return extractor
+
+
+def _require_fitting(parcellation: Parcellation, settings: FeatureSettings) -> None:
+    """Raise, before a long cohort is read, if a template or maps are of other regions."""
+    if settings.gradient_template == "schaefer400":
+        schaefer400_connectivity(parcellation)
+    if settings.ica_maps:
+        read_spatial_maps(Path(settings.ica_maps), parcellation)
 
 
 def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:

@@ -49,8 +49,8 @@ def gradient_template(
 def schaefer400_connectivity(parcellation: Parcellation) -> NDArray[np.float64]:
     """Group connectome of brainspace (Vos de Wael et al. 2018) on a parcellation, (N, N).
 
-    Its rows are the parcels of Schaefer-400 in 7-network order: the parcels' centres on
-    brainspace's own surface lie at a median of 3 mm from the volumetric ones in that order.
+    Its rows are the parcels of Schaefer-400 in 7-network order: the region nearest to a parcel's
+    centre on brainspace's own surface is always that of the same row, at a median of 2 mm.
 
     Parameters
     ----------

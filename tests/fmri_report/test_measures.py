@@ -62,4 +62,4 @@ def test_a_masked_region_has_no_dot_in_the_glass_brain() -> None:
 def test_the_page_has_the_glass_brain_only_where_the_regions_have_places(run: Path) -> None:
     section = build(Run(run), SHOWN)
     placed = Run(run).cohort.get("centroids") is not None
-    assert (section.values["brain"] is not None) == placed
+    assert (section.values["brain"] is not None) == placed  # noqa: PD011

@@ -8,7 +8,7 @@ from typing import Any
 
 from fmri_cli import runtime, screen
 from fmri_cli.errors import InputError
-from fmri_cli.fingerprints import Input, fingerprint, input_path
+from fmri_cli.fingerprints import Input, fingerprint, input_path, setting_tables
 from fmri_cli.locks import run_lock
 from fmri_cli.parsing import dump_settings
 from fmri_cli.recipes import Recipe
@@ -180,12 +180,14 @@ class Context:
                 digest = self._recorded_digest(name, path)
                 if digest is not None:
                     recorded[path.resolve()] = digest
+        plain = dump_settings(settings)
+        fingerprints = {name: fingerprint(value, recorded) for name, value in inputs.items()}
         return Request(
             command=self.command,
-            settings=dump_settings(settings),
+            settings=plain,
             seed=self.seed,
             packages=runtime.our_packages(self.distribution),
-            inputs={name: fingerprint(value, recorded) for name, value in inputs.items()},
+            inputs=fingerprints | setting_tables(plain),
         )
 
     def _recorded_digest(self, name: str, path: Path) -> str | None:

@@ -90,3 +90,17 @@ def fingerprint(value: Input, recorded: Mapping[Path, str]) -> Any:
     if known is not None:
         return known
     return tree_digest(path) if path.is_dir() else file_digest(path)
+
+
+def setting_tables(settings: Mapping[str, Any], prefix: str = "settings") -> dict[str, str]:
+    """Digests of the tables (`.tsv`) that settings name, by the setting's dotted name.
+
+    Such a table decides what a stage writes, so a change inside it has to be noticed.
+    """
+    digests: dict[str, str] = {}
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            digests |= setting_tables(value, f"{prefix}.{key}")
+        elif isinstance(value, str) and value.endswith(".tsv") and Path(value).is_file():
+            digests[f"{prefix}.{key}"] = file_digest(Path(value))
+    return digests

@@ -16,6 +16,7 @@ class Stage:
     settings: object
     seed: int = 0
     progress: object = staticmethod(lambda *_: None)
+    language_model: object = staticmethod(Path)
 
 
 @dataclass
@@ -25,7 +26,7 @@ class Context:
     seen: dict = field(default_factory=dict)
     summary: str = ""
 
-    def run(self, work, settings_class, **inputs):
+    def run(self, work, settings_class, *, resumable=False, **inputs):
         assert isinstance(self.settings, settings_class)
         self.seen = inputs
         self.summary = work(Stage(self.directory, self.settings), **inputs)

@@ -13,8 +13,11 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "features.extractor": ["FeatureExtractor"],
         "norms": ["CohortNorms"],
         "parcellation": ["Parcellation", "load_parcellation"],
+        "phenotype_dictionary": ["PhenotypeDictionary", "load_dictionary"],
         "readers.sources": ["Recording", "Source", "open_source"],
+        "rewrite": ["RewriteReport", "check_rewrite", "rewrite_captions"],
         "scan": ["Scan"],
-        "settings": ["CohortSettings", "DescribeSettings", "FeatureSettings"],
+        "semantic": ["semantic_description"],
+        "settings": ["CohortSettings", "DescribeSettings", "FeatureSettings", "RewriteSettings"],
     },
 )

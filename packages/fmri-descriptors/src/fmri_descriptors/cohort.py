@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -294,6 +294,18 @@ class Cohort:
                 session=_text(row["ses"]),
                 site=_text(row["site"]),
             )
+
+    def rows(self, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+        """Give some columns of every scan, split by split, without reading its series.
+
+        Parameters
+        ----------
+        columns : sequence of str
+            Names of columns, such as ``"scan_id"`` or a phenotype.
+        """
+        for split in SPLITS:
+            if split in self._dataset:
+                yield from self._dataset[split].select_columns(list(columns))
 
 
 def _text(value: Any) -> str | None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from fmri_descriptors.errors import InputError
 from fmri_descriptors.settings import CohortSettings, DescribeSettings
 
 
@@ -31,15 +32,37 @@ def _cohort(stage: Any, source: str, files: list[Path]) -> str:
 
 @click.command("describe")
 @click.argument("cohort", type=click.Path(path_type=Path))
+@click.option(
+    "--rewrite",
+    is_flag=True,
+    help="Turn captions into prose with the language model that the settings `rewrite` name.",
+)
+@click.option(
+    "--phenotype-dictionary",
+    type=click.Path(path_type=Path),
+    help="YAML file that says what phenotype columns mean; describes the subjects with it.",
+)
 @click.pass_obj
-def describe(context: Any, cohort: Path) -> None:
+def describe(context: Any, cohort: Path, rewrite: bool, phenotype_dictionary: Path | None) -> None:
     """Write features, z-scores, sentences and captions of a cohort."""
-    context.run(_describe, DescribeSettings, cohort=cohort)
+    if rewrite and context.recipe.settings("describe", DescribeSettings).rewrite is None:
+        raise InputError(
+            "--rewrite: no language model; give --set rewrite.base_url=http://… and "
+            "--set rewrite.model=…, or --set rewrite.local_model=…"
+        )
+    inputs = {"phenotype_dictionary": phenotype_dictionary} if phenotype_dictionary else {}
+    context.run(_describe, DescribeSettings, resumable=True, cohort=cohort, **inputs)
 
 
-def _describe(stage: Any, cohort: Path) -> str:
+def _describe(stage: Any, cohort: Path, phenotype_dictionary: Path | None = None) -> str:
     from fmri_descriptors.description import describe_cohort
 
     return describe_cohort(
-        cohort, stage.directory, stage.settings, seed=stage.seed, progress=stage.progress
+        cohort,
+        stage.directory,
+        stage.settings,
+        seed=stage.seed,
+        progress=stage.progress,
+        phenotype_dictionary=phenotype_dictionary,
+        find_model=stage.language_model,
     )

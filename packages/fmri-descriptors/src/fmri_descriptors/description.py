@@ -12,6 +12,7 @@ from fmri_descriptors.errors import InputError
 from fmri_descriptors.features.extractor import FeatureExtractor
 from fmri_descriptors.norms import CohortNorms
 from fmri_descriptors.parcellation import Parcellation
+from fmri_descriptors.phenotype_dictionary import load_dictionary
 from fmri_descriptors.registry import DESCRIPTORS, DOMAINS, DescriptorRow, row_columns
 from fmri_descriptors.render import (
     FeatureValue,
@@ -19,7 +20,9 @@ from fmri_descriptors.render import (
     render_descriptor,
     select_patterns,
 )
+from fmri_descriptors.rewrite.described import rewrite_described
 from fmri_descriptors.scan import Scan
+from fmri_descriptors.semantic import require_columns, write_semantic
 from fmri_descriptors.settings import DescribeSettings
 from fmri_descriptors.splits import SPLITS
 
@@ -131,6 +134,10 @@ def describe_cohort(
     settings: DescribeSettings,
     seed: int = 0,
     progress: Callable[[int, int], None] = lambda *_: None,
+    *,
+    workspace: Path | None = None,
+    phenotype_dictionary: Path | None = None,
+    find_model: Callable[[str], Path] = Path,
 ) -> str:
     """Write features, norms, z-scores, descriptors and captions of a cohort.
 
@@ -149,7 +156,14 @@ def describe_cohort(
         Seed of ICA and Louvain.
     progress : callable
         Called with (scans done, scans in all); training scans count twice, as they are read
-        twice.
+        twice. Called again with captions where these are rewritten.
+    workspace : Path, optional
+        Folder for what a later run of the same may go on from; ``checkpoints`` in the directory
+        if not given.
+    phenotype_dictionary : Path, optional
+        What the phenotypes mean (see `load_dictionary`); ``semantic.jsonl`` is written with it.
+    find_model : callable
+        Gives the folder of a local model by the name in ``settings.rewrite``.
 
     Returns
     -------
@@ -162,6 +176,10 @@ def describe_cohort(
         If the cohort cannot be read or a scan cannot be measured.
     """
     cohort = read_cohort(cohort_dir)
+    if phenotype_dictionary is not None:
+        # A mistake in it is told before the scans are measured.
+        phenotypes = cohort.document.get("phenotypes", {})
+        require_columns(load_dictionary(phenotype_dictionary), phenotypes)
     directory = Path(directory)
     tick = _ticker(len(cohort) + cohort.n_scans("train"), progress)
     extractor = FeatureExtractor(settings.features, seed).fit(tick(cohort.scans("train")))
@@ -178,10 +196,24 @@ def describe_cohort(
     }
     _write_descriptors(described, directory / "descriptors.parquet")
     _write_captions(described, settings.caption_form, directory / "captions.jsonl")
-    return (
+    summary = (
         f"{len(features)} scans, {features.shape[1]} features, {len(DESCRIPTORS)} descriptors "
         f"each; norms from {len(norms.fitted_on_)} training scans"
     )
+    if phenotype_dictionary is not None:
+        write_semantic(cohort, phenotype_dictionary, directory / "semantic.jsonl")
+    if settings.rewrite is None:
+        return summary
+    report = rewrite_described(
+        cohort,
+        directory,
+        settings.rewrite,
+        workspace=workspace or directory / "checkpoints",
+        seed=seed,
+        progress=progress,
+        find_model=find_model,
+    )
+    return f"{summary}; {report}"
 
 
 def _ticker(

@@ -191,6 +191,9 @@ class _Worker:
         except NoAnswerError as error:
             # Not journaled: a run that starts again asks once more.
             return {"outcome": "failed", "cause": str(error)}
+        except InputError:
+            self.stopped = True
+            raise
         self.journal.add(key, entry)
         return entry
 

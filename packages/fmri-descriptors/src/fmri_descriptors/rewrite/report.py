@@ -1,7 +1,7 @@
 """What a rewriting came to: how many texts, at what cost, and why some were not used."""
 
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from fmri_descriptors.settings import RewriteSettings
@@ -30,6 +30,8 @@ class RewriteReport:
         Captions without an answer, by cause.
     tokens_in, tokens_out : int
         Tokens of questions and answers, as the endpoint counts them.
+    price_in, price_out : float or None
+        Prices of a million of them.
     """
 
     model: str
@@ -78,7 +80,11 @@ class RewriteReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of ``rewriting.json``."""
-        return asdict(self) | {"n_captions": self.n_captions, "cost": self.cost}
+        plain = {
+            name: dict(value) if isinstance(value, Counter) else value
+            for name, value in vars(self).items()
+        }
+        return plain | {"n_captions": self.n_captions, "cost": self.cost}
 
     def __str__(self) -> str:
         counts = ", ".join(f"{n} {name}" for name, n in self.outcomes.items() if n)

@@ -142,6 +142,6 @@ def _pattern(networks: tuple[str, ...]) -> re.Pattern[str]:
         "general": rf"\b(?:{'|'.join(_GENERAL.values())})\b",
         "number": r"(?<!\w)[-+]?\.?\w*\d\w*(?:[.,]\w+)*%?",
         "counted": rf"\b(?:{_COUNTED}|{_ONE_OF_MANY})\b",
-        "word": r"[^\W\d_]+(?:['’][^\W\d_]+)*|[%<>≤≥±~≈×=→↑↓]",
+        "word": r"[^\W\d_]+(?:['’][^\W\d_]+)*|[%<>≤≥±~≈×→↑↓]",
     }
     return re.compile("|".join(f"(?P<{kind}>{part})" for kind, part in kinds.items()), re.I)

@@ -42,23 +42,24 @@ def test_a_good_rewrite_is_accepted(graph, prose, kind):
 
 FC = (
     "Connectivity is below the typical range: Cingulo-insular with Parietal (0.22, z -1.99), "
-    "within Parietal (0.43, z -1.53) and 9 more. It is above the typical range: Visual with Temporal "
-    "(0.51, z 1.20). It is within the typical range for 33 other pairs. Strongest connectivity: "
-    "within Sensorimotor (1.00, z 0.25)."
+    "within Parietal (0.43, z -1.53) and 9 more. It is above the typical range: Visual with "
+    "Temporal (0.51, z 1.20). It is within the typical range for 33 other pairs. Strongest "
+    "connectivity: within Sensorimotor (1.00, z 0.25)."
 )
 GOOD_FC = [
     (
         "Connectivity between Parietal and Cingulo-insular (0.22, z -1.99), within Parietal (0.43, "
-        "z -1.53), and 9 more pairs is below the typical range. By contrast, it is above the typical "
-        "range between Temporal and Visual (0.51, z of 1.20), and the remaining 33 pairs are within "
-        "the typical range. The strongest connectivity is observed within Sensorimotor (1.00, z 0.25)."
+        "z -1.53), and 9 more pairs is below the typical range. By contrast, it is above the "
+        "typical range between Temporal and Visual (0.51, z of 1.20), and the remaining 33 pairs "
+        "are within the typical range. The strongest connectivity is observed within Sensorimotor "
+        "(1.00, z 0.25)."
     ),
     (
         "Among the systems of this brain, connectivity lies below the typical range for the "
-        "Cingulo-insular network with the Parietal network (0.22, z-score -1.99), within the Parietal "
-        "network (0.43, z = -1.53) and for 9 other pairs, while it is above the typical range for the "
-        "Visual and Temporal systems (0.51, z: 1.20); 33 pairs fall within the typical range. "
-        "Connectivity is strongest within the Sensorimotor system (1.00, z 0.25)."
+        "Cingulo-insular network with the Parietal network (0.22, z-score -1.99), within the "
+        "Parietal network (0.43, z = -1.53) and for 9 other pairs, while it is above the typical "
+        "range for the Visual and Temporal systems (0.51, z: 1.20); 33 pairs fall within the "
+        "typical range. Connectivity is strongest within the Sensorimotor system (1.00, z 0.25)."
     ),
 ]
 
@@ -137,8 +138,8 @@ def test_a_statement_without_numbers_may_not_be_left_out(kind):
 
 def test_a_clause_that_may_belong_to_either_neighbour_is_refused(kind):
     source = (
-        "fALFF is above the typical range in Visual (0.41, z 1.10), Parietal (0.42, z 1.20). "
-        "It is below the typical range in Temporal (0.10, z -1.30)."
+        "fALFF is above the typical range in Visual (0.41, z 1.10), Parietal (0.42, z 1.20). It is "
+        "below the typical range in Temporal (0.10, z -1.30)."
     )
     rewrite = (
         "fALFF is above the typical range in Visual (0.41, z 1.10), and in Parietal (0.42, z "
@@ -149,8 +150,8 @@ def test_a_clause_that_may_belong_to_either_neighbour_is_refused(kind):
 
 def test_two_quantities_that_change_places_are_refused(kind):
     source = (
-        "Modularity is 0.27 (z 0.32), within the typical range. "
-        "Global efficiency is 0.20 (z -0.01), within the typical range."
+        "Modularity is 0.27 (z 0.32), within the typical range. Global efficiency is 0.20 (z "
+        "-0.01), within the typical range."
     )
     swapped = source.replace("Modularity", "#").replace("Global efficiency", "Modularity")
     assert kind(source, swapped.replace("#", "Global efficiency")) == "quantity"
@@ -158,8 +159,8 @@ def test_two_quantities_that_change_places_are_refused(kind):
 
 def test_gradients_that_change_places_are_refused(kind):
     source = (
-        "Principal gradient range is 0.20 (z -1.85), below the typical range. "
-        "Second gradient range is 0.25 (z -1.14), below the typical range."
+        "Principal gradient range is 0.20 (z -1.85), below the typical range. Second gradient "
+        "range is 0.25 (z -1.14), below the typical range."
     )
     swapped = source.replace("Principal", "#").replace("Second", "Principal").replace("#", "Second")
     assert kind(source, swapped) == "quantity"

@@ -130,6 +130,14 @@ def test_a_text_whose_id_may_be_a_count_is_not_sent(chat_server, captions, rewri
     assert lines[0]["text"] == text
 
 
+def test_a_text_that_the_check_cannot_read_is_not_sent(chat_server, captions, rewrite):
+    text = "fALFF is above the typical range in Visual, below the typical range in Parietal."
+    report, lines, _ = rewrite(captions(1, text=text), chat_server.settings())
+    assert chat_server.requests == []
+    assert report.outcomes["unreadable"] == 1
+    assert lines[0]["source"] == "template"
+
+
 def test_the_key_is_sent_and_written_nowhere(chat_server, captions, rewrite, tmp_path, monkeypatch):
     monkeypatch.setenv("LAB_KEY", "sk-most-secret")
     rewrite(captions(1), chat_server.settings(api_key_variable="LAB_KEY"))

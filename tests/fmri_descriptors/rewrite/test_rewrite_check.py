@@ -148,6 +148,13 @@ def test_a_clause_that_may_belong_to_either_neighbour_is_refused(kind):
     assert kind(source, rewrite) == "ambiguous"
 
 
+@pytest.mark.parametrize("word", ["but", "other than", "besides", "compared to", "except"])
+def test_an_exception_that_the_source_does_not_make_is_refused(word, kind):
+    source = "fALFF is within the typical range in every system; in Visual, it is 0.12 (z -0.54)."
+    rewrite = f"fALFF is within the typical range in every system {word} Visual: 0.12 (z -0.54)."
+    assert kind(source, rewrite) in {"ambiguous", "word added"}
+
+
 def test_two_quantities_that_change_places_are_refused(kind):
     source = (
         "Modularity is 0.27 (z 0.32), within the typical range. Global efficiency is 0.20 (z "

@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from fmri_descriptors.errors import InputError
-from fmri_descriptors.registry import DOMAINS
 
 
 def _require(holds: bool, key: str, value: object, fix: str) -> None:

@@ -15,6 +15,7 @@ from fmri_descriptors.files import write_json
 from fmri_descriptors.rewrite import prompt
 from fmri_descriptors.rewrite.check import Refusal, check_rewrite
 from fmri_descriptors.rewrite.endpoint import Answer, Endpoint, NoAnswerError
+from fmri_descriptors.rewrite.facts import UnreadableError, read_facts
 from fmri_descriptors.rewrite.journal import Journal, key_of
 from fmri_descriptors.rewrite.local_server import local_server
 from fmri_descriptors.rewrite.privacy import WithheldError, without_ids
@@ -181,8 +182,11 @@ class _Worker:
             source = without_ids(
                 line["text"], [line["scan_id"], *self.identifiers(line["scan_id"])]
             )
+            read_facts(source, self.networks)
         except WithheldError:
             return {"outcome": "withheld"}
+        except UnreadableError:
+            return {"outcome": "unreadable"}
         key = self._key(line)
         if key in self.journal:
             return self.journal[key]

@@ -40,6 +40,7 @@ class Fact:
 @dataclass
 class _Clause:
     tokens: list[Token] = field(default_factory=list)
+    is_contrast: bool = False
 
     def of(self, *kinds: str) -> list[Token]:
         return [token for token in self.tokens if token.kind in kinds]
@@ -115,8 +116,8 @@ def _sentences(sequence: Sequence[Token]) -> Iterator[list[_Clause]]:
         if token.kind == "end":
             yield sentence
             sentence = [_Clause()]
-        elif token.kind == "break":
-            sentence.append(_Clause())
+        elif token.kind in {"break", "contrast"}:
+            sentence.append(_Clause(is_contrast=token.kind == "contrast"))
         else:
             sentence[-1].tokens.append(token)
     yield sentence
@@ -132,6 +133,9 @@ def _directions(sentence: Sequence[_Clause]) -> list[str | None]:
 
 
 def _borrowed(sentence: Sequence[_Clause], own: Sequence[str | None], i: int) -> str | None:
+    if sentence[i].is_contrast:
+        # "In every system but Visual" says of Visual what it does not say.
+        raise UnreadableError("a contrast does not say to what")
     before = next((direction for direction in reversed(own[:i]) if direction), None)
     later = [j for j in range(i + 1, len(own)) if own[j]]
     after = own[later[0]] if later else None

@@ -58,7 +58,8 @@ class Token:
     ----------
     kind : str
         ``"direction"``, ``"quantity"``, ``"general"``, ``"network"``, ``"z"``, ``"number"``,
-        ``"count"``, ``"end"`` (of a sentence), ``"break"`` (between clauses) or ``"word"``.
+        ``"count"``, ``"end"`` (of a sentence), ``"break"`` or ``"contrast"`` (between clauses), or
+        ``"word"``.
     text : str
         What it says, in one spelling.
     """
@@ -133,8 +134,9 @@ def _pattern(networks: tuple[str, ...]) -> re.Pattern[str]:
     other = "|".join(_OTHER_DIRECTIONS.values())
     kinds = {
         "end": r"[.!?]+(?=[\s\"')\]]|$)|\n+",
-        "break": r";|\b(?:while|whereas|but|although|though|however|yet)\b|,\s+and\b"
-        r"|(?<=\))\s*and\b",
+        "contrast": r"\b(?:while|whereas|but|although|though|however|yet)\b"
+        r"|\b(?:in\s+contrast|compared|relative)\s+(?:to|with)\b",
+        "break": r";|,\s+and\b|(?<=\))\s*and\b",
         "direction": rf"\b(?:{_level_pattern()}|{other})\b",
         "quantity": rf"\b(?:{'|'.join(_QUANTITIES.values())})\b",
         "everywhere": r"\b(?:every|each|all)\b(?:\s+(?:of|the|brain|pairs?|systems?|networks?)\b)*",

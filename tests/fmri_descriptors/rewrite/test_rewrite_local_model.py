@@ -66,6 +66,20 @@ def test_a_guarded_server_ends_when_its_starter_is_ended_by_a_signal(port, numbe
     assert ends(port)
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_to_the_whole_group_ends_the_guarded_server_too(port, number):
+    starter = subprocess.Popen(
+        [sys.executable, "-c", STARTER, GUARDED, str(port)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    assert starter.stdout.readline() == b"listening\n"
+    os.killpg(starter.pid, number)
+    starter.communicate()
+    assert ends(port)
+
+
 def test_a_folder_without_a_model_is_one_clear_line(tmp_path):
     with (
         pytest.raises(InputError, match=r"no config.json in it; give a transformers model folder$"),

@@ -209,8 +209,14 @@ class RewriteSettings:
         for key in ("timeout_seconds", "requests_per_minute"):
             value = getattr(self, key)
             _require(value is None or value > 0, key, value, "give more than 0")
-        unknown = [domain for domain in self.domains if domain not in {"all", *DOMAINS}]
-        _require(not unknown, "domains", repr(unknown[:1]), f"known are: all, {', '.join(DOMAINS)}")
+        self._check_domains()
+
+    def _check_domains(self) -> None:
+        from fmri_descriptors.registry import DOMAINS  # brings numpy, which settings do without
+
+        known = ("all", *DOMAINS)
+        for domain in self.domains:
+            _require(domain in known, "domains", repr(domain), f"known are: {', '.join(known)}")
 
     def _check_where(self) -> None:
         _require(

@@ -38,6 +38,9 @@ def _signal(process: "subprocess.Popen[bytes]", number: signal.Signals) -> None:
 
 
 if __name__ == "__main__":
-    # An interrupt from the keyboard reaches the starter too; it decides when the command ends.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A signal to all that a terminal or a batch system started must not end the guard before it
+    # has ended the command; the closed pipe says when to. Unlike an ignored signal, one with a
+    # handler is not ignored by the command too.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: None)
     sys.exit(run_guarded(sys.argv[1:]))

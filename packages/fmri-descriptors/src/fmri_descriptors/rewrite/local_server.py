@@ -70,7 +70,12 @@ def _start(folder: Path, port: int, output: int) -> "subprocess.Popen[bytes]":
     guard = [sys.executable, "-m", "fmri_descriptors.rewrite.guard", *command]
     environment = os.environ | {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
     return subprocess.Popen(  # noqa: S603
-        guard, stdin=subprocess.PIPE, stdout=output, stderr=output, env=environment
+        guard,
+        stdin=subprocess.PIPE,
+        stdout=output,
+        stderr=output,
+        env=environment,
+        start_new_session=True,
     )
 
 

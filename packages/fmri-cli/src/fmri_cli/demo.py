@@ -60,6 +60,7 @@ def recipe_values(recipe: Recipe, settings: RunSettings) -> dict[str, Value]:
         "language_model": from_folder(recipe, settings.language_model),
         "text": _text(recipe, settings.text),
         "tasks": from_folder(recipe, settings.tasks),
+        "phenotype_dictionary": from_folder(recipe, settings.phenotype_dictionary),
     }
 
 

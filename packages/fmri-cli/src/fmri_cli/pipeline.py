@@ -69,7 +69,13 @@ STAGES = (
         },
         extra="descriptors",
     ),
-    StageRow("descriptors", "describe", ("cohort",), extra="descriptors"),
+    StageRow(
+        "descriptors",
+        "describe",
+        ("cohort",),
+        {"--phenotype-dictionary": "phenotype_dictionary"},
+        extra="descriptors",
+    ),
     StageRow(
         "tokenizer",
         "fit-tokenizer",

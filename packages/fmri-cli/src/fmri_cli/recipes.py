@@ -41,6 +41,8 @@ class RunSettings:
         File or folder of English text, or the word `scikit-learn`.
     tasks
         File with the questions; None for those of the demo.
+    phenotype_dictionary
+        File that says what phenotypes mean; subjects are described with it.
     """
 
     seed: int = 0
@@ -55,6 +57,7 @@ class RunSettings:
     language_model: str | None = None
     text: str | None = None
     tasks: str | None = None
+    phenotype_dictionary: str | None = None
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Scans to a dataset directory, and back."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -291,6 +291,18 @@ class Cohort:
                 session=stored.session,
                 site=stored.site,
             )
+
+    def rows(self, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+        """Give some columns of every scan, split by split, without reading its series.
+
+        Parameters
+        ----------
+        columns : sequence of str
+            Names of columns, such as ``"scan_id"`` or a phenotype.
+        """
+        for split in SPLITS:
+            if split in self._dataset:
+                yield from self._dataset[split].select_columns(list(columns))
 
     def stored(self, split: str, start: int = 0, stop: int | None = None) -> Iterator[StoredScan]:
         """Give the scans of a split as they are stored, without copying a signal.

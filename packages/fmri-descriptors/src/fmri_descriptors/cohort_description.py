@@ -14,15 +14,19 @@ from fmri_descriptors.cohort_texts import Wording, write_texts
 from fmri_descriptors.features.extractor import FeatureExtractor
 from fmri_descriptors.files import file_digest
 from fmri_descriptors.norms import CohortNorms
+from fmri_descriptors.phenotype_dictionary import load_dictionary
 from fmri_descriptors.registry import DESCRIPTORS
 from fmri_descriptors.render import load_templates
+from fmri_descriptors.rewrite.described import rewrite_described
 from fmri_descriptors.scan import Scan
+from fmri_descriptors.semantic import require_columns, write_semantic
 from fmri_descriptors.settings import DescribeSettings
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _PARTS = ".parts-"
+_JOURNALS = "checkpoints"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +37,10 @@ class DescribeOptions:
     ----------
     templates : Path, optional
         A folder of templates that go before the package's own.
+    phenotype_dictionary : Path, optional
+        What the phenotypes mean (see `load_dictionary`); ``semantic.jsonl`` is written with it.
+    find_model : callable
+        Gives the folder of a local model by the name in ``settings.rewrite``.
     jobs : int
         Worker processes; they change no byte of what is written.
     scheduler : str, optional
@@ -41,6 +49,8 @@ class DescribeOptions:
     """
 
     templates: Path | None = None
+    phenotype_dictionary: Path | None = None
+    find_model: Callable[[str], Path] = Path
     jobs: int = 1
     scheduler: str | None = None
 
@@ -66,14 +76,16 @@ def describe_cohort(
     directory : Path
         An existing directory; gets ``features.parquet``, ``zscores.parquet``, ``norms.json``,
         ``norms-values.npy``, ``extractor.npz``, ``extractor.json``, ``descriptors.parquet``,
-        ``captions.jsonl`` and, where norms look at sites, ``norms_used.tsv``.
+        ``captions.jsonl`` and, where norms look at sites, ``norms_used.tsv``. Where captions are
+        rewritten also ``rewriting.json``, and with a phenotype dictionary ``semantic.jsonl``.
     settings : DescribeSettings
         How scans are measured, compared and captioned.
     seed : int
         Seed of ICA and Louvain, and of the choice of phrasings.
     progress : callable
         Called with (scans done, scans in all); a scan counts when it is measured and when it is
-        put into words, a training scan also when the extractor has seen it.
+        put into words, a training scan also when the extractor has seen it. Called again with
+        captions where these are rewritten.
     options : DescribeOptions, optional
         Templates and workers.
 
@@ -85,11 +97,15 @@ def describe_cohort(
     Raises
     ------
     InputError
-        If the cohort cannot be read, a scan cannot be measured, or a template fails.
+        If the cohort cannot be read, a scan cannot be measured, a template fails, the phenotype
+        dictionary does not fit, or captions cannot be rewritten.
     """
     options = options or DescribeOptions()
     load_templates(options.templates)  # a mistake in one is told before scans are measured
     cohort = read_cohort(cohort_dir)
+    if options.phenotype_dictionary is not None:
+        dictionary = load_dictionary(options.phenotype_dictionary)
+        require_columns(dictionary, cohort.document.get("phenotypes", {}))
     directory = Path(directory)
     parts = directory / f"{_PARTS}{_key(cohort, settings, seed)}"
     parts.mkdir(exist_ok=True)
@@ -111,12 +127,38 @@ def describe_cohort(
         progress=count,
     )
     FeatureExtractor.load(extractor).save(directory)
+    rewritten = _rewritten(cohort, directory, settings, seed, progress, options)
     for left in directory.glob(f"{_PARTS}*"):
         shutil.rmtree(left)
     return (
         f"{len(features)} scans, {features.shape[1]} features, {len(DESCRIPTORS)} descriptors "
-        f"each; norms from {len(norms.fitted_on_)} training scans"
+        f"each; norms from {len(norms.fitted_on_)} training scans{rewritten}"
     )
+
+
+def _rewritten(
+    cohort: Cohort,
+    directory: Path,
+    settings: DescribeSettings,
+    seed: int,
+    progress: Callable[[int, int], None],
+    options: DescribeOptions,
+) -> str:
+    """Write what is asked for beyond templates, and say what came of it."""
+    if options.phenotype_dictionary is not None:
+        write_semantic(cohort, options.phenotype_dictionary, directory / "semantic.jsonl")
+    if settings.rewrite is None:
+        return ""
+    report = rewrite_described(
+        cohort,
+        directory,
+        settings.rewrite,
+        workspace=directory / _JOURNALS,
+        seed=seed,
+        progress=progress,
+        find_model=options.find_model,
+    )
+    return f"; {report}"
 
 
 class _Counter:

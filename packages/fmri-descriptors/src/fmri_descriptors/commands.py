@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fmri_descriptors.errors import InputError
 from fmri_descriptors.settings import CohortSettings, DescribeSettings
 
 if TYPE_CHECKING:
@@ -71,28 +72,62 @@ def _cohort(stage: Any, opened: "Source", write: "WriteOptions", **_: Any) -> st
     type=click.Path(path_type=Path),
     help="Folder of text templates that replace the package's own by name.",
 )
+@click.option(
+    "--phenotype-dictionary",
+    type=click.Path(path_type=Path),
+    help="YAML file that says what phenotype columns mean; describes the subjects with it.",
+)
+@click.option(
+    "--rewrite",
+    is_flag=True,
+    help="Turn captions into prose with the language model that the settings `rewrite` name.",
+)
 @click.option("--jobs", type=int, default=1, show_default=True, help="Processes that measure.")
 @click.option("--scheduler", metavar="ADDRESS", help="Dask scheduler whose workers do it instead.")
 @click.pass_obj
 def describe(
-    context: Any, /, cohort: Path, templates: Path | None, jobs: int, scheduler: str | None
+    context: Any,
+    /,
+    cohort: Path,
+    templates: Path | None,
+    phenotype_dictionary: Path | None,
+    rewrite: bool,
+    jobs: int,
+    scheduler: str | None,
 ) -> None:
     """Write features, z-scores, sentences and captions of a cohort."""
+    if rewrite and context.recipe.settings("describe", DescribeSettings).rewrite is None:
+        raise InputError(
+            "--rewrite: no language model; give --set rewrite.base_url=http://… and "
+            "--set rewrite.model=…, or --set rewrite.local_model=…"
+        )
     context.run(
         partial(_describe, jobs=jobs, scheduler=scheduler),
         DescribeSettings,
         resumable=True,
         cohort=cohort,
         templates=templates,
+        phenotype_dictionary=phenotype_dictionary,
     )
 
 
 def _describe(
-    stage: Any, cohort: Path, templates: Path | None, jobs: int, scheduler: str | None
+    stage: Any,
+    cohort: Path,
+    templates: Path | None,
+    phenotype_dictionary: Path | None,
+    jobs: int,
+    scheduler: str | None,
 ) -> str:
     from fmri_descriptors.cohort_description import DescribeOptions, describe_cohort
 
-    options = DescribeOptions(templates=templates, jobs=jobs, scheduler=scheduler)
+    options = DescribeOptions(
+        templates=templates,
+        phenotype_dictionary=phenotype_dictionary,
+        find_model=stage.language_model,
+        jobs=jobs,
+        scheduler=scheduler,
+    )
     return describe_cohort(
         cohort, stage.directory, stage.settings, stage.seed, stage.progress, options
     )

@@ -1,6 +1,7 @@
 """Settings of the two stages; every default of the package lives here, once."""
 
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from fmri_descriptors.errors import InputError
 
@@ -163,6 +164,112 @@ class FeatureSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RewriteSettings:
+    """How captions are rewritten by a language model.
+
+    Parameters
+    ----------
+    base_url : str, optional
+        Address of an OpenAI-compatible endpoint, up to and including ``/v1``.
+    model : str, optional
+        Name of the model at that endpoint.
+    local_model : str, optional
+        Folder of a transformers model, served on this machine while it is needed; instead of
+        ``base_url`` and ``model``.
+    api_key_variable : str
+        Name of the environment variable with the endpoint's key; the key itself is never written
+        anywhere.
+    domains : tuple of str
+        Domains whose captions are rewritten; none for all.
+    tries : int
+        Answers that may be asked for a caption before its template text stays.
+    temperature, temperature_step : float
+        Temperature of the first try, and what each further try adds.
+    max_tokens : int
+        Longest answer, in tokens.
+    extra_words : tuple of str
+        Words that a rewrite may use besides those of its source and the neutral ones.
+    attempts : int
+        Times that a request is sent to an endpoint that is busy or fails.
+    wait_seconds : float
+        Wait after the first of these, in seconds; doubled after each.
+    timeout_seconds : float
+        Longest wait for an answer, in seconds.
+    failures_in_a_row : int
+        Captions in a row without any answer after which the run stops.
+    requests_per_minute : float, optional
+        Most requests in a minute; no limit if not given.
+    concurrency : int
+        Requests at a time; a local model always gets one.
+    price_in, price_out : float, optional
+        Price of a million tokens of questions and of answers, in any currency.
+    """
+
+    base_url: str | None = None
+    model: str | None = None
+    local_model: str | None = None
+    api_key_variable: str = "FMRI_REWRITE_API_KEY"
+    domains: tuple[str, ...] = ()
+    tries: int = 3
+    temperature: float = 0.3
+    temperature_step: float = 0.3
+    max_tokens: int = 2048
+    extra_words: tuple[str, ...] = ()
+    attempts: int = 5
+    wait_seconds: float = 1.0
+    timeout_seconds: float = 120.0
+    failures_in_a_row: int = 10
+    requests_per_minute: float | None = None
+    concurrency: int = 4
+    price_in: float | None = None
+    price_out: float | None = None
+
+    def __post_init__(self) -> None:
+        self._check_where()
+        for key in ("tries", "max_tokens", "attempts", "failures_in_a_row", "concurrency"):
+            value = getattr(self, key)
+            _require(value >= 1, key, value, "give at least 1")
+        for key in ("temperature", "temperature_step", "wait_seconds", "price_in", "price_out"):
+            value = getattr(self, key)
+            _require(value is None or value >= 0, key, value, "give 0 or more")
+        for key in ("timeout_seconds", "requests_per_minute"):
+            value = getattr(self, key)
+            _require(value is None or value > 0, key, value, "give more than 0")
+        self._check_domains()
+
+    def _check_domains(self) -> None:
+        from fmri_descriptors.registry import DOMAINS  # brings numpy, which settings do without
+
+        known = ("all", *DOMAINS)
+        for domain in self.domains:
+            _require(domain in known, "domains", repr(domain), f"known are: {', '.join(known)}")
+
+    def _check_where(self) -> None:
+        _require(
+            (self.base_url is None) != (self.local_model is None),
+            "base_url, local_model",
+            (self.base_url, self.local_model),
+            "give the address of an endpoint or a local model, one of the two",
+        )
+        if self.base_url is None:
+            return
+        address = urlsplit(self.base_url)
+        _require(
+            address.scheme in {"http", "https"} and bool(address.hostname),
+            "base_url",
+            repr(self.base_url),
+            "give an address such as http://localhost:8000/v1",
+        )
+        _require(
+            address.username is None and address.password is None and not address.query,
+            "base_url",
+            f"{address.scheme}://…@{address.hostname}",
+            "put the key into the environment variable that api_key_variable names",
+        )
+        _require(bool(self.model), "model", repr(self.model), "name the endpoint's model")
+
+
+@dataclass(frozen=True, kw_only=True)
 class DescribeSettings:
     """How a cohort is described.
 
@@ -179,6 +286,8 @@ class DescribeSettings:
         Whether a scan is compared with the training scans of its own site, if these are enough.
     min_site_scans : int
         A site with fewer training scans than this is compared with all of them.
+    rewrite : RewriteSettings, optional
+        How captions are rewritten by a language model; not at all if not given.
     """
 
     features: FeatureSettings = field(default_factory=FeatureSettings)
@@ -186,6 +295,7 @@ class DescribeSettings:
     robust: bool = False
     site_aware: bool = False
     min_site_scans: int = 20
+    rewrite: RewriteSettings | None = None
 
     def __post_init__(self) -> None:
         _require(

@@ -1,0 +1,146 @@
+"""The check that every rewrite must pass: nothing of the source lost, turned round, or added."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+
+from fmri_descriptors.rewrite.facts import Fact, Reading, UnreadableError, read_facts
+
+NEGATIONS = frozenset(
+    {"not", "no", "never", "neither", "nor", "without", "cannot", "none", "nothing", "hardly"}
+)
+_NUMBER_KINDS = {"number", "z", "count"}
+_ENDINGS = ("", "s", "es", "d", "ed", "ing", "ly")
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a rewrite is not used.
+
+    Parameters
+    ----------
+    kind : str
+        ``"number lost"``, ``"number added"``, ``"direction"``, ``"network"``, ``"quantity"``,
+        ``"statement"``, ``"negation"``, ``"word added"``, ``"ambiguous"``, ``"unchanged"`` or
+        ``"cut off"``.
+    detail : str
+        The number, name or word.
+    """
+
+    kind: str
+    detail: str
+
+
+def check_rewrite(
+    source: str, rewrite: str, networks: Sequence[str], extra_words: Iterable[str] = ()
+) -> Refusal | None:
+    """Return why a rewrite cannot stand for its source, or None if it can.
+
+    Both texts are read into facts: a number as printed with its quantity, its direction and its
+    networks. The facts must be the same, and every other word must be in the source or in the
+    package's list of neutral words, so that a rewrite has no room for a finding of its own. A
+    clause that can be read in two ways is refused.
+
+    Parameters
+    ----------
+    source : str
+        The caption that was sent.
+    rewrite : str
+        What came back.
+    networks : sequence of str
+        Names that the parcellation gives its networks.
+    extra_words : iterable of str
+        Words that a rewrite may use besides the neutral ones.
+    """
+    try:
+        told, retold = read_facts(source, networks), read_facts(rewrite, networks)
+    except UnreadableError as error:
+        return Refusal("ambiguous", str(error))
+    return (
+        _numbers(told, retold)
+        or _numbered_facts(told, retold)
+        or _other_facts(told, retold)
+        or _words(told, retold, extra_words)
+    )
+
+
+def _numbers(told: Reading, retold: Reading) -> Refusal | None:
+    before, after = (
+        Counter(fact.text for fact in reading.facts.elements() if fact.kind in _NUMBER_KINDS)
+        for reading in (told, retold)
+    )
+    for text in before - after:
+        return Refusal("number lost", text)
+    for text in after - before:
+        return Refusal("number added", text)
+    return None
+
+
+def _numbered_facts(told: Reading, retold: Reading) -> Refusal | None:
+    lost = [fact for fact in told.facts - retold.facts if fact.kind in _NUMBER_KINDS]
+    if not lost:
+        return None
+    fact = lost[0]
+    others = [o for o in retold.facts - told.facts if o.text == fact.text]
+    return _difference(fact, others)
+
+
+def _difference(fact: Fact, others: Sequence[Fact]) -> Refusal:
+    """Name what was changed about a number."""
+    if all(other.direction != fact.direction for other in others):
+        return Refusal("direction", f"{fact.text} is {fact.direction}")
+    if all(other.networks != fact.networks for other in others):
+        place = " with ".join(sorted(fact.networks)) or "no network"
+        return Refusal("network", f"{fact.text} belongs to {place}")
+    return Refusal("quantity", f"{fact.text} is {fact.kind} of {' '.join(sorted(fact.quantity))}")
+
+
+def _other_facts(told: Reading, retold: Reading) -> Refusal | None:
+    lost = [fact for fact in told.facts if fact not in retold.facts]
+    added = [fact for fact in retold.facts if not _is_told(fact, told)]
+    for fact in [*lost, *added]:
+        name = " ".join([*sorted(fact.networks), fact.direction or ""]).strip()
+        return Refusal("network" if fact.networks else "statement", name)
+    return None
+
+
+def _is_told(fact: Fact, told: Reading) -> bool:
+    """Whether a fact is told, or is a network named once more where its numbers stand."""
+    return fact in told.facts or (
+        fact.kind == "network"
+        and any(
+            fact.networks <= known.networks
+            and (fact.quantity, fact.direction) == (known.quantity, known.direction)
+            for known in told.facts
+        )
+    )
+
+
+def _words(told: Reading, retold: Reading, extra_words: Iterable[str]) -> Refusal | None:
+    before, after = (
+        {word: n for word, n in reading.words.items() if word in NEGATIONS or "n't" in word}
+        for reading in (told, retold)
+    )
+    if before != after:
+        return Refusal("negation", next(iter({*before.items()} ^ {*after.items()}))[0])
+    allowed = _neutral_words() | set(told.words) | {word.lower() for word in extra_words}
+    for word in retold.words:
+        if not _is_allowed(word, allowed):
+            return Refusal("word added", word)
+    return None
+
+
+def _is_allowed(word: str, allowed: frozenset[str] | set[str]) -> bool:
+    if word in allowed:
+        return True
+    stems = (word.removesuffix(ending) for ending in _ENDINGS if word.endswith(ending))
+    return any(len(stem) > 2 and stem in allowed for stem in stems)
+
+
+@lru_cache(maxsize=1)
+def _neutral_words() -> frozenset[str]:
+    file = resources.files("fmri_descriptors.rewrite") / "neutral_words.txt"
+    return frozenset(re.findall(r"\w+", file.read_text(encoding="utf-8")))

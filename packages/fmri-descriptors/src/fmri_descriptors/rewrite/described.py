@@ -1,0 +1,63 @@
+"""The captions of a described cohort, rewritten in place."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from fmri_descriptors.cohort import Cohort
+from fmri_descriptors.rewrite.captions import rewrite_captions
+from fmri_descriptors.rewrite.report import RewriteReport
+from fmri_descriptors.settings import RewriteSettings
+
+TEMPLATE_CAPTIONS = "template-captions.jsonl"
+
+
+def rewrite_described(
+    cohort: Cohort,
+    directory: Path,
+    settings: RewriteSettings,
+    *,
+    workspace: Path,
+    seed: int = 0,
+    progress: Callable[[int, int], None] = lambda *_: None,
+    find_model: Callable[[str], Path] = Path,
+) -> RewriteReport:
+    """Replace the captions that `describe_cohort` wrote by rewrites that passed the check.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        Gives the networks, and the ids that must not be sent.
+    directory : Path
+        Folder with ``captions.jsonl``; gets ``rewriting.json`` as well.
+    settings, workspace, seed, progress
+        As in `rewrite_captions`.
+    find_model : callable
+        Gives the folder of the model that ``settings.local_model`` names, if that is no folder.
+
+    Raises
+    ------
+    InputError
+        As `rewrite_captions` does.
+    """
+    if settings.local_model is not None:
+        folder = Path(settings.local_model).expanduser()
+        folder = folder if folder.is_dir() else find_model(settings.local_model)
+        settings = replace(settings, local_model=str(folder))
+    workspace.mkdir(parents=True, exist_ok=True)
+    captions = directory / "captions.jsonl"
+    template = captions.replace(workspace / TEMPLATE_CAPTIONS)
+    ids = {
+        str(row["scan_id"]): (row["sub"], row["ses"], row["site"])
+        for row in cohort.rows(["scan_id", "sub", "ses", "site"])
+    }
+    return rewrite_captions(
+        template,
+        captions,
+        settings,
+        networks=cohort.parcellation.network_names,
+        workspace=workspace,
+        identifiers=lambda scan_id: ids.get(scan_id, ()),
+        seed=seed,
+        progress=progress,
+    )

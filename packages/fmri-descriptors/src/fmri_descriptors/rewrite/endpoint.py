@@ -1,0 +1,212 @@
+"""One OpenAI-compatible endpoint: a question goes out, an answer or a clear error comes back."""
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from fmri_descriptors.errors import InputError
+from fmri_descriptors.rewrite.pace import Pace
+from fmri_descriptors.settings import RewriteSettings
+
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+_LONGEST_WAIT = 60.0  # s
+_PASSING = {408, 409, 425, 429}
+# What reading an answer raises that is not of the agreed form.
+_NO_OPENAI_ANSWER = (ValueError, LookupError, TypeError, AttributeError)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back.
+
+    Parameters
+    ----------
+    text : str
+        The model's words.
+    cut_off : bool
+        Whether it stopped because it had reached the longest length.
+    tokens_in, tokens_out : int
+        Tokens of the question and the answer as the endpoint counts them.
+    """
+
+    text: str
+    cut_off: bool
+    tokens_in: int
+    tokens_out: int
+
+
+class NoAnswerError(Exception):
+    """The endpoint is there and gives no answer to a request, time after time."""
+
+
+class Endpoint:
+    """An OpenAI-compatible endpoint.
+
+    Parameters
+    ----------
+    settings : RewriteSettings
+        Limits, times and the name of the variable with the key.
+    base_url : str
+        Address up to and including ``/v1``.
+    model : str
+        Name of the model there.
+    extra : dict, optional
+        Further fields of each request's body.
+
+    Raises
+    ------
+    InputError
+        If the package ``openai`` is not installed.
+    """
+
+    def __init__(
+        self,
+        settings: RewriteSettings,
+        base_url: str,
+        model: str,
+        extra: dict[str, Any] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.base_url = base_url
+        self.model = model
+        self._extra = extra
+        self._pace = Pace(settings.requests_per_minute)
+        self._client = _client(settings, base_url)
+        self._reached = False
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def ask(self, messages: Sequence[dict[str, str]], temperature: float, seed: int) -> Answer:
+        """Return the answer to a chat.
+
+        A busy or failing endpoint is asked again, each time after twice the wait, or after the
+        time that it names.
+
+        Raises
+        ------
+        NoAnswerError
+            If it gives none after all.
+        InputError
+            If the endpoint cannot be reached, or refuses the key, the model or the request.
+        """
+        import openai
+
+        for attempt in range(self.settings.attempts):
+            self._pace.wait()
+            try:
+                return self._answer(messages, temperature, seed)
+            except (openai.OpenAIError, *_NO_OPENAI_ANSWER) as error:
+                trouble: Exception = error
+            self._refuse(trouble)
+            if attempt + 1 < self.settings.attempts:
+                time.sleep(self._pause(trouble, attempt))
+        raise NoAnswerError(_named(trouble)) from trouble
+
+    def _answer(self, messages: Sequence[dict[str, str]], temperature: float, seed: int) -> Answer:
+        chat: Any = self._client.chat.completions
+        reply = chat.create(
+            model=self.model,
+            messages=list(messages),
+            temperature=temperature,
+            seed=seed,
+            max_tokens=self.settings.max_tokens,
+            extra_body=self._extra,
+        )
+        self._reached = True
+        choice = reply.choices[0]
+        if not isinstance(choice.message.content, str):
+            raise TypeError("no text in the answer")
+        usage = reply.usage
+        return Answer(
+            choice.message.content,
+            choice.finish_reason == "length",
+            int(usage.prompt_tokens) if usage else 0,
+            int(usage.completion_tokens) if usage else 0,
+        )
+
+    def _refuse(self, trouble: Exception) -> None:
+        """Raise for a trouble that no waiting will end."""
+        import openai
+
+        if isinstance(trouble, openai.APIStatusError):
+            self._reached = True
+            self._refuse_status(trouble)
+        unreachable = isinstance(trouble, openai.APIConnectionError)
+        if unreachable and not isinstance(trouble, openai.APITimeoutError) and not self._reached:
+            raise InputError(
+                f"rewrite.base_url: {self.base_url} cannot be reached ({_cause(trouble)}); start "
+                "the server or correct the address"
+            ) from trouble
+
+    def _refuse_status(self, error: Any) -> None:
+        status = error.status_code
+        if status in _PASSING or status >= 500:
+            return
+        variable = self.settings.api_key_variable
+        if status in {401, 403}:
+            state = "is refused" if os.environ.get(variable) else "is not set"
+            fix = f"the key in the environment variable {variable} {state}; set one that is valid"
+        elif status == 404:
+            fix = f"no model {self.model!r} there; correct rewrite.model or rewrite.base_url"
+        else:
+            fix = f"{_one_line(error)}; check rewrite.model and rewrite.max_tokens"
+        raise InputError(f"rewrite: {self.base_url} answers {status}: {fix}") from error
+
+    def _pause(self, trouble: Exception, attempt: int) -> float:
+        """Seconds until the next attempt."""
+        wait = self.settings.wait_seconds * 2.0**attempt
+        response = getattr(trouble, "response", None)
+        named = response.headers.get("retry-after", "") if response is not None else ""
+        if named.replace(".", "", 1).isdigit():
+            wait = max(wait, float(named))
+        return min(wait, _LONGEST_WAIT)
+
+
+def is_loopback(base_url: str) -> bool:
+    """Whether an address is on this machine."""
+    return urlsplit(base_url).hostname in _LOOPBACK
+
+
+def _client(settings: RewriteSettings, base_url: str) -> Any:
+    try:
+        import openai
+    except ImportError as error:
+        raise InputError(
+            "rewrite: openai is not installed; pip install 'fmri-descriptors[rewrite]'"
+        ) from error
+    # A proxy of the environment must not see what goes to a server on this machine.
+    http = openai.DefaultHttpxClient(
+        trust_env=not is_loopback(base_url), timeout=settings.timeout_seconds
+    )
+    return openai.OpenAI(
+        base_url=base_url,
+        api_key=os.environ.get(settings.api_key_variable) or "none",
+        timeout=settings.timeout_seconds,
+        max_retries=0,
+        http_client=http,
+    )
+
+
+def _named(trouble: Exception) -> str:
+    import openai
+
+    if isinstance(trouble, openai.APITimeoutError):
+        return "timeout"
+    if isinstance(trouble, openai.APIStatusError):
+        return f"status {trouble.status_code}"
+    if isinstance(trouble, openai.APIConnectionError):
+        return "connection lost"
+    return "no OpenAI answer"
+
+
+def _cause(trouble: Exception) -> str:
+    return _one_line(trouble.__cause__ or trouble)
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200]

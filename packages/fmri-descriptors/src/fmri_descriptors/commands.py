@@ -1,4 +1,4 @@
-"""Click functions of this package's two stages, found through the group ``fmri.commands``."""
+"""Click functions of this package's stages, found through the group ``fmri.commands``."""
 
 from pathlib import Path
 from typing import Any
@@ -42,4 +42,24 @@ def _describe(stage: Any, cohort: Path) -> str:
 
     return describe_cohort(
         cohort, stage.directory, stage.settings, seed=stage.seed, progress=stage.progress
+    )
+
+
+@click.command("simulate")
+@click.option("--jobs", type=int, default=1, show_default=True, help="Processes that simulate.")
+@click.pass_obj
+def simulate(context: Any, jobs: int) -> None:
+    """Write a simulated cohort with planted effects, as a scans table with its series."""
+    from functools import partial
+
+    from fmri_descriptors.simulate.settings import SimulateSettings
+
+    context.run(partial(_simulate, jobs=jobs), SimulateSettings, resumable=True)
+
+
+def _simulate(stage: Any, jobs: int) -> str:
+    from fmri_descriptors.simulate.writing import write_simulation
+
+    return write_simulation(
+        stage.directory, stage.settings, stage.seed, jobs=jobs, progress=stage.progress
     )

@@ -63,3 +63,61 @@ def _simulate(stage: Any, jobs: int) -> str:
     return write_simulation(
         stage.directory, stage.settings, stage.seed, jobs=jobs, progress=stage.progress
     )
+
+
+@click.command("evaluate-descriptors")
+@click.argument("cohort", type=click.Path(path_type=Path))
+@click.argument("descriptors", type=click.Path(path_type=Path))
+@click.option("--target", required=True, metavar="PHENOTYPE", help="Phenotype to predict.")
+@click.option(
+    "--text-encoder",
+    metavar="NAME",
+    help="Also fine-tune this text encoder on the captions: a folder or Hugging Face hub id.",
+)
+@click.pass_obj
+def evaluate_descriptors(
+    context: Any, cohort: Path, descriptors: Path, target: str, text_encoder: str | None
+) -> None:
+    """Predict a phenotype from captions and features, next to the connectome.
+
+    COHORT and DESCRIPTORS are the folders that cohort and describe wrote.
+    """
+    from fmri_descriptors.informative.settings import EvaluateDescriptorsSettings
+
+    context.run(
+        _evaluate_descriptors,
+        EvaluateDescriptorsSettings,
+        cohort=cohort,
+        descriptors=descriptors,
+        target=target,
+        text_encoder=text_encoder,
+    )
+
+
+def _evaluate_descriptors(
+    stage: Any, cohort: Path, descriptors: Path, target: str, text_encoder: str | None
+) -> str:
+    from fmri_descriptors.informative.evaluation import evaluate_descriptors as evaluate
+
+    evaluation = evaluate(
+        cohort,
+        descriptors,
+        target,
+        stage.settings,
+        stage.seed,
+        encoder=None if text_encoder is None else _encoder(stage, text_encoder),
+        progress=stage.progress,
+    )
+    evaluation.write(stage.directory)
+    return evaluation.summary()
+
+
+def _encoder(stage: Any, name: str) -> tuple[str, Any]:
+    from dataclasses import asdict
+    from functools import partial
+
+    from fmri_descriptors.informative.encoders import find_text_classifier
+
+    options = asdict(stage.settings.encoder)
+    classifier = find_text_classifier(options.pop("provider"))
+    return name, partial(classifier, name, **options, seed=stage.seed, device=stage.device)

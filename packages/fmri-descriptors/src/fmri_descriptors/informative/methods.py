@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmri_descriptors.errors import InputError
-from fmri_descriptors.informative.folds import count_subjects
+from fmri_descriptors.informative.search import SearchedModel, Strongest
 from fmri_descriptors.informative.settings import EvaluateDescriptorsSettings
 from fmri_descriptors.informative.tables import Tables
 
@@ -68,13 +68,14 @@ def methods(
         If a text encoder is given for a number.
     """
     model = "logistic" if tables.kind == "category" else "ridge"
-    text, table = (
-        _searched(make, grid, settings.inner_folds, tables.kind, seed)
-        for make, grid in (
-            (_text_pipeline(tables.kind, settings.longest_phrase), settings.text_strengths),
-            (_table_pipeline(tables.kind), settings.table_strengths),
-        )
+    common = (tables, settings, seed)
+    text = _searched(
+        _words(settings.longest_phrase), settings.text_strengths, settings.keep_best, *common
     )
+    table = _searched(
+        _standardised(rotated=False), settings.table_strengths, settings.keep_best, *common
+    )
+    connectome = _searched(_standardised(rotated=True), settings.table_strengths, (0,), *common)
     texts = np.asarray(tables.captions, dtype=object)
     found = [
         Method("captions", f"TF-IDF of phrases, {model} regression", texts, text),
@@ -83,7 +84,7 @@ def methods(
             "connectome",
             f"Fisher z of region pairs, standardised, {model} regression",
             tables.connectomes,
-            table,
+            connectome,
         ),
         _blind(tables),
     ]
@@ -112,77 +113,49 @@ def _encoder_method(tables: Tables, name: str, make: TextClassifier) -> Method:
     return Method("text encoder", f"{name}, fine-tuned on the captions", texts, lambda *_: make())
 
 
-def _text_pipeline(kind: str, longest_phrase: int) -> Callable[[float], "Pipeline"]:
+def _searched(
+    prefix: "Pipeline",
+    strengths: Sequence[float],
+    keep_best: Sequence[int],
+    tables: Tables,
+    settings: EvaluateDescriptorsSettings,
+    seed: int,
+) -> Callable[[NDArray[Any], NDArray[Any]], SearchedModel]:
+    candidates = [_linear(tables.kind, c, keep) for keep in keep_best for c in sorted(strengths)]
+    return lambda _, subjects: SearchedModel(
+        prefix, candidates, subjects, settings.inner_folds, seed, kind=tables.kind
+    )
+
+
+def _words(longest_phrase: int) -> "Pipeline":
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.pipeline import make_pipeline
 
-    def make(strength: float) -> "Pipeline":
-        words = TfidfVectorizer(
-            ngram_range=(1, longest_phrase), token_pattern=_WORD, sublinear_tf=True
-        )
-        return make_pipeline(words, _linear(kind, strength))
-
-    return make
+    return make_pipeline(
+        TfidfVectorizer(ngram_range=(1, longest_phrase), token_pattern=_WORD, sublinear_tf=True)
+    )
 
 
-def _table_pipeline(kind: str) -> Callable[[float], "Pipeline"]:
+def _standardised(*, rotated: bool) -> "Pipeline":
     from sklearn.decomposition import PCA
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    def make(strength: float) -> "Pipeline":
-        return make_pipeline(
-            # A column that no training scan has stays, as a constant.
-            SimpleImputer(keep_empty_features=True),
-            StandardScaler(),
-            # All components: a rotation, which leaves an L2 penalty as it is and makes the
-            # regression as small as the number of scans.
-            PCA(svd_solver="full"),
-            _linear(kind, strength),
-        )
-
-    return make
+    # A column that no training scan has stays, as a constant.
+    steps = [SimpleImputer(keep_empty_features=True), StandardScaler()]
+    # All components: a rotation, which leaves an L2 penalty as it is and makes the regression as
+    # small as the number of scans.
+    return make_pipeline(*steps, *([PCA(svd_solver="full")] if rotated else []))
 
 
-def _linear(kind: str, strength: float) -> Any:
+def _linear(kind: str, strength: float, keep_best: int) -> "Pipeline":
+    from sklearn.feature_selection import f_classif, f_regression
     from sklearn.linear_model import LogisticRegression, Ridge
+    from sklearn.pipeline import make_pipeline
 
-    if kind == "category":
-        return LogisticRegression(C=strength, max_iter=5000)
-    return Ridge(alpha=1 / strength)
-
-
-def _searched(
-    make: Callable[[float], "Pipeline"],
-    strengths: Sequence[float],
-    n_folds: int,
-    kind: str,
-    seed: int,
-) -> Callable[[NDArray[Any], NDArray[Any]], Any]:
-    """Pipeline whose penalty is chosen by folds of the training subjects."""
-
-    def build(y: NDArray[Any], subjects: NDArray[Any]) -> Any:
-        from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
-
-        classes = y if kind == "category" else np.zeros(len(y))
-        fewest = min(count_subjects(classes.tolist(), subjects.tolist()).values())
-        middle = sorted(strengths)[len(strengths) // 2]
-        if fewest < n_folds or len(strengths) == 1:
-            return make(middle)
-        splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
-        pipeline = make(middle)
-        last = pipeline.steps[-1][0]
-        grid = (
-            {f"{last}__C": sorted(strengths)}
-            if kind == "category"
-            else {f"{last}__alpha": sorted((1 / c for c in strengths), reverse=True)}
-        )
-        return GridSearchCV(
-            pipeline,
-            grid,
-            scoring="balanced_accuracy" if kind == "category" else "neg_mean_squared_error",
-            cv=list(splitter.split(classes, classes, groups=subjects)),
-        )
-
-    return build
+    category = kind == "category"
+    model = LogisticRegression(C=strength, max_iter=5000) if category else Ridge(alpha=1 / strength)
+    if keep_best == 0:
+        return make_pipeline(model)
+    return make_pipeline(Strongest(f_classif if category else f_regression, keep_best), model)

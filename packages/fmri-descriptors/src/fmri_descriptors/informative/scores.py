@@ -38,17 +38,23 @@ def class_statistics(
     folds : ndarray of int, (n,)
         Fold that each scan was held out in.
     """
-    answers = probabilities.argmax(axis=1)
+    right = (probabilities.argmax(axis=1) == truth).astype(np.float64)
+    n_classes = probabilities.shape[1]
 
     def accuracy(rows: NDArray[np.intp]) -> float:
-        return float(np.mean(answers[rows] == truth[rows]))
+        return float(right[rows].mean())
 
     def balanced(rows: NDArray[np.intp]) -> float:
-        right = answers[rows] == truth[rows]
-        return float(np.mean([right[truth[rows] == k].mean() for k in np.unique(truth[rows])]))
+        counts = np.bincount(truth[rows], minlength=n_classes)
+        hits = np.bincount(truth[rows], weights=right[rows], minlength=n_classes)
+        return float((hits[counts > 0] / counts[counts > 0]).mean())
+
+    asked = [1] if n_classes == 2 else range(n_classes)
+    areas = [auc_within_folds(truth == k, probabilities[:, k], folds) for k in asked]
 
     def auc(rows: NDArray[np.intp]) -> float:
-        return auc_within_folds(truth[rows], probabilities[rows], folds[rows])
+        values = np.array([area(rows) for area in areas])
+        return float(values[np.isfinite(values)].mean()) if np.isfinite(values).any() else np.nan
 
     return {"auc": auc, "balanced_accuracy": balanced, "accuracy": accuracy}
 
@@ -78,46 +84,46 @@ def number_statistics(
 
 
 def auc_within_folds(
-    truth: NDArray[np.intp], probabilities: NDArray[np.float64], folds: NDArray[np.intp]
-) -> float:
-    """Area under the ROC curve, comparing scans of the same fold only.
+    positive: NDArray[np.bool_], score: NDArray[np.float64], folds: NDArray[np.intp]
+) -> Statistic:
+    """Return the area under the ROC curve, comparing scans of the same fold only.
 
     Models of different folds have different offsets, so pairs across folds compare models, not
     scans: pooled, even the training frequencies of the majority baseline would miss 0.5. Here the
-    pairs of all folds count alike. For K > 2, the mean over the classes of one against the rest.
+    pairs of all folds count alike.
 
     Parameters
     ----------
-    truth : ndarray of int, (n,)
-        Number of each scan's class.
-    probabilities : ndarray, (n, K)
-        Of each class.
+    positive : ndarray of bool, (n,)
+        Whether each scan belongs to the class.
+    score : ndarray, (n,)
+        Predicted probability of the class.
     folds : ndarray of int, (n,)
         Fold of each scan.
 
     Returns
     -------
-    float
-        NaN where no fold holds a pair of two classes.
+    callable
+        Of row numbers; the probability that a scan of the class scores higher than another one,
+        ties counted half (Mann-Whitney), and NaN where no fold holds such a pair.
     """
-    asked = [1] if probabilities.shape[1] == 2 else np.unique(truth)
-    areas = [_pooled_area(truth == k, probabilities[:, k], folds) for k in asked]
-    return float(np.mean(areas))
+    # Places in the order of (fold, score), which ties share; counted once for all resamples.
+    places, place = np.unique(np.column_stack([folds, score]), axis=0, return_inverse=True)
+    place = place.ravel()
+    first = np.searchsorted(places[:, 0], places[:, 0])  # first place of the same fold
+    last = np.searchsorted(places[:, 0], np.unique(places[:, 0]), side="right") - 1
 
+    def area(rows: NDArray[np.intp]) -> float:
+        ours = np.bincount(place[rows], weights=positive[rows], minlength=len(places))
+        others = np.bincount(place[rows], minlength=len(places)) - ours
+        up_to = np.concatenate([[0.0], np.cumsum(others)])
+        below = up_to[:-1] - up_to[first]
+        wins = (ours * (below + others / 2)).sum()
+        per_fold = np.add.reduceat(ours, first[last])
+        pairs = (per_fold * np.add.reduceat(others, first[last])).sum()
+        return float(wins / pairs) if pairs else float("nan")
 
-def _pooled_area(
-    positive: NDArray[np.bool_], score: NDArray[np.float64], folds: NDArray[np.intp]
-) -> float:
-    from scipy.stats import rankdata
-
-    wins = pairs = 0.0
-    for fold in np.unique(folds):
-        here = folds == fold
-        n_positive = int(positive[here].sum())
-        ranks = rankdata(score[here])[positive[here]].sum()
-        wins += ranks - n_positive * (n_positive + 1) / 2
-        pairs += n_positive * (int(here.sum()) - n_positive)
-    return wins / pairs if pairs else float("nan")
+    return area
 
 
 def bootstrap(

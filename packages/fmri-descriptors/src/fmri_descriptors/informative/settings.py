@@ -60,10 +60,14 @@ class EvaluateDescriptorsSettings:
     folds : int
         Outer folds; fewer where a class has fewer subjects.
     inner_folds : int
-        Folds within the training part of each fold, which choose the penalty.
+        Folds within the training part of each fold, which choose penalty and number; where a
+        class has too few subjects for them, the middle choice is taken.
     text_strengths, table_strengths : tuple of float
         Inverse penalties C to choose from, for TF-IDF and for standardised numbers; ridge
-        regression uses 1 / C. Where a class has too few subjects for inner folds, the middle one.
+        regression uses 1 / C.
+    keep_best : tuple of int
+        Numbers of phrases or features to choose from: so many with the strongest F test on the
+        training scans, or 0 for all. The connectome keeps all.
     longest_phrase : int
         Words of the longest phrase that TF-IDF counts.
     bootstrap_resamples : int
@@ -79,7 +83,8 @@ class EvaluateDescriptorsSettings:
     folds: int = 5
     inner_folds: int = 3
     text_strengths: tuple[float, ...] = (0.1, 1.0, 10.0, 100.0)
-    table_strengths: tuple[float, ...] = (0.0001, 0.001, 0.01, 0.1)
+    table_strengths: tuple[float, ...] = (0.0001, 0.001, 0.01, 0.1, 1.0)
+    keep_best: tuple[int, ...] = (10, 50, 0)
     longest_phrase: int = 4
     bootstrap_resamples: int = 1000
     interval: float = 0.95
@@ -97,6 +102,9 @@ class EvaluateDescriptorsSettings:
             object.__setattr__(self, key, tuple(getattr(self, key)))
             value = getattr(self, key)
             _require(bool(value) and min(value) > 0, key, list(value), "give one or more above 0")
+        object.__setattr__(self, "keep_best", tuple(self.keep_best))
+        kept = self.keep_best
+        _require(bool(kept) and min(kept) >= 0, "keep_best", list(kept), "give one or more from 0")
         _require(
             self.bootstrap_resamples >= 1,
             "bootstrap_resamples",

@@ -78,11 +78,6 @@ class Effect:
             fix = "give a correlation between -1 and 1" if limit == 1 else "give a finite number"
             raise InputError(f"effects: size {self.size} of {self.kind} on {self.phenotype}; {fix}")
 
-    @property
-    def latent(self) -> str:
-        """Name of the latent strength that it shifts, such as ``amplitude.Visual``."""
-        return ".".join([self.kind, *(["-".join(self.networks)] if self.networks else [])])
-
 
 def _require_known(key: str, value: str, known: Iterable[str]) -> None:
     if value not in known:

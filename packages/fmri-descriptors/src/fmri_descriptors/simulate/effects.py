@@ -41,7 +41,7 @@ class Effect:
     kind : str
         ``"amplitude"`` or ``"coupling"`` of one network, coupling of a ``"pair"`` of networks,
         ``"integration"`` (what all regions share), ``"segregation"`` (what sets networks apart),
-        ``"gradient1"`` to ``"gradient3"`` (strength of a principal axis of the covariance), or
+        ``"gradient1"`` to ``"gradient3"`` (strength of the group's gradient), or
         ``"slowness"`` (a lower corner frequency).
     networks : tuple of str
         Networks that the kind is about: one, two or none.

@@ -15,6 +15,9 @@ from fmri_descriptors.registry import pairs
 from fmri_descriptors.simulate.covariance import group_covariance
 from fmri_descriptors.simulate.effects import CLASSES, N_NETWORKS, NUMBERS, Effect
 
+_GRADIENT_SPARSITY = 0.9  # as measured by default, so that what is stretched is what is described
+_LEAST_REGIONS = 8  # for three gradients to be told apart
+
 AGE_MEAN, AGE_HALF_RANGE = 50.0, 30.0  # years; age is uniform
 
 # One standard deviation of a latent strength multiplies (or, for a pair, adds) by this much.
@@ -148,9 +151,19 @@ class Mixing:
     ----------
     parcellation : Parcellation
         The N regions.
+
+    Raises
+    ------
+    InputError
+        If there are too few regions for three gradients.
     """
 
     def __init__(self, parcellation: Parcellation) -> None:
+        if parcellation.n_regions < _LEAST_REGIONS:
+            raise InputError(
+                f"parcellation '{parcellation.name}': {parcellation.n_regions} regions; at least "
+                f"{_LEAST_REGIONS} are needed to simulate"
+            )
         self.parcellation = parcellation
 
     @cached_property
@@ -166,11 +179,12 @@ class Mixing:
 
     @cached_property
     def _axes(self) -> NDArray[np.float64]:
-        """Leading principal axes of the regions after their mean is removed, (3, N)."""
-        covariance = self.root @ self.root.T
-        rows = covariance - covariance.mean(axis=0)
-        _, vectors = np.linalg.eigh(rows - rows.mean(axis=1, keepdims=True))
-        return np.asarray(vectors[:, ::-1][:, :3].T)
+        """Gradients of the group's covariance, made orthonormal, (3, N)."""
+        from fmri_descriptors.features.gradients import N_GRADIENTS, diffusion_map
+
+        maps = diffusion_map(self.root @ self.root.T, N_GRADIENTS, _GRADIENT_SPARSITY)
+        axes, triangle = np.linalg.qr(maps - maps.mean(axis=0))
+        return np.asarray((axes * np.sign(triangle.diagonal())).T)
 
     def loadings(self, latents: Mapping[str, float]) -> NDArray[np.float64]:
         """Return the loadings of the regions on white signals, rows of unit length, (N, N).

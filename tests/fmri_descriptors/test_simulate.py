@@ -233,8 +233,8 @@ def test_an_interrupted_simulation_ends_with_the_same_bytes(tmp_path, tree):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"kind": "speed"}, "kind 'speed'; give one of amplitude"),
-        ({"phenotype": "height"}, "phenotype 'height'"),
+        ({"kind": "speed"}, "kind: 'speed'; give one of amplitude"),
+        ({"phenotype": "height"}, "phenotype: 'height'"),
         ({"networks": ()}, "name 1 of them"),
         ({"kind": "pair", "networks": ("A", "A")}, "name 2 of them, each once"),
         ({"phenotype": "age", "size": 1.0}, "a correlation between -1 and 1"),
@@ -264,7 +264,11 @@ def test_settings_that_make_no_sense_are_refused(values, message):
 
 @pytest.mark.parametrize(
     ("values", "message"),
-    [({"tr": 0.0}, r"sites\.tr"), ({"n_frames": 5}, "at least 16"), ({"noise": 1.0}, "noise")],
+    [
+        ({"tr": 0.0}, "tr: 0.0; give seconds"),
+        ({"n_frames": 5}, "at least 16"),
+        ({"noise": 1.0}, "noise"),
+    ],
 )
 def test_a_site_that_makes_no_sense_is_refused(values, message):
     with pytest.raises(InputError, match=message):

@@ -70,18 +70,17 @@ class Effect:
         wanted = N_NETWORKS[self.kind]
         if len(set(self.networks)) != wanted or len(self.networks) != wanted:
             raise InputError(
-                f"effects: {self.kind} with networks {list(self.networks)}; "
-                f"name {wanted} of them, each once"
+                f"networks: {list(self.networks)} for {self.kind}; name {wanted} of them, each once"
             )
         limit = 1.0 if self.phenotype in NUMBERS else math.inf
         if not abs(self.size) < limit:
             fix = "give a correlation between -1 and 1" if limit == 1 else "give a finite number"
-            raise InputError(f"effects: size {self.size} of {self.kind} on {self.phenotype}; {fix}")
+            raise InputError(f"size: {self.size} of {self.kind} on {self.phenotype}; {fix}")
 
 
 def _require_known(key: str, value: str, known: Iterable[str]) -> None:
     if value not in known:
-        raise InputError(f"effects: {key} {value!r}; give one of {', '.join(known)}")
+        raise InputError(f"{key}: {value!r}; give one of {', '.join(known)}")
 
 
 @dataclass(frozen=True)

@@ -34,10 +34,10 @@ class Site:
     noise: float
 
     def __post_init__(self) -> None:
-        _require(bool(self.name.strip()), "sites.name", repr(self.name), "give a name")
-        _require(0 < self.tr < 60, "sites.tr", self.tr, "give seconds above 0 and below 60")
-        _require(self.n_frames >= 16, "sites.n_frames", self.n_frames, "give at least 16")
-        _require(0 <= self.noise < 1, "sites.noise", self.noise, "give a share from 0 to below 1")
+        _require(bool(self.name.strip()), "name", repr(self.name), "give a name")
+        _require(0 < self.tr < 60, "tr", self.tr, "give seconds above 0 and below 60")
+        _require(self.n_frames >= 16, "n_frames", self.n_frames, "give at least 16")
+        _require(0 <= self.noise < 1, "noise", self.noise, "give a share from 0 to below 1")
 
 
 DEFAULT_EFFECTS = (

@@ -120,4 +120,6 @@ def _encoder(stage: Any, name: str) -> tuple[str, Any]:
 
     options = asdict(stage.settings.encoder)
     classifier = find_text_classifier(options.pop("provider"))
-    return name, partial(classifier, name, **options, seed=stage.seed, device=stage.device)
+    # The files that are written name the model, not the folder of this machine that it lies in.
+    shown = Path(name).resolve().name if Path(name).is_dir() else name
+    return shown, partial(classifier, name, **options, seed=stage.seed, device=stage.device)

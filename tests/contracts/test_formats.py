@@ -10,7 +10,7 @@ import pytest
 from datasets import load_from_disk
 
 from fmri_descriptors import load_parcellation, open_source, read_cohort, write_cohort
-from fmri_descriptors.description import describe_cohort
+from fmri_descriptors.cohort_description import describe_cohort
 from fmri_descriptors.settings import CohortSettings, DescribeSettings
 from fmri_instruct import build_instructions, load_tasks
 from fmri_instruct.references import read_recordings

@@ -100,7 +100,24 @@ def test_a_folder_without_permission_is_one_line(tiny, monkeypatch):
     monkeypatch.setattr("fmri_cli.locks.os.open", forbidden)
     code, _, err = tiny.draw()
     assert code == 1
-    assert err == "fmri: [Errno 13] Permission denied: 'somewhere'\n"
+    assert err == "fmri: somewhere: Permission denied; choose a folder that you may write to\n"
+
+
+def test_a_file_in_the_way_of_the_output_is_one_line(tiny):
+    line = [*tiny.draw_line()[:-1], str(tiny.source / "run" / "numbers")]
+    code, _, err = tiny.fmri(*line)
+    assert code == 1
+    assert err.startswith(f"fmri: {tiny.source}/run")
+    assert err.endswith("Not a directory; a file is in the way; choose another folder\n")
+
+
+@pytest.mark.parametrize("arguments", [["report"], ["ask"]])
+def test_a_folder_that_is_no_run_is_named_with_the_fix(tiny, arguments):
+    asked = {"report": [], "ask": ["NAP_001", "age_group"]}[arguments[0]]
+    code, _, err = tiny.fmri(*arguments, str(tiny.site), *asked)
+    assert code == 1
+    fix = "is not a run; name a directory that `fmri run-all --out` wrote"
+    assert err == f"fmri: {tiny.site}: {fix}\n"
 
 
 def test_a_command_whose_package_is_broken_says_what_to_install(tiny):

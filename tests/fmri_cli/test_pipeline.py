@@ -46,6 +46,8 @@ def test_a_dry_run_of_the_demo_names_every_stage_and_writes_nothing(tmp_path, ca
     [
         ("tune.loop.stepz=3", "--set: tune.loop.stepz: unknown key; did you mean 'steps'?"),
         ("tuna.loop.steps=3", "--set: tuna: unknown section; did you mean 'tune'?"),
+        ("tune=3", "--set: tune: is a section; write tune.key=value"),
+        ("tune.loop.steps", "--set: tune.loop.steps; write it as key=value"),
         ("sead=3", "--set: sead: unknown key; did you mean 'seed'?"),
         ("seed=x", '--set: seed: "x"; give an integer'),
         ("source=", "demo.yaml: source: has no value"),

@@ -80,6 +80,7 @@ def test_values_arrive_in_the_declared_type(tmp_path, written, meant):
         ("- draw", "draw", "lab.yaml: holds no mapping"),
         ("draw: {count: 1, count: 2}", "draw", "lab.yaml: key 'count' is given twice, line 1"),
         ("draw: [", "draw", "lab.yaml: "),
+        ("{{ draw }}: 3", "draw", "lab.yaml: found unhashable key, line 1"),
     ],
 )
 def test_a_mistake_is_named_with_file_key_value_and_fix(tmp_path, text, section, message):

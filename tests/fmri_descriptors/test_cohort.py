@@ -5,6 +5,7 @@ import pytest
 from datasets import load_from_disk
 
 from fmri_descriptors import CohortSettings, InputError, open_source, read_cohort, write_cohort
+from fmri_descriptors.cohort import WriteOptions
 
 BRAINMARKS = {
     "sub",
@@ -86,13 +87,13 @@ def test_the_same_recordings_give_the_same_bytes(simulate, table, tmp_path, tree
     path = table([simulate(seed, n_frames=64) for seed in range(5)])
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-        write_cohort(open_source(str(path)), tmp_path / name, CohortSettings())
+        write_cohort(open_source(str(path)), tmp_path / name, CohortSettings(parcellation="aal2"))
     assert tree(tmp_path / "a") == tree(tmp_path / "b")
 
 
 def test_a_cohort_without_held_out_subjects_can_be_written_and_read(simulate, table, tmp_path):
     path = table([simulate(seed, n_frames=64) for seed in range(3)])
-    settings = CohortSettings(test_fraction=0, validation_fraction=0)
+    settings = CohortSettings(parcellation="aal2", test_fraction=0, validation_fraction=0)
     write_cohort(open_source(str(path)), tmp_path, settings)
     cohort = read_cohort(tmp_path)
     assert [cohort.n_scans(split) for split in ("train", "validation", "test")] == [3, 0, 0]
@@ -105,7 +106,9 @@ def test_phenotypes_become_columns_with_their_kind(simulate, table, tmp_path):
         for s, age, sex in zip(scans, (31.5, "n/a", 40), "fmf", strict=True)
     ]
     path = table(scans, "path\tscan_id\tsubject\ttr\tage\tsex", lines)
-    write_cohort(open_source(str(path)), tmp_path, CohortSettings(test_fraction=0))
+    write_cohort(
+        open_source(str(path)), tmp_path, CohortSettings(parcellation="aal2", test_fraction=0)
+    )
     train = load_from_disk(str(tmp_path))["train"]
     assert (train["age"][:], train["sex"][:]) == ([31.5, None, 40.0], ["f", "m", "f"])
     document = json.loads((tmp_path / "cohort.json").read_text())
@@ -123,8 +126,15 @@ def test_a_masked_region_is_refused_by_default_and_kept_when_allowed(
     np.save(tmp_path / "sim-1.npy", series)
     source = open_source(str(path))
     with pytest.raises(InputError, match=r"sim-1.npy: 2 of 94 .*Frontal_Mid_2_L.*_regions: 2"):
-        write_cohort(source, tmp_path, CohortSettings(test_fraction=0))
-    write_cohort(source, tmp_path, CohortSettings(test_fraction=0, max_masked_regions=2))
+        write_cohort(
+            source,
+            tmp_path,
+            CohortSettings(parcellation="aal2", test_fraction=0),
+            options=WriteOptions(strict=True),
+        )
+    write_cohort(
+        source, tmp_path, CohortSettings(parcellation="aal2", test_fraction=0, max_masked_regions=2)
+    )
     row = load_from_disk(str(tmp_path)).with_format("numpy")["train"][1]
     assert not row["bold"][:, [4, 9]].any()
     assert not row["std"][0, [4, 9]].any()
@@ -136,7 +146,10 @@ def test_progress_counts_every_recording(simulate, table, tmp_path):
     path = table([simulate(seed, n_frames=64) for seed in range(4)])
     seen = []
     write_cohort(
-        open_source(str(path)), tmp_path, CohortSettings(), progress=lambda *now: seen.append(now)
+        open_source(str(path)),
+        tmp_path,
+        CohortSettings(parcellation="aal2"),
+        progress=lambda *now: seen.append(now),
     )
     assert seen == [(i, 4) for i in range(1, 5)]
 

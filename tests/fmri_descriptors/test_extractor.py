@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from threadpoolctl import threadpool_limits
 
 from fmri_descriptors import FeatureExtractor, FeatureSettings, InputError, Parcellation, Scan
 from fmri_descriptors.registry import DESCRIPTORS, feature_columns
@@ -72,6 +73,12 @@ def test_scans_may_come_from_a_generator(features, scans):
 
 def test_a_scans_features_do_not_depend_on_the_others(extractor, features, scans):
     pd.testing.assert_frame_equal(extractor.transform([scans[2]]), features.iloc[[2]])
+
+
+def test_the_number_of_threads_changes_no_byte(features, scans):
+    with threadpool_limits(limits=2):
+        again = FeatureExtractor().fit(scans).transform(scans)
+    assert again.to_numpy().tobytes() == features.to_numpy().tobytes()
 
 
 def test_another_seed_changes_neither_connectivity_nor_gradients(features, scans):
@@ -185,3 +192,17 @@ def test_a_scan_too_slow_for_the_bands_is_refused(extractor, scans, aal2):
     slow = Scan(scans[0].timeseries, 3.0, aal2, "slow", "slow")
     with pytest.raises(InputError, match=r"slow: falff_total_hz 0.25 lies above"):
         extractor.transform([slow])
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"gradient_template": "schaefer400"}, "has no regions of 'aal2'"),
+        ({"ica_maps": "none.tsv"}, "ica_maps: none.tsv cannot be read"),
+    ],
+)
+def test_settings_of_other_regions_are_refused_at_the_first_scan(scans, setting, message):
+    waiting = iter(scans)
+    with pytest.raises(InputError, match=message):
+        FeatureExtractor(FeatureSettings(**setting)).fit(waiting)
+    assert len(list(waiting)) == len(scans) - 1

@@ -5,7 +5,9 @@ import warnings
 import networkx as nx
 import numpy as np
 import pytest
+from nilearn.connectome import ConnectivityMeasure
 from scipy import signal
+from sklearn.covariance import EmpiricalCovariance
 
 from fmri_descriptors import FeatureSettings, InputError, Scan
 from fmri_descriptors.features.connectivity import correlation, fisher_z
@@ -40,6 +42,19 @@ def weights(real):
 
 def test_correlation_equals_numpy_to_1e_12(real):
     np.testing.assert_allclose(correlation(real), np.corrcoef(real.timeseries.T), atol=1e-12)
+
+
+def test_correlation_equals_nilearns_connectivity_measure_to_1e_10(real):
+    measure = ConnectivityMeasure(
+        cov_estimator=EmpiricalCovariance(), kind="correlation", standardize="zscore_sample"
+    )
+    [expected] = measure.fit_transform([real.timeseries])
+    np.testing.assert_allclose(correlation(real), expected, atol=1e-10)
+
+
+def test_the_unit_of_the_signal_leaves_connectivity_unchanged(real, aal2):
+    scaled = Scan(real.timeseries * np.linspace(0.01, 100, 94) - 7, 0.72, aal2, "s", "s")
+    np.testing.assert_allclose(correlation(scaled), correlation(real), atol=1e-10)
 
 
 def test_correlation_of_masked_regions_is_nan_and_of_the_others_unchanged(real, aal2):
@@ -118,14 +133,14 @@ def test_global_efficiency_counts_unconnected_pairs_as_zero():
 
 def test_clustering_equals_networkx_up_to_its_normalisation_by_the_largest_weight(real, weights):
     graph = nx.from_numpy_array(weights)
-    got = graph_measures(correlation(real), 0.15, seed=0, runs=1).mean_clustering
+    got = graph_measures(correlation(real), DEFAULTS, seed=0).mean_clustering
     assert got == pytest.approx(
         nx.average_clustering(graph, weight="weight") * weights.max(), abs=1e-10
     )
 
 
 def test_network_strength_equals_bctpy(real, weights):
-    got = graph_measures(correlation(real), 0.15, seed=0, runs=1).strength
+    got = graph_measures(correlation(real), DEFAULTS, seed=0).strength
     np.testing.assert_allclose(got, load_bctpy().strengths_und(weights), atol=1e-12)
 
 

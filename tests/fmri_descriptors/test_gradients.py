@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from brainspace.gradient import GradientMaps
+from brainspace.gradient.alignment import procrustes
 from brainspace.gradient.kernels import compute_affinity
 
 from fmri_descriptors import InputError
@@ -37,7 +38,7 @@ def test_maps_are_eigenvectors_of_the_diffusion_operator(connectivity):
 
 
 def test_maps_agree_with_brainspace_to_its_own_spread_over_seeds(connectivity):
-    """brainspace's solver moves by up to 2 % with its random start."""
+    """brainspace's solver moves by up to 2 % with its random start: r > 0.998, range within 2 %."""
     for r in connectivity.values():
         theirs = GradientMaps(3, approach="dm", kernel="normalized_angle", random_state=0)
         theirs = theirs.fit(r, sparsity=0.9).gradients_
@@ -53,6 +54,31 @@ def test_alignment_equals_scipys_orthogonal_procrustes(connectivity, template):
     maps = diffusion_map(connectivity["NAP_013"], 10, 0.9)
     rotation, _ = orthogonal_procrustes(maps, template)
     np.testing.assert_allclose(align(maps, template), maps @ rotation, atol=1e-12)
+
+
+def test_alignment_equals_brainspaces_procrustes_to_1e_12(connectivity, template):
+    maps = diffusion_map(connectivity["NAP_013"], 10, 0.9)
+    np.testing.assert_allclose(align(maps, template), procrustes(maps, template), atol=1e-12)
+
+
+def test_regions_that_the_template_lacks_are_rotated_with_the_others(template):
+    partial = template.copy()
+    partial[60:] = np.nan
+    flipped = template * [-1, 1, -1, *[1] * 7]
+    np.testing.assert_allclose(align(flipped, partial), template, atol=1e-10)
+
+
+def test_a_scan_without_the_templates_regions_is_refused(template):
+    partial = np.where(np.arange(94)[:, None] < 9, template, np.nan)
+    with pytest.raises(InputError, match="the scan has 9 of its regions, but aligning 10"):
+        align(template, partial)
+
+
+def test_the_order_of_the_regions_leaves_their_gradients_unchanged(connectivity, template):
+    order = np.random.default_rng(0).permutation(94)
+    r = connectivity["NAP_001"]
+    shuffled = scan_gradients(r[np.ix_(order, order)], template[order], 0.9)
+    np.testing.assert_allclose(shuffled, scan_gradients(r, template, 0.9)[order], atol=1e-9)
 
 
 def test_flipped_and_reordered_maps_come_back_in_the_templates_order_and_sign(template):

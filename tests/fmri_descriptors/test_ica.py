@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 from scipy.stats import zscore
-from sklearn.decomposition import PCA
+from sklearn.decomposition import PCA, IncrementalPCA
 from sklearn.linear_model import LinearRegression
 
 from fmri_descriptors import InputError, Scan
+from fmri_descriptors.features.cohort_mean import CohortMean
 from fmri_descriptors.features.ica import group_ica, scan_maps, time_courses
 
 
@@ -106,3 +107,31 @@ def test_more_masked_regions_than_components_can_bear_are_refused(group, aal2):
     series[:, 15:] = np.nan
     with pytest.raises(InputError, match="15 usable regions cannot carry 20 components"):
         time_courses(Scan(series, 2.0, aal2, "s", "s"), group.maps)
+
+
+def _streamed(scans):
+    mean = CohortMean()
+    for scan in scans:
+        mean.add(scan)
+    return mean.covariance()
+
+
+def test_the_streamed_covariance_equals_a_concatenated_pca(training, aal2):
+    """Scans of equal length, so that every frame counts the same in both."""
+    cut = [Scan(s.timeseries[:300], s.tr, aal2, s.scan_id, s.scan_id) for s in training]
+    pca = PCA(svd_solver="full").fit(np.concatenate([zscore(s.timeseries) for s in cut]))
+    n_frames = 300 * len(cut)
+    expected = pca.get_covariance() * (n_frames - 1) / n_frames
+    np.testing.assert_allclose(_streamed(cut), expected, atol=1e-10)
+
+
+def test_the_order_of_the_scans_does_not_matter_where_an_incremental_pca_drifts(training):
+    forward, backward = _streamed(training), _streamed(training[::-1])
+    np.testing.assert_allclose(forward, backward, atol=1e-13)
+    there, back = (IncrementalPCA(20) for _ in range(2))
+    for scan in training:
+        there.partial_fit(zscore(scan.timeseries))
+    for scan in training[::-1]:
+        back.partial_fit(zscore(scan.timeseries))
+    gap = np.abs(np.abs(there.components_ @ back.components_.T) - np.eye(20)).max()
+    assert gap > 1e-3

@@ -41,6 +41,8 @@ QUICK = EvaluateDescriptorsSettings(
     keep_best=(5,),
 )
 
+AAL2 = CohortSettings(parcellation="aal2")
+
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
@@ -51,7 +53,7 @@ def folders(tmp_path_factory):
     site = Site(name="one", tr=2.0, n_frames=120, noise=0.0)
     settings = SimulateSettings(n_subjects=24, sites=(site,), scans_per_subject=2)
     write_simulation(root / "simulation", settings, seed=0)
-    write_cohort(open_source(str(root / "simulation/scans.tsv")), root / "cohort", CohortSettings())
+    write_cohort(open_source(str(root / "simulation/scans.tsv")), root / "cohort", AAL2)
     features = FeatureSettings(louvain_runs=1)
     describe_cohort(root / "cohort", root / "descriptors", DescribeSettings(features=features))
     return root / "cohort", root / "descriptors"

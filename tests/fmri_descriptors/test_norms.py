@@ -3,9 +3,6 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 from scipy.stats import median_abs_deviation, zscore
 
 from fmri_descriptors import CohortNorms, InputError
@@ -58,47 +55,6 @@ def test_a_feature_without_spread_gives_no_z(features):
     assert z["f1"].isna().all()
 
 
-@settings(deadline=None, max_examples=40)
-@given(
-    hnp.arrays(np.float64, (7, 3), elements=st.floats(-1e3, 1e3)),
-    hnp.arrays(np.float64, (4, 3), elements=st.floats(-1e3, 1e3)),
-)
-def test_merged_norms_equal_those_of_all_scans_to_1e_10(first, second):
-    a, b = frame(first), frame(second, start=7)
-    merged = CohortNorms().fit(a).merge(CohortNorms().fit(b)).table_
-    whole = CohortNorms().fit(pd.concat([a, b])).table_
-    assert (merged["n"] == whole["n"]).all()
-    np.testing.assert_allclose(merged["mean"], whole["mean"], rtol=1e-10, atol=1e-10)
-    np.testing.assert_allclose(merged["sd"], whole["sd"], rtol=1e-10, atol=1e-8)
-
-
-def test_merging_where_one_side_lacks_a_feature_keeps_the_other_side(features):
-    first, second = features.iloc[:10].copy(), features.iloc[10:]
-    first["f0"] = np.nan
-    merged = CohortNorms().fit(first).merge(CohortNorms().fit(second)).table_.loc["f0"]
-    assert merged["n"] == 10
-    assert merged["mean"] == pytest.approx(second["f0"].mean())
-    assert merged["sd"] == pytest.approx(second["f0"].std())
-
-
-def test_merging_in_any_order_gives_the_same(features):
-    parts = [CohortNorms().fit(features.iloc[i : i + 5]) for i in (0, 5, 10)]
-    left = parts[0].merge(parts[1]).merge(parts[2]).table_
-    right = parts[2].merge(parts[0].merge(parts[1])).table_
-    pd.testing.assert_frame_equal(left, right, rtol=1e-12)
-
-
-def test_merged_norms_have_no_median_and_say_so(features):
-    halves = [CohortNorms(robust=True).fit(features.iloc[i : i + 10]) for i in (0, 10)]
-    with pytest.raises(InputError, match="merged norms have no median and MAD"):
-        halves[0].merge(halves[1]).transform(features)
-
-
-def test_a_scan_cannot_be_merged_twice(features):
-    with pytest.raises(InputError, match="scan 's0' is in both"):
-        CohortNorms().fit(features).merge(CohortNorms().fit(features.iloc[:3]))
-
-
 def test_saving_and_loading_gives_the_same_z_and_the_same_merge(features, tmp_path):
     norms = CohortNorms().fit(features.iloc[:10])
     norms.save(tmp_path / "norms.json")
@@ -107,15 +63,6 @@ def test_saving_and_loading_gives_the_same_z_and_the_same_merge(features, tmp_pa
     rest = CohortNorms().fit(features.iloc[10:])
     pd.testing.assert_frame_equal(loaded.merge(rest).table_, norms.merge(rest).table_)
     assert loaded.fitted_on_ == [f"s{i}" for i in sorted(range(10), key=str)]
-
-
-def test_merged_norms_can_be_saved_and_loaded(features, tmp_path):
-    halves = [CohortNorms().fit(features.iloc[i : i + 10]) for i in (0, 10)]
-    halves[0].merge(halves[1]).save(tmp_path / "norms.json")
-    loaded = CohortNorms.load(tmp_path / "norms.json")
-    np.testing.assert_allclose(
-        loaded.transform(features), CohortNorms().fit(features).transform(features)
-    )
 
 
 def test_the_file_lists_each_statistic_and_the_scans(features, tmp_path):
@@ -131,8 +78,8 @@ def test_the_file_lists_each_statistic_and_the_scans(features, tmp_path):
     [
         ("", "cannot be read as JSON"),
         ("[]", "holds no JSON object"),
-        ('{"schema": 2}', "schema 2, but this version reads 1; upgrade"),
-        ('{"schema": 1}', "no norms"),
+        ('{"schema": 3}', "schema 3, but this version reads 2; upgrade"),
+        ('{"schema": 2}', "no norms"),
         ('{"schema": 1, "features": {"f": {"n": 1}}, "fitted_on": []}', "no norms"),
         ('{"schema": 1, "features": 3, "fitted_on": []}', "no norms"),
     ],
@@ -153,6 +100,32 @@ def test_features_of_another_kind_or_order_are_refused(features):
     other.attrs["order_hash"] = "two"
     with pytest.raises(InputError, match="region order one, but the other side has two"):
         norms.transform(other)
+
+
+def test_norms_of_the_first_schema_are_still_read(features, tmp_path):
+    norms = CohortNorms().fit(features)
+    norms.save(tmp_path / "norms.json")
+    document = json.loads((tmp_path / "norms.json").read_text())
+    kept = ("parcellation", "order_hash", "fitted_on", "features")
+    old = {"schema": 1} | {key: document[key] for key in kept}
+    (tmp_path / "old.json").write_text(json.dumps(old))
+    loaded = CohortNorms.load(tmp_path / "old.json")
+    pd.testing.assert_frame_equal(loaded.transform(features), norms.transform(features))
+
+
+def test_norms_are_loaded_as_robust_as_they_were_saved(features, tmp_path):
+    norms = CohortNorms(robust=True).fit(features)
+    norms.save(tmp_path / "norms.json")
+    loaded = CohortNorms.load(tmp_path / "norms.json")
+    pd.testing.assert_frame_equal(loaded.transform(features), norms.transform(features))
+    assert not CohortNorms.load(tmp_path / "norms.json", robust=False).robust
+
+
+def test_the_columns_of_z_scores_keep_the_order_of_the_features(features, tmp_path):
+    turned = features[features.columns[::-1]]
+    CohortNorms().fit(features).save(tmp_path / "norms.json")
+    z = CohortNorms.load(tmp_path / "norms.json").transform(turned)
+    assert list(z) == list(turned)
 
 
 @pytest.mark.parametrize("rows", [0, 1])

@@ -25,7 +25,7 @@ def texts(model):
 
 
 def words_for(text, place):
-    """The words of the sentence that speaks of a place."""
+    """The words of the first sentence that speaks of a place."""
     sentence = next(s for s in text.split(". ") if place in s)
     return next(
         words for words in (*LEVEL_WORDS[:1], LEVEL_WORDS[4], *LEVEL_WORDS) if words in sentence
@@ -47,7 +47,7 @@ def test_raising_what_all_regions_share_makes_the_graph_more_efficient(texts, si
 
 def test_raising_what_all_regions_share_raises_connectivity_between_systems(texts, simulate):
     read = texts(simulate(51, network=0.6, common=1.5))
-    assert read["fc_network_pairs"].startswith("Connectivity is well above the typical range")
+    assert "well above the typical range" in read["fc_network_pairs"].split(". ")[0]
 
 
 @pytest.mark.parametrize(("factor", "direction"), [(3.0, "above"), (0.3, "below")])
@@ -71,7 +71,7 @@ def test_one_systems_amplitude_moves_no_other_feature(model, simulate):
 
 def test_coupling_a_pair_raises_that_pair_and_says_so(texts, simulate):
     text = texts(simulate(53, network=0.6, couple=("Visual", "Parietal")))["fc_network_pairs"]
-    assert "above" in words_for(text, "Visual with Parietal (")
+    assert "above" in words_for(text, "between Visual and Parietal (")
 
 
 def test_coupling_a_pair_raises_its_network_connectivity(model, simulate):
@@ -114,7 +114,7 @@ def test_every_number_and_word_in_a_text_belongs_to_a_value(model, simulate):
     for descriptor in describe(simulate(56, network=0.9), *model):
         for value in descriptor.values:
             shown = f"({number(value.value)}, z {z_number(value.z)})"
-            listed = f"{value.place} {shown}"
+            listed = f"{value.place.removeprefix('in ')} {shown}"
             if value.place and listed in descriptor.text and descriptor.name != "fc_patterns":
                 assert words_for(descriptor.text, listed) == value.level_word
 
@@ -126,5 +126,18 @@ def test_a_masked_system_is_called_not_available(texts, simulate, aal2):
     series[:, aal2.membership[aal2.network_names.index("Visual")]] = np.nan
     read = texts(Scan(series, 2.0, aal2, "m", "m"))
     assert "not available in Visual" in read["graph_network_strength"]
-    assert "not available for 9 pairs" in read["fc_network_pairs"]
+    assert "not available for nine connections" in read["fc_network_pairs"]
     assert TYPICAL != UNKNOWN
+
+
+@pytest.mark.parametrize("treatment", ["drop", "negative_sym", "negative_asym"])
+def test_raising_modularity_shows_however_negative_edges_are_treated(simulate, treatment):
+    from fmri_descriptors import FeatureSettings
+
+    settings = FeatureSettings(negative_edges=treatment)
+    extractor = FeatureExtractor(settings).fit([simulate(seed, network=0.6) for seed in range(3)])
+    weak, strong = (
+        extractor.transform([simulate(70, network=weight)])["graph.modularity"].item()
+        for weight in (0.4, 1.2)
+    )
+    assert strong > weak + 0.05

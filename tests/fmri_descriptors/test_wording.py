@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fmri_descriptors.wording import LEVEL_WORDS, level_word, number, z_number
+from fmri_descriptors.wording import (
+    LEVEL_WORDS,
+    capitalised,
+    count,
+    direction,
+    level_word,
+    listing,
+    number,
+    z_number,
+)
 
 finite = st.floats(-1e6, 1e6)
 
@@ -56,6 +65,8 @@ def test_a_written_value_is_near_the_value_and_plain(value):
         (-12.3456, "-12.35"),
         (0.00347, "0.0035"),
         (-0.0832, "-0.083"),
+        (0.0996, "0.10"),
+        (-0.00997, "-0.010"),
         (0.0, "0.00"),
     ],
 )
@@ -65,3 +76,42 @@ def test_values_are_written_with_two_decimals_or_two_digits(value, text):
 
 def test_no_minus_stands_before_zero():
     assert (number(-0.0), z_number(-0.004)) == ("0.00", "0.00")
+
+
+@settings(deadline=None)
+@given(finite)
+def test_the_direction_of_the_words_is_the_sign_of_a_z_beyond_1(z):
+    assert direction(level_word(z)) == (0 if abs(z) < 1 else math.copysign(1, z))
+
+
+@pytest.mark.parametrize(
+    ("n", "words"),
+    [
+        (0, "no"),
+        (1, "one"),
+        (13, "thirteen"),
+        (20, "twenty"),
+        (44, "forty-four"),
+        (100, "one hundred"),
+        (153, "one hundred fifty-three"),
+        (1275, "one thousand two hundred seventy-five"),
+    ],
+)
+def test_counts_are_written_in_words(n, words):
+    assert count(n) == words
+
+
+def test_no_two_counts_are_written_alike():
+    assert len({count(n) for n in range(3000)}) == 3000
+
+
+@pytest.mark.parametrize(
+    ("parts", "text"), [([], ""), (["a"], "a"), (["a", "b"], "a and b"), ("abc", "a, b and c")]
+)
+def test_lists_read_as_in_a_sentence(parts, text):
+    assert listing(parts) == text
+
+
+def test_a_sentence_begins_with_a_capital_unless_its_word_has_one_inside():
+    assert capitalised("modularity is high.") == "Modularity is high."
+    assert capitalised("fALFF is high.") == "fALFF is high."

@@ -43,8 +43,10 @@ def descriptors_dir(rows, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def tokens_dir(rows, tmp_path_factory):
-    return write_tokens(rows, tmp_path_factory.mktemp("folders") / "tokens")
+def tokens_dir(rows, model, tmp_path_factory):
+    """Tokens that bear the name of the model's tokenizer."""
+    directory = tmp_path_factory.mktemp("folders") / "tokens"
+    return write_tokens(rows, directory, tokenizer=model.brain_tokenizer.fingerprint)
 
 
 @pytest.fixture(scope="session")

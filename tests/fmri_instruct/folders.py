@@ -95,7 +95,11 @@ def _record(row: Row) -> dict[str, object]:
 
 
 def write_tokens(
-    rows: Sequence[Row], directory: Path, n_windows: int = 2, n_steps: int = 2
+    rows: Sequence[Row],
+    directory: Path,
+    n_windows: int = 2,
+    n_steps: int = 2,
+    tokenizer: str = "made up",
 ) -> Path:
     """Tokens in which every code of a scan is the scan's place in the order of scan ids."""
     place = {scan_id: k for k, scan_id in enumerate(sorted(row.scan_id for row in rows))}
@@ -118,6 +122,6 @@ def write_tokens(
     }
     DatasetDict(splits).save_to_disk(str(directory))
     sizes = {"n_codes": len(rows), "n_steps": n_steps, "n_regions": n_regions}
-    document = {"schema": 1, "tokenizer": "made up", "order_hash": "five", **sizes}
+    document = {"schema": 1, "tokenizer": tokenizer, "order_hash": "five", **sizes}
     (directory / "tokens.json").write_text(json.dumps(document))
     return directory

@@ -11,6 +11,8 @@ from fmri_instruct.prompts import question_turn
 from fmri_instruct.reader import ModelReader, choose_in_turn, softmax
 from fmri_instruct.settings import EvaluateSettings
 
+from .folders import write_tokens
+
 PROMPT = question_turn(
     "<fmri>\nHow is it?\n1. A? Options: red or blue.\n2. B? Options: up or down."
 )
@@ -175,3 +177,12 @@ def test_an_unknown_question_names_the_known_ones_and_the_way_out(model, codes, 
 def test_fewer_than_two_candidates_are_refused(model, codes, tasks, candidates):
     with pytest.raises(InputError, match="at least two different answers"):
         answer_question(model, codes, "Is it warm?", tasks, candidates=candidates)
+
+
+def test_tokens_of_another_tokenizer_are_not_evaluated(
+    model, rows, instructions_dir, cohort_dir, tmp_path
+):
+    tokens = write_tokens(rows, tmp_path / "tokens", tokenizer="0123456789abcdef")
+    with pytest.raises(ValueError, match="those of tokenizer 0123456789abcdef") as caught:
+        evaluate(model, tokens, instructions_dir, cohort_dir, EvaluateSettings())
+    assert caught.value.exit_code == 1

@@ -167,6 +167,13 @@ def test_tokens_of_another_region_order_are_refused(model_dir, rows, instruction
     assert caught.value.exit_code == 1
 
 
+def test_tokens_of_another_tokenizer_are_not_tuned_on(model_dir, rows, instructions_dir, tmp_path):
+    tokens = write_tokens(rows, tmp_path / "tokens", tokenizer="0123456789abcdef")
+    with pytest.raises(ValueError, match="those of tokenizer 0123456789abcdef") as caught:
+        tune(model_dir, tokens, instructions_dir, tmp_path, TuneSettings(loop=loop(1)), seed=0)
+    assert caught.value.exit_code == 1
+
+
 @pytest.mark.parametrize("name", ["conversations", "validation_examples"])
 def test_settings_out_of_range_are_refused(name):
     with pytest.raises(InputError, match=f"{name}: 0; give at least 1"):

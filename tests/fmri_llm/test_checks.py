@@ -69,6 +69,26 @@ REFUSALS = {
     ),
     "a rank of zero": (lambda: LoraSettings(rank=0), "lora.rank: 0; give at least 1"),
     "a negative weight": (lambda: LossWeights(f2f=-1), "weights.f2f: -1; give at least 0"),
+    "a weight that is not a number": (
+        lambda: LossWeights(f2t=float("nan")),
+        "weights.f2t: nan; give at least 0",
+    ),
+    "an infinite weight": (
+        lambda: LossWeights(t2t=float("inf")),
+        "weights.t2t: inf; give at least 0",
+    ),
+    "nothing to learn": (
+        lambda: LossWeights(f2t=0, f2f=0, t2t=0),
+        "f2t, f2f and t2t are all 0; give at least one above 0",
+    ),
+    "adapters that are scaled to nothing": (
+        lambda: LoraSettings(alpha=0.0),
+        "lora.alpha: 0.0; give a number above 0",
+    ),
+    "a dropout that is not a number": (
+        lambda: LoraSettings(dropout=float("nan")),
+        "lora.dropout: nan; give a value from 0 to below 1",
+    ),
     "a piece of text without a next token": (
         lambda: FitLLMSettings(corpus_tokens=1),
         "corpus_tokens: 1; give at least 2",

@@ -214,7 +214,9 @@ def test_missing_captions_are_refused(tmp_path):
 
 def test_a_tokens_folder_of_a_newer_schema_is_refused(tmp_path):
     (tmp_path / "tokens.json").write_text('{"schema": 2}')
-    with pytest.raises(InputError, match=r"schema 2, but this fmri-llm knows up to 1; upgrade"):
+    with pytest.raises(
+        InputError, match=r"schema 2, but this version reads up to 1; upgrade fmri-llm"
+    ):
         data.read_tokens_record(tmp_path)
 
 

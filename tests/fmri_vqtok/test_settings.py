@@ -6,6 +6,8 @@ import pytest
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.settings import FitTokenizerSettings, LoopSettings, TokenizeSettings
 
+INF, NAN = float("inf"), float("nan")
+
 
 @pytest.mark.parametrize(
     ("settings", "key", "value"),
@@ -19,6 +21,15 @@ from fmri_vqtok.settings import FitTokenizerSettings, LoopSettings, TokenizeSett
         (FitTokenizerSettings, "domain_weight", -1.0),
         (FitTokenizerSettings, "region_dropout", 1.0),
         (TokenizeSettings, "batch_size", 0),
+        (LoopSettings, "learning_rate", INF),
+        (LoopSettings, "learning_rate", NAN),
+        (LoopSettings, "max_grad_norm", NAN),
+        (LoopSettings, "weight_decay", INF),
+        (LoopSettings, "warmup_fraction", NAN),
+        (FitTokenizerSettings, "n_codes", -1),
+        (FitTokenizerSettings, "target_tr", INF),
+        (FitTokenizerSettings, "domain_weight", INF),
+        (FitTokenizerSettings, "domain_weight", NAN),
     ],
 )
 def test_a_setting_out_of_range_is_refused_by_name_and_value(settings, key, value):

@@ -217,6 +217,17 @@ def test_a_folder_without_a_tokenizer_is_refused(tmp_path):
         FMRITokenizer.from_pretrained(tmp_path)
 
 
+@pytest.mark.parametrize("key", ["n_frames", "width", "n_heads", "encoder_depth", "code_width"])
+def test_a_size_of_zero_is_refused_by_name(key):
+    with pytest.raises(InputError, match=f"^{key}: 0; give at least 1"):
+        FMRITokenizerConfig.preset("tiny", n_regions=5, **{key: 0})
+
+
+def test_a_mistyped_size_names_the_nearest_one():
+    with pytest.raises(InputError, match=r"n_code: .* did you mean 'n_codes'\?"):
+        FMRITokenizerConfig.preset("tiny", n_regions=5, n_code=64)
+
+
 @pytest.mark.parametrize("shape", [(B, T, N + 1), (B, T + 1, N), (T, N)])
 def test_a_signal_of_another_shape_is_refused(shape):
     with pytest.raises(InputError, match="signal: shape"):

@@ -1,3 +1,4 @@
+import hashlib
 import json
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from fmri_vqtok.errors import InputError
 from fmri_vqtok.processor import TimeSeriesProcessor
 from fmri_vqtok.settings import TokenizeSettings
 from fmri_vqtok.tokenizer import FMRITokenizer, FMRITokenizerConfig
-from fmri_vqtok.tokens import write_tokens
+from fmri_vqtok.tokens import check_tokens_of, write_tokens
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +77,45 @@ def test_the_description_names_the_sizes_and_the_region_order(tmp_path, cohort_d
         "temporal_attention": "causal",
         "interpolated_scans": [],
     }
+
+
+def test_tokens_are_let_through_by_the_tokenizer_that_made_them(
+    tmp_path, cohort_dir, tokenizer_dir
+):
+    write_tokens(cohort_dir, tokenizer_dir, tmp_path, TokenizeSettings())
+    check_tokens_of(tmp_path, FMRITokenizer.from_pretrained(tokenizer_dir))
+
+
+def test_tokens_of_a_tokenizer_with_another_codebook_are_refused(
+    tmp_path, cohort_dir, tokenizer_dir
+):
+    write_tokens(cohort_dir, tokenizer_dir, tmp_path, TokenizeSettings())
+    other = FMRITokenizer.from_pretrained(tokenizer_dir)
+    made_by = other.fingerprint
+    other.quantizer.codebook[3, 0] += 1e-3
+    with pytest.raises(InputError, match=f"tokenizer {made_by}, but this is .*{other.fingerprint}"):
+        check_tokens_of(tmp_path, other)
+
+
+def test_tokens_that_do_not_say_who_made_them_are_refused(tmp_path, tokenizer_dir):
+    (tmp_path / "tokens.json").write_text('{"schema": 1}')
+    with pytest.raises(InputError, match="those of tokenizer None"):
+        check_tokens_of(tmp_path, FMRITokenizer.from_pretrained(tokenizer_dir))
+
+
+def test_the_fingerprint_is_that_of_the_written_files(tokenizer_dir):
+    written = b"".join(
+        (tokenizer_dir / name).read_bytes() for name in ("config.json", "model.safetensors")
+    )
+    fingerprint = FMRITokenizer.from_pretrained(tokenizer_dir).fingerprint
+    assert fingerprint == hashlib.sha256(written).hexdigest()[:16]
+
+
+def test_another_processor_gives_another_fingerprint(tokenizer_dir):
+    tokenizer = FMRITokenizer.from_pretrained(tokenizer_dir)
+    before = tokenizer.fingerprint
+    tokenizer.processor.pooled_scale_ *= 2
+    assert tokenizer.fingerprint != before
 
 
 def test_a_tokenizer_of_another_region_order_is_refused(tmp_path, cohort_dir):

@@ -10,6 +10,7 @@ from fmri_cli.main import main
 from .trees import tree
 
 N_REGIONS = 94
+AAL2 = ("--set", "parcellation=aal2")
 
 
 def series(n_regions=N_REGIONS, n_frames=120):
@@ -65,7 +66,7 @@ def run(tmp_path, capsys):
     """A run with a whole cohort of four good recordings."""
     (tmp_path / "good").mkdir()
     table = write_table(tmp_path / "good")
-    assert main(["cohort", str(table), "--out", str(tmp_path / "run" / "cohort")]) == 0
+    assert main(["cohort", str(table), *AAL2, "--out", str(tmp_path / "run" / "cohort")]) == 0
     capsys.readouterr()
     return tmp_path / "run"
 
@@ -84,7 +85,7 @@ def refused(capsys, run, *arguments):
 @pytest.mark.parametrize(("spoil", "words"), SPOILT)
 def test_a_spoilt_recording_is_named_with_what_is_wrong(tmp_path, capsys, run, spoil, words):
     table = write_table(tmp_path, **spoil)
-    error = refused(capsys, run, "cohort", table, "--out", run / "cohort")
+    error = refused(capsys, run, "cohort", table, *AAL2, "--strict", "--out", run / "cohort")
     for word in words:
         assert word in error
 
@@ -92,13 +93,16 @@ def test_a_spoilt_recording_is_named_with_what_is_wrong(tmp_path, capsys, run, s
 def test_an_unreadable_recording_is_named(tmp_path, capsys, run):
     table = write_table(tmp_path)
     (tmp_path / "s3.npy").write_bytes(b"\x93NUMPY half a file")
-    error = refused(capsys, run, "cohort", table, "--out", run / "cohort")
+    error = refused(capsys, run, "cohort", table, *AAL2, "--strict", "--out", run / "cohort")
     assert "s3.npy: cannot be read" in error
 
 
 def test_debug_shows_where_a_recording_was_refused(tmp_path, capsys, run):
     table = write_table(tmp_path, spoil_array=one_region_short)
-    assert main(["cohort", str(table), "--out", str(run / "cohort"), "--debug"]) == 1
+    assert (
+        main(["cohort", str(table), *AAL2, "--strict", "--out", str(run / "cohort"), "--debug"])
+        == 1
+    )
     error = capsys.readouterr().err
     assert error.startswith("Traceback")
     assert error.splitlines()[-1].startswith("fmri: ")

@@ -69,7 +69,7 @@ def test_a_dry_run_tells_what_a_change_would_make_run_and_writes_nothing(road, f
         *["up to date"] * 6,
         "will run: setting `loop.steps` changed from 3 to 2",
         "will run: input `model` is made anew",
-        "will run: input `stages` is made anew",
+        "will run: input `stages` is made anew (tuned-model, evaluation)",
     ]
     assert tree(finished.directory) == before
 
@@ -79,8 +79,11 @@ def test_a_changed_setting_runs_its_stage_and_those_that_depend_on_it(road, copy
     lines = out.splitlines()
     assert lines[:7] == [f"{name:<15} up to date" for name in NAMES[:7]]
     assert lines[7] == "evaluation      runs again: setting `resamples` changed from 50 to 60"
-    report = "report          runs again: input `settings` changed; input `stages` changed"
-    assert lines[9] == report
+    reasons = (
+        "input `settings`: `evaluate.resamples` changed from 50 to 60",
+        "input `stages` changed: evaluation",
+    )
+    assert lines[9] == f"report          runs again: {'; '.join(reasons)}"
     assert len(lines) == 12
 
 
@@ -120,7 +123,15 @@ def test_ask_about_an_unknown_scan_lists_the_held_out_ones(finished, fmri):
     assert "Held out are: 102816, 377451, NAP_001, NAP_013, 213522" in err
 
 
-def test_ask_in_a_folder_that_is_no_run_says_what_is_missing(tmp_path, fmri):
+def test_ask_in_a_folder_that_is_no_run_says_so(tmp_path, fmri):
     code, _, err = fmri("ask", tmp_path, "NAP_001", "age_group")
     assert code == 1
-    assert f"{tmp_path}: has no tokens; name the directory of a run" in err
+    assert f"{tmp_path}: is not a run; name a directory" in err
+
+
+def test_ask_about_something_unknown_lists_the_known_questions_and_the_option(finished, fmri):
+    code, _, err = fmri("ask", finished.directory, "NAP_001", "Asleep?")
+    assert code == 1
+    assert "Which age group does this person belong to? |" in err
+    assert err.endswith("--answers A,B\n")
+    assert err.count("\n") == 1

@@ -50,7 +50,7 @@ def answer_lines(run: Path, scan_id: str, question: str, answers: tuple[str, ...
     Raises
     ------
     InputError
-        If a stage is missing or the scan unknown.
+        If a stage is missing, the scan unknown, or the question unknown and without answers.
     """
     require_stages(run, "tokens", "instructions", "tuned-model")
     scan = find_scan(run, scan_id)
@@ -67,12 +67,11 @@ def answer_lines(run: Path, scan_id: str, question: str, answers: tuple[str, ...
 def require_stages(run: Path, *names: str) -> None:
     """Raise InputError for the first of these stages that a run does not have."""
     commands = {row.directory: row.command for row in STAGES}
+    if all(read_record(run / name) is None for name in commands):
+        raise InputError(f"{run}: is not a run; name a directory that `fmri run-all --out` wrote")
     for name in names:
         if read_record(run / name) is None:
-            msg = (
-                f"{run}: has no {name}; name the directory of a run, "
-                f"or make it with `fmri {commands[name]}` or `fmri run-all`"
-            )
+            msg = f"{run}: has no {name}; make it with `fmri {commands[name]}` or `fmri run-all`"
             raise InputError(msg)
 
 
@@ -99,15 +98,26 @@ def find_scan(run: Path, scan_id: str) -> FoundScan:
 
 
 def _answer(run: Path, scan: FoundScan, question: str, answers: tuple[str, ...]) -> "Answer":
-    from fmri_instruct.answering import answer_question
+    from fmri_instruct.answering import answer_question, find_task
+    from fmri_instruct.errors import InputError as QuestionError
     from fmri_instruct.instructions import read_tasks
     from fmri_llm.model import FMRILM
+    from fmri_vqtok.tokens import check_tokens_of
 
+    tasks = read_tasks(run / "instructions")
+    if not answers:
+        # Before the model is read, which takes much longer than to find out this.
+        try:
+            find_task(question, tasks)
+        except QuestionError as error:
+            raise InputError(f"{error}: --answers A,B") from error
+    model = FMRILM.from_pretrained(run / "tuned-model")
+    check_tokens_of(run / "tokens", model.brain_tokenizer)
     return answer_question(
-        FMRILM.from_pretrained(run / "tuned-model"),
+        model,
         scan.windows.codes,
         question,
-        read_tasks(run / "instructions"),
+        tasks,
         answers or None,
         present=scan.windows.present,
     )

@@ -52,19 +52,22 @@ def run_all(
 @click.pass_obj
 def report(context: Any, run: Path) -> None:
     """Write report.html about the stages of RUN (into RUN/report unless --out is given)."""
+    from fmri_cli.asking import require_stages
     from fmri_cli.pipeline import STAGES
-    from fmri_cli.records import requests_digest
+    from fmri_cli.records import requests_of
     from fmri_cli.report.settings import ReportSettings
 
     stages = [run / row.directory for row in STAGES if row.command != "report"]
-    asked = requests_digest(stages)
-    context.run(_report, ReportSettings, out=run / "report", stages=stages, settings=asked)
+    if not context.session.planning:
+        require_stages(run, *(stage.name for stage in stages))
+    asked = requests_of(stages)
+    context.run(_report, ReportSettings, out=run / "report", stages=stages, **asked)
 
 
-def _report(stage: Any, stages: list[Path], settings: str) -> str:  # noqa: ARG001 - an input
+def _report(stage: Any, stages: list[Path], **_asked: dict[str, Any]) -> str:
     from fmri_cli.report import write_report
 
-    return write_report(stages[0].parent, stage.directory, stage.settings)
+    return write_report(stages[0].parent, stage.directory, stage.settings, progress=stage.progress)
 
 
 @click.command("ask", short_help="Answer a question about a held-out scan.")

@@ -157,18 +157,21 @@ class Context:
         return self.session.hold(workspace) if workspace.work.is_dir() else nullcontext()
 
     def _plan(self, final: Path, settings: Any, inputs: dict[str, Input]) -> list[str]:
-        pending = [
-            name
-            for name, value in inputs.items()
-            if any(self.session.plan.get(path.resolve()) for path in paths_in(value))
-        ]
+        pending = list(self._pending(inputs))
         if is_absent(final):
             if not pending:
                 self._request(settings, inputs)
             return [FIRST_RUN]
         if pending:
-            return [f"input `{name}` is made anew" for name in pending]
+            return pending
         return reasons_to_run(final, self._request(settings, inputs))
+
+    def _pending(self, inputs: dict[str, Input]) -> Iterator[str]:
+        for name, value in inputs.items():
+            anew = [path.name for path in paths_in(value) if self.session.plan.get(path.resolve())]
+            if anew:
+                which = f" ({', '.join(anew)})" if isinstance(value, list) else ""
+                yield f"input `{name}` is made anew{which}"
 
     def _request(self, settings: Any, inputs: dict[str, Input]) -> Request:
         recorded: dict[Path, str] = {}

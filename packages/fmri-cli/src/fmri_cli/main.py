@@ -1,5 +1,6 @@
 """`fmri`: the group of all commands, and how their errors reach the user."""
 
+import errno
 import sys
 import traceback
 from collections.abc import Sequence
@@ -11,6 +12,16 @@ from fmri_cli.context import Session
 from fmri_cli.plugins import CommandGroup, debug_option
 
 INTERRUPTED = 130
+
+_ELSEWHERE = "choose a folder that you may write to"
+USERS_TO_FIX = {
+    errno.EACCES: _ELSEWHERE,
+    errno.EDQUOT: "make room or choose another folder",
+    errno.ENOSPC: "make room or choose another folder",
+    errno.ENOTDIR: "a file is in the way; choose another folder",
+    errno.EPERM: _ELSEWHERE,
+    errno.EROFS: _ELSEWHERE,
+}
 
 
 @click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -57,18 +68,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         if session.debug:
             traceback.print_exc()
-        click.echo(f"fmri: {' '.join(str(error).split())}", err=True)
+        click.echo(f"fmri: {' '.join(in_words(error).split())}", err=True)
         return int(getattr(error, "exit_code", 1))
     return 0
 
 
 def is_users(error: Exception) -> bool:
     """Whether an error is the user's to put right: bad input, no permission, no space."""
-    import errno
-
     if isinstance(error, OSError):
-        return error.errno in {errno.EACCES, errno.EDQUOT, errno.ENOSPC, errno.EPERM, errno.EROFS}
+        return error.errno in USERS_TO_FIX
     return hasattr(error, "exit_code")
+
+
+def in_words(error: Exception) -> str:
+    """Message of an error that is the user's; one of the system with its file and the fix."""
+    if not isinstance(error, OSError):
+        return str(error)
+    file = f"{error.filename}: " if error.filename else ""
+    return f"{file}{error.strerror}; {USERS_TO_FIX[error.errno or 0]}"
 
 
 if __name__ == "__main__":

@@ -7,6 +7,9 @@ from pathlib import Path
 RUN = "run"
 """Name under which the run's own directory stands among the inputs."""
 
+Value = str | Path | float | bool | None
+"""What a stage's argument or option is given; True stands for an option without a value."""
+
 
 @dataclass(frozen=True)
 class StageRow:
@@ -21,7 +24,8 @@ class StageRow:
     arguments
         What its command reads, in order: directories of stages, or keys of the recipe.
     options
-        The same for options, which are left out if the recipe does not have the key.
+        The same for options, which are left out if the recipe does not have the key; an option
+        whose key is true stands alone.
     extra
         Extra of fmri-cli that installs the command.
     """
@@ -37,17 +41,34 @@ class StageRow:
         """Names of all that the stage reads."""
         return (*self.arguments, *self.options.values())
 
-    def command_line(self, values: Mapping[str, str | Path | None]) -> list[str]:
+    def command_line(self, values: Mapping[str, Value]) -> list[str]:
         """Arguments as a user would type them after the command, given values by name."""
         line = [str(values[name]) for name in self.arguments]
         for option, name in self.options.items():
-            if values[name] is not None:
-                line += [option, str(values[name])]
+            value = values[name]
+            if value is True:
+                line.append(option)
+            elif value is not None and value is not False:
+                line += [option, str(value)]
         return line
 
 
 STAGES = (
-    StageRow("cohort", "cohort", ("source",), extra="descriptors"),
+    StageRow(
+        "cohort",
+        "cohort",
+        ("source",),
+        {
+            "--phenotypes": "phenotypes",
+            "--atlas": "atlas",
+            "--confounds": "confounds",
+            "--tr": "tr",
+            "--strict": "strict",
+            "--jobs": "jobs",
+            "--scheduler": "scheduler",
+        },
+        extra="descriptors",
+    ),
     StageRow("descriptors", "describe", ("cohort",), extra="descriptors"),
     StageRow(
         "tokenizer",
@@ -75,9 +96,9 @@ STAGES = (
 COMMANDS = tuple(row.command for row in STAGES)
 
 
-def stage_values(run: Path) -> dict[str, str | Path | None]:
+def stage_values(run: Path) -> dict[str, Value]:
     """Directory of every stage of a run, by name, and the run's own."""
-    values: dict[str, str | Path | None] = {RUN: run}
+    values: dict[str, Value] = {RUN: run}
     return values | {row.directory: run / row.directory for row in STAGES}
 
 

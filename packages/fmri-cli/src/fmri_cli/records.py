@@ -1,6 +1,7 @@
 """`record.json`: what made a stage, from what, with what, and what came out."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,14 +117,17 @@ def read_record(directory: Path) -> dict[str, Any] | None:
     return record
 
 
-def requests_digest(directories: Iterable[Path]) -> str:
-    """SHA-256 over what was asked for in each stage: commands, settings, seeds, packages.
+def requests_of(directories: Iterable[Path]) -> dict[str, dict[str, Any]]:
+    """Return what each whole stage was asked for: settings, seeds and packages, by command.
 
     For whatever shows settings, which may change where outputs do not.
     """
-    asked = ("command", "settings", "seed", "packages")
-    records = [read_record(directory) or {} for directory in directories]
-    return json_digest([{key: record.get(key) for key in asked} for record in records])
+    found = [read_record(directory) for directory in directories]
+    records = {record["command"]: record for record in found if record is not None}
+    return {
+        name: {command: record[key] for command, record in records.items()}
+        for name, key in (("settings", "settings"), ("seeds", "seed"), ("packages", "packages"))
+    }
 
 
 def damage(directory: Path, record: Mapping[str, Any]) -> str | None:
@@ -148,13 +152,39 @@ def differences(record: Mapping[str, Any], request: Request) -> Iterator[str]:
         yield f"setting `{name}` changed from {old} to {new}"
     if record.get("seed") != request.seed:
         yield f"seed changed from {record.get('seed')} to {request.seed}"
-    for name, _, _ in _changes(record.get("inputs", {}), request.inputs):
-        yield f"input `{name}` changed"
+    yield from _input_differences(record, request.inputs)
     for name, old, new in _changes(record.get("packages", {}), request.packages):
         old_version, new_version = old.strip('"'), new.strip('"')
         yield f"package {name} changed from {old_version} to {new_version}"
     if record.get("command") != request.command:
         yield f"it was written by `fmri {record.get('command')}`"
+
+
+def _input_differences(record: Mapping[str, Any], inputs: Mapping[str, Any]) -> Iterator[str]:
+    before = record.get("inputs", {})
+    for name in sorted({*before, *inputs}):
+        old, new = before.get(name), inputs.get(name)
+        if old == new:
+            continue
+        if isinstance(old, dict) and isinstance(new, dict):
+            for key, was, now in _changes(_flat(old), _flat(new)):
+                yield f"input `{name}`: `{key}` changed from {was} to {now}"
+        elif isinstance(old, list) and isinstance(new, list):
+            yield f"input `{name}` changed{_which(old, new, record.get('read', {}).get(name))}"
+        elif _DIGEST.fullmatch(str(old)) or _DIGEST.fullmatch(str(new)) or name not in before:
+            yield f"input `{name}` changed"
+        else:
+            yield f"input `{name}` changed from {_word(old)} to {_word(new)}"
+
+
+def _which(old: list[Any], new: list[Any], names: list[str] | None) -> str:
+    """Say which members of a list of files differ, as far as the record knows their names."""
+    if len(old) != len(new):
+        return f" from {len(old)} files to {len(new)}"
+    rows = zip(names or [], old, new, strict=False)
+    changed = list(dict.fromkeys(name for name, was, now in rows if was != now))
+    more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
+    return f": {', '.join(changed[:_SHOWN])}{more}" if changed else ""
 
 
 def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
@@ -175,6 +205,8 @@ def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 _ABSENT = object()
+_DIGEST = re.compile("[0-9a-f]{64}")
+_SHOWN = 3  # names of changed files that still make a readable line
 
 
 def _word(value: Any) -> str:

@@ -11,7 +11,7 @@ from fmri_cli import demo, screen
 from fmri_cli.context import Session
 from fmri_cli.errors import InputError
 from fmri_cli.parsing import nearest
-from fmri_cli.pipeline import COMMANDS, STAGES, StageRow, stage_values
+from fmri_cli.pipeline import COMMANDS, STAGES, StageRow, Value, stage_values
 from fmri_cli.recipes import RunSettings, load_recipe
 from fmri_cli.workspace import Workspace
 
@@ -78,6 +78,9 @@ def stage_lines(options: RunOptions) -> list[tuple[StageRow, list[str]]]:
         if section not in COMMANDS:
             known = nearest(section, {*COMMANDS, *RunSettings.__dataclass_fields__})
             raise InputError(f"--set: {section}: unknown section; {known}")
+    for name in recipe.top:
+        if name in COMMANDS:
+            raise InputError(f"--set: {name}: is a section; write {name}.key=value")
     settings = recipe.run_settings()
     values = stage_values(options.out) | demo.recipe_values(recipe, settings)
     own_seed = options.seed is not None or "seed" in recipe.overridden
@@ -90,7 +93,7 @@ def stage_lines(options: RunOptions) -> list[tuple[StageRow, list[str]]]:
 
 def _line(
     row: StageRow,
-    values: Mapping[str, str | Path | None],
+    values: Mapping[str, Value],
     options: RunOptions,
     shared: list[str],
 ) -> list[str]:
@@ -127,6 +130,7 @@ def _print_plan(session: Session, lines: list[tuple[StageRow, list[str]]]) -> No
         reasons = session.plan.get(directory.resolve(), [])
         state = f"will run: {'; '.join(reasons)}" if reasons else "up to date"
         screen.stage_line(row.directory, state)
-        reads = dict.fromkeys(name.replace("_", " ") for name in row.reads)
+        given = (*row.arguments, *(name for key, name in row.options.items() if key in line))
+        reads = dict.fromkeys(name.replace("_", " ") for name in given)
         screen.stage_line("", f"reads {', '.join(reads)}; writes {directory}")
         screen.stage_line("", shlex.join(["fmri", row.command, *line]))

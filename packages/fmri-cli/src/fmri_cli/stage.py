@@ -152,5 +152,7 @@ def read_names(value: Input) -> Any:
     """Name an input without the folders that only this machine has."""
     if isinstance(value, list):
         return [read_names(item) for item in value]
+    if isinstance(value, dict):
+        return sorted(value)
     path = None if value is None else input_path(value)
     return value if path is None else path.name

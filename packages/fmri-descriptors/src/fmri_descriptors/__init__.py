@@ -8,13 +8,16 @@ __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     submod_attrs={
         "cohort": ["read_cohort", "write_cohort"],
-        "description": ["Descriptor", "caption", "describe", "describe_cohort"],
+        "cohort_description": ["DescribeOptions", "describe_cohort"],
+        "description": ["Descriptor", "caption", "describe", "describe_features"],
         "errors": ["InputError"],
         "features.extractor": ["FeatureExtractor"],
         "norms": ["CohortNorms"],
         "parcellation": ["Parcellation", "load_parcellation"],
         "readers.sources": ["Recording", "Source", "open_source"],
+        "render": ["load_templates"],
         "scan": ["Scan"],
         "settings": ["CohortSettings", "DescribeSettings", "FeatureSettings"],
+        "templating": ["Templates"],
     },
 )

@@ -1,26 +1,55 @@
 """Scans to a dataset directory, and back."""
 
 import json
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from fmri_descriptors.cohort_document import (
+    REJECTED,
+    SCHEMA,
+    cohort_document,
+    phenotype_kinds,
+    write_rejected,
+)
+from fmri_descriptors.cohort_parts import Parts
+from fmri_descriptors.cohort_rows import Converter, row_features
 from fmri_descriptors.errors import InputError
-from fmri_descriptors.files import file_digest, read_json, write_json
+from fmri_descriptors.files import read_json, write_json
+from fmri_descriptors.nested import matrices
+from fmri_descriptors.parallel import map_ordered
 from fmri_descriptors.parcellation import Parcellation, load_parcellation
-from fmri_descriptors.readers.sources import Phenotype, Recording, Source
+from fmri_descriptors.readers.listing import listing_digest
+from fmri_descriptors.readers.sources import Recording, Rejected, Source
 from fmri_descriptors.scan import Scan
 from fmri_descriptors.settings import CohortSettings
 from fmri_descriptors.splits import SPLITS, split_subjects
 
 if TYPE_CHECKING:
-    from datasets import Dataset, Features
+    from pyarrow import RecordBatch
 
-SCHEMA = 1
-"""Version of the cohort directory that this package writes and the newest it reads."""
+
+@dataclass(frozen=True, kw_only=True)
+class WriteOptions:
+    """How a cohort is written; none of these changes a byte of it.
+
+    Parameters
+    ----------
+    jobs : int
+        Processes that read and convert.
+    scheduler : str, optional
+        Address of a Dask scheduler whose workers do it instead.
+    strict : bool
+        Fail at the first scan that cannot be used.
+    """
+
+    jobs: int = 1
+    scheduler: str | None = None
+    strict: bool = False
 
 
 def write_cohort(
@@ -29,14 +58,20 @@ def write_cohort(
     settings: CohortSettings,
     seed: int = 0,
     progress: Callable[[int, int], None] = lambda *_: None,
+    options: WriteOptions = WriteOptions(),
 ) -> str:
-    """Write a cohort directory, reading one recording at a time.
+    """Write a cohort directory, holding one recording a process at a time.
 
     The directory is a `datasets.DatasetDict` with the columns of the brainmarks suite
     (``sub, ses, site, path, start, end, n_frames, tr, bold, mean, std``), ``scan_id`` and one
-    column a phenotype, and ``cohort.json`` beside it. ``bold`` is (T, N) float16, z-scored per
-    region with the population standard deviation; raw = bold * std + mean. A masked region has
-    bold 0 and std 0.
+    column a phenotype, with ``cohort.json`` and ``rejected.tsv`` beside it. ``bold`` is (T, N)
+    float16, z-scored per region with the population standard deviation; raw = bold * std + mean. A
+    masked region has bold 0 and std 0.
+
+    A scan that cannot be used is listed in ``rejected.tsv`` and the rest goes on. Subjects are
+    split before any scan is read, so a scan that turns out to be damaged moves no other subject.
+    Called again on a directory that it was stopped in, with the same arguments, it goes on with
+    the scans that are left and writes the same bytes.
 
     Parameters
     ----------
@@ -50,6 +85,8 @@ def write_cohort(
         Seed of the splits.
     progress : callable
         Called with (recordings done, recordings in all).
+    options : WriteOptions
+        Processes, and whether a rejected scan is an error.
 
     Returns
     -------
@@ -59,26 +96,42 @@ def write_cohort(
     Raises
     ------
     InputError
-        If a recording cannot be used or the splits cannot be made.
+        If no parcellation is named, the splits cannot be made, no scan or no training scan can
+        be used, or, where `strict` is asked for, any scan cannot.
     """
-    parcellation = load_parcellation(settings.parcellation)
+    if options.strict and source.rejected:
+        first = source.rejected[0]
+        raise InputError(f"{first.path}: {first.reason}")
+    parcellation = load_parcellation(_parcellation_name(source, settings))
     splits = split_subjects(_sites(source), settings, seed)
-    features = _features(parcellation.n_regions, source)
-    done = 0
+    convert = Converter(parcellation, settings.max_masked_regions)
+    key = listing_digest(source, parcellation.order_hash, settings.max_masked_regions)
+    features = row_features(parcellation.n_regions, phenotype_kinds(source.recordings))
+    parts = Parts(directory, key, features)
+    rejected = {**_convert(source, convert, parts, progress, options)}
+    used = [i for i in range(len(source.recordings)) if i not in rejected]
+    _check_used(source, rejected, splits)
+    by_split = {
+        split: [i for i in used if splits[source.recordings[i].subject] == split]
+        for split in SPLITS
+    }
+    parts.save(by_split)
+    kept = [source.recordings[i] for i in used]
+    write_json(cohort_document(source, kept, parcellation, splits), directory / "cohort.json")
+    lines = [*source.rejected, *rejected.values()]
+    write_rejected(lines, directory / REJECTED)
+    parts.discard()
+    return _summary(kept, by_split, len(lines))
 
-    def rows(split: str) -> Iterator[dict[str, Any]]:
-        nonlocal done
-        for recording in source.recordings:
-            if splits[recording.subject] == split:
-                yield _row(recording, parcellation, settings.max_masked_regions)
-                done += 1
-                progress(done, len(source.recordings))
 
-    _save_splits(rows, features, directory)
-    write_json(_document(source, parcellation, splits), directory / "cohort.json")
-    counts = Counter(splits[recording.subject] for recording in source.recordings)
-    shares = ", ".join(f"{counts[split]} {split}" for split in SPLITS)
-    return f"{len(source.recordings)} scans of {len(splits)} subjects ({shares})"
+def _parcellation_name(source: Source, settings: CohortSettings) -> str:
+    name = settings.parcellation or source.parcellation
+    if name is None:
+        raise InputError(
+            f"parcellation: {source.name} does not tell it; name the one that the series were "
+            "extracted with"
+        )
+    return name
 
 
 def _sites(source: Source) -> dict[str, str | None]:
@@ -89,153 +142,86 @@ def _sites(source: Source) -> dict[str, str | None]:
     return sites
 
 
-def _row(recording: Recording, parcellation: Parcellation, max_masked: int) -> dict[str, Any]:
-    try:
-        scan = recording.scan(parcellation)
-    except InputError as error:
-        where = "" if str(recording.path) in str(error) else f"{recording.path}: "
-        raise InputError(f"{where}{error}") from error
-    _check_masked(scan, recording.path, max_masked)
-    mean = np.where(scan.mask, scan.timeseries.mean(axis=0), 0.0)
-    std = np.where(scan.mask, scan.timeseries.std(axis=0), 0.0)
-    bold = np.zeros_like(scan.timeseries)
-    np.divide(scan.timeseries - mean, std, out=bold, where=scan.mask)
-    return {
-        "scan_id": scan.scan_id,
-        "sub": scan.subject,
-        "ses": scan.session,
-        "site": scan.site,
-        "path": recording.name,
-        "start": 0,
-        "end": scan.n_frames,
-        "n_frames": scan.n_frames,
-        "tr": scan.tr,
-        "bold": bold.astype(np.float16),
-        "mean": mean[None].astype(np.float32),
-        "std": std[None].astype(np.float32),
-        **recording.phenotypes,
-    }
+def _convert(
+    source: Source,
+    convert: Converter,
+    parts: Parts,
+    progress: Callable[[int, int], None],
+    options: WriteOptions,
+) -> dict[int, Rejected]:
+    """Write the part of every recording that has none yet; say which cannot be used, by number."""
+    total = len(source.recordings)
+    todo = [i for i in range(total) if not parts.path(i).is_file()]
+    rejected: dict[int, Rejected] = {}
+    recordings = (source.recordings[i] for i in todo)
+    outcomes = map_ordered(convert, recordings, options.jobs, options.scheduler)
+    for done, (i, outcome) in enumerate(
+        zip(todo, outcomes, strict=True), start=1 + total - len(todo)
+    ):
+        if not isinstance(outcome, str):
+            parts.write(i, outcome)
+        elif options.strict:
+            raise InputError(outcome)
+        else:
+            rejected[i] = _rejected(source.recordings[i], outcome)
+        progress(done, total)
+    return rejected
 
 
-def _check_masked(scan: Scan, path: Path, allowed: int) -> None:
-    masked = scan.masked_labels
-    if len(masked) > allowed:
-        shown = ", ".join(masked[:3]) + (f" and {len(masked) - 3} more" if len(masked) > 3 else "")
+def _rejected(recording: Recording, reason: str) -> Rejected:
+    """Say why a recording is not in the cohort, without the folders of this machine."""
+    path = str(recording.path)
+    reason = reason.removeprefix(f"{path}: ").replace(path, recording.name)
+    return Rejected(recording.name, reason, recording.scan_id)
+
+
+def _check_used(
+    source: Source, rejected: Mapping[int, Rejected], splits: Mapping[str, str]
+) -> None:
+    unused = [*source.rejected, *rejected.values()]
+    first = f"{unused[0].path}: {unused[0].reason}" if unused else ""
+    total = len(source.recordings) + len(source.rejected)
+    if len(rejected) == len(source.recordings):
+        raise InputError(f"{source.name}: none of {total} scans can be used; the first: {first}")
+    used = [r for i, r in enumerate(source.recordings) if i not in rejected]
+    if not any(splits[recording.subject] == "train" for recording in used):
         raise InputError(
-            f"{path}: {len(masked)} of {len(scan.mask)} regions are constant or all NaN "
-            f"({shown}); repair the recording, or keep them masked with "
-            f"max_masked_regions: {len(masked)}"
+            f"{source.name}: no training scan is left, {len(unused)} of {total} scans cannot be "
+            f"used; the first: {first}"
         )
 
 
-def _features(n_regions: int, source: Source) -> "Features":
-    from datasets import Array2D, Features, Value
-
-    names = ("scan_id", "sub", "ses", "site", "path")
-    kinds = _phenotype_kinds(source)
-    return Features(
-        {name: Value("string") for name in names}
-        | {name: Value("int32") for name in ("start", "end", "n_frames")}
-        | {
-            "tr": Value("float32"),
-            "bold": Array2D(shape=(None, n_regions), dtype="float16"),
-            "mean": Array2D(shape=(1, n_regions), dtype="float32"),
-            "std": Array2D(shape=(1, n_regions), dtype="float32"),
-        }
-        | {name: Value("float64" if kind == "number" else "string") for name, kind in kinds.items()}
-    )
+def _summary(used: list[Recording], by_split: Mapping[str, list[int]], n_rejected: int) -> str:
+    shares = ", ".join(f"{len(by_split[split])} {split}" for split in SPLITS)
+    subjects = {recording.subject for recording in used}
+    rejected = f"; {n_rejected} rejected, see {REJECTED}" if n_rejected else ""
+    return f"{len(used)} scans of {len(subjects)} subjects ({shares}){rejected}"
 
 
-def _phenotype_kinds(source: Source) -> dict[str, str]:
-    return {
-        name: "number"
-        if any(isinstance(r.phenotypes[name], float) for r in source.recordings)
-        else "category"
-        for name in source.recordings[0].phenotypes
-    }
+@dataclass(frozen=True, eq=False)
+class StoredScan:
+    """A scan as a cohort stores it, in memory that nothing was copied into.
 
+    Parameters
+    ----------
+    scan_id, subject, session, site : str
+        As in `Scan`.
+    tr : float
+        Repetition time, in seconds.
+    bold : ndarray of float16, (T, N)
+        z-scored signal, read-only.
+    mean, std : ndarray of float32, (N,)
+        Of each region; raw = bold * std + mean, and ``std`` 0 marks a masked region.
+    """
 
-def _save_splits(
-    rows: Callable[[str], Iterator[dict[str, Any]]], features: "Features", directory: Path
-) -> None:
-    from datasets import DatasetDict
-
-    from fmri_descriptors.files import quiet_datasets
-
-    parts = {split: directory / f".{split}.arrow" for split in SPLITS}
-    with quiet_datasets():
-        for split, part in parts.items():
-            _write_rows(rows(split), features, part)
-        opened = {split: _open_rows(part, split) for split, part in parts.items()}
-        # `datasets` cannot read back a split without rows, so an empty one is left out.
-        DatasetDict({s: rows for s, rows in opened.items() if len(rows)}).save_to_disk(directory)
-    for part in parts.values():
-        part.unlink()
-
-
-def _write_rows(rows: Iterator[dict[str, Any]], features: "Features", part: Path) -> None:
-    from datasets.arrow_writer import ArrowWriter
-
-    with ArrowWriter(features=features, path=str(part), writer_batch_size=1) as writer:
-        for row in rows:
-            writer.write(row)
-        writer.finalize()
-
-
-def _open_rows(part: Path, split: str) -> "Dataset":
-    from datasets import Dataset, DatasetInfo, Features, NamedSplit
-    from datasets.table import MemoryMappedTable
-
-    table = MemoryMappedTable.from_file(str(part))
-    info = DatasetInfo(features=Features.from_arrow_schema(table.schema))
-    # A fingerprint of the content, not of the moment: the same scans give the same bytes.
-    return Dataset(table, info=info, split=NamedSplit(split), fingerprint=file_digest(part))
-
-
-def _document(
-    source: Source, parcellation: Parcellation, splits: Mapping[str, str]
-) -> dict[str, Any]:
-    return {
-        "schema": SCHEMA,
-        **parcellation.to_dict(),
-        "source": source.name,
-        "tr": _repetition_times(source),
-        "splits": {
-            split: [r.scan_id for r in source.recordings if splits[r.subject] == split]
-            for split in SPLITS
-        },
-        "n_scans": len(source.recordings),
-        "phenotypes": _phenotypes(source),
-    }
-
-
-def _repetition_times(source: Source) -> dict[str, Any]:
-    times: dict[str, dict[str, Any]] = {}
-    for recording in source.recordings:
-        site = recording.site or "unnamed"
-        entry = times.setdefault(site, {"value": recording.tr, "documented": True})
-        if recording.tr not in entry.get("values", [entry["value"]]):
-            entry["values"] = sorted({recording.tr, *entry.get("values", [entry["value"]])})
-            entry["value"] = None
-        if site in source.assumed_tr:
-            entry.update(documented=False, note=source.assumed_tr[site])
-    return times
-
-
-def _phenotypes(source: Source) -> dict[str, Any]:
-    kinds = _phenotype_kinds(source)
-    return {
-        name: {
-            "kind": kind,
-            "missing": sum(r.phenotypes[name] is None for r in source.recordings),
-        }
-        | ({"values": _values(name, source)} if kind == "category" else {})
-        for name, kind in kinds.items()
-    }
-
-
-def _values(name: str, source: Source) -> list[Phenotype]:
-    return sorted({r.phenotypes[name] for r in source.recordings} - {None}, key=str)
+    scan_id: str
+    subject: str
+    session: str | None
+    site: str | None
+    tr: float
+    bold: NDArray[np.float16]
+    mean: NDArray[np.float32]
+    std: NDArray[np.float32]
 
 
 class Cohort:
@@ -269,8 +255,52 @@ class Cohort:
         """Return the number of scans of a split."""
         return len(self._dataset[split]) if split in self._dataset else 0
 
-    def scans(self, split: str) -> Iterator[Scan]:
+    def sites(self) -> dict[str, str | None]:
+        """Return the site of every scan, by scan id."""
+        columns = [rows.data.select(["scan_id", "site"]) for rows in self._dataset.values()]
+        pairs = [row for table in columns for row in table.to_pylist()]
+        return {str(row["scan_id"]): _text(row["site"]) for row in pairs}
+
+    def scans(self, split: str, start: int = 0, stop: int | None = None) -> Iterator[Scan]:
         """Give the scans of a split, in their stored order and raw units.
+
+        Parameters
+        ----------
+        split : str
+            ``"train"``, ``"validation"`` or ``"test"``.
+        start, stop : int
+            First position, and the one after the last; the whole split if not given.
+
+        Raises
+        ------
+        InputError
+            If a stored scan is damaged.
+        """
+        for stored in self.stored(split, start, stop):
+            series = stored.bold.astype(np.float64)
+            series *= stored.std
+            series += stored.mean
+            # A masked region carries no spread; NaN says that it is missing, whatever its mean.
+            series[:, stored.std == 0] = np.nan
+            yield Scan(
+                series,
+                stored.tr,
+                self.parcellation,
+                stored.scan_id,
+                stored.subject,
+                session=stored.session,
+                site=stored.site,
+            )
+
+    def stored(self, split: str, start: int = 0, stop: int | None = None) -> Iterator[StoredScan]:
+        """Give the scans of a split as they are stored, without copying a signal.
+
+        Parameters
+        ----------
+        split : str
+            ``"train"``, ``"validation"`` or ``"test"``.
+        start, stop : int
+            First position, and the one after the last; the whole split if not given.
 
         Raises
         ------
@@ -279,21 +309,33 @@ class Cohort:
         """
         if split not in self._dataset:
             return
-        columns = ["scan_id", "sub", "ses", "site", "tr", "bold", "mean", "std"]
-        for row in self._dataset[split].select_columns(columns).with_format("numpy"):
-            bold = row["bold"].astype(np.float64)
-            series = bold * row["std"].astype(np.float64) + row["mean"]
-            # A masked region carries no spread; NaN says that it is missing, whatever its mean.
-            series[:, row["std"][0] == 0] = np.nan
-            yield Scan(
-                series,
-                float(np.round(row["tr"].astype(np.float64), 6)),
-                self.parcellation,
-                str(row["scan_id"]),
-                str(row["sub"]),
-                session=_text(row["ses"]),
-                site=_text(row["site"]),
-            )
+        length = self.n_scans(split) if stop is None else stop
+        for batch in self._dataset[split].data.slice(start, length - start).to_batches():
+            yield from self._stored_in(batch)
+
+    def _stored_in(self, batch: "RecordBatch") -> Iterator[StoredScan]:
+        import pyarrow as pa
+
+        plain = batch.select(["scan_id", "sub", "ses", "site", "tr"]).to_pylist()
+        arrays = [matrices(pa.chunked_array([batch.column(name)])) for name in _ARRAYS]
+        try:
+            for row, (bold, mean, std) in zip(plain, zip(*arrays, strict=True), strict=True):
+                yield StoredScan(
+                    str(row["scan_id"]),
+                    str(row["sub"]),
+                    _text(row["ses"]),
+                    _text(row["site"]),
+                    # float32 holds six digits; more would be the rounding's own.
+                    round(row["tr"], 6),
+                    bold,
+                    mean[0],
+                    std[0],
+                )
+        except (ValueError, TypeError, pa.ArrowException) as error:
+            raise InputError(f"{self.directory}: damaged ({error}); make it again") from error
+
+
+_ARRAYS = ("bold", "mean", "std")
 
 
 def _text(value: Any) -> str | None:

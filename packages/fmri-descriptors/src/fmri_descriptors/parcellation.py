@@ -1,16 +1,18 @@
 """Ordered regions with their networks: the order is data, and it has a hash."""
 
-import csv
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from importlib import resources
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fmri_descriptors.errors import InputError
+from fmri_descriptors.region_table import read_region_table
+
+TABLES = Path(__file__).with_name("tables")
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,11 @@ class Parcellation:
                 f"parcellation '{self.name}': {counts[0]} labels, {counts[1]} networks and "
                 f"{counts[2]} hemispheres; give one of each for every region"
             )
+        if self.centroids is not None and len(self.centroids) != len(self.labels):
+            raise InputError(
+                f"parcellation '{self.name}': {len(self.centroids)} centroids for "
+                f"{len(self.labels)} regions; give one for every region"
+            )
         repeated = sorted({label for label in self.labels if self.labels.count(label) > 1})
         if repeated:
             raise InputError(
@@ -81,7 +88,7 @@ class Parcellation:
 
     def to_dict(self) -> dict[str, object]:
         """Return the plain form that the files of this package carry."""
-        return {
+        document: dict[str, object] = {
             "parcellation": self.name,
             "n_regions": self.n_regions,
             "order_hash": self.order_hash,
@@ -89,6 +96,9 @@ class Parcellation:
             "networks": list(self.networks),
             "hemispheres": list(self.hemispheres),
         }
+        if self.centroids is not None:
+            document["centroids"] = [list(centroid) for centroid in self.centroids]
+        return document
 
     @classmethod
     def from_dict(cls, document: Mapping[str, object], where: str) -> "Parcellation":
@@ -112,6 +122,7 @@ class Parcellation:
                 _strings(document["labels"]),
                 _strings(document["networks"]),
                 _strings(document["hemispheres"]),
+                _centroids(document.get("centroids"), where),
             )
             stored = document["order_hash"]
         except KeyError as error:
@@ -130,46 +141,72 @@ def _strings(value: object) -> tuple[str, ...]:
     return tuple(str(item) for item in value)
 
 
+def _centroids(value: object, where: str) -> tuple[tuple[float, float, float], ...] | None:
+    if value is None:
+        return None
+    try:
+        points = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        points = np.empty(0)
+    if points.ndim != 2 or points.shape[1] != 3 or not np.isfinite(points).all():
+        raise InputError(f"{where}: centroids are not rows of three numbers; make the file again")
+    return tuple((float(x), float(y), float(z)) for x, y, z in points)
+
+
 def parcellation_names() -> tuple[str, ...]:
-    """Names that `load_parcellation` knows, sorted."""
-    tables = resources.files("fmri_descriptors") / "tables"
-    return tuple(sorted(entry.name[:-4] for entry in tables.iterdir() if _is_table(entry.name)))
+    """Names of the parcellations that ship with the package, sorted."""
+    return tuple(sorted(path.stem for path in TABLES.glob("*.tsv")))
 
 
-def _is_table(name: str) -> bool:
-    return name.endswith(".tsv")
-
-
-@lru_cache(maxsize=8)
-def load_parcellation(name: str) -> Parcellation:
-    """Return a parcellation that ships with the package.
+def load_parcellation(name: str | Path) -> Parcellation:
+    """Return a parcellation that ships with the package, or one of your own.
 
     Parameters
     ----------
-    name : str
-        ``"aal2"``: the 94 regions of AAL2 without the cerebellum, in nine systems.
+    name : str or Path
+        One of `parcellation_names`: ``"tian3-schaefer400-7n"`` (450 regions),
+        ``"schaefer400-7n"``, ``"schaefer100-7n"`` or ``"aal2"`` (the 94 cerebral regions). Or the
+        path of a ``.tsv`` table with the columns ``label`` and ``network``, and optionally
+        ``hemisphere`` (``L``, ``R`` or ``B``) and ``x``, ``y``, ``z`` (mm, MNI); its name is then
+        the file's without ``.tsv``.
 
     Raises
     ------
     InputError
-        If the name is not known.
+        If the name is not known, the table is malformed, or it bears the name of a parcellation
+        that ships but has other regions.
 
     Examples
     --------
     >>> load_parcellation("aal2").n_regions
     94
     """
+    if str(name).endswith(".tsv"):
+        return _own(Path(name))
     known = parcellation_names()
     if name not in known:
-        raise InputError(f"parcellation: {name!r} is not known; give one of {', '.join(known)}")
-    table = resources.files("fmri_descriptors") / "tables" / f"{name}.tsv"
-    rows = list(csv.DictReader(table.read_text(encoding="utf-8").splitlines(), delimiter="\t"))
-    return Parcellation(
-        name,
-        tuple(row["label"] for row in rows),
-        tuple(row["network"] for row in rows),
-        tuple(row["hemisphere"] for row in rows),
-    )
+        raise InputError(
+            f"parcellation: {str(name)!r} is not known; give one of {', '.join(known)}, or a .tsv "
+            "table of your own"
+        )
+    return _shipped(str(name))
+
+
+@lru_cache(maxsize=8)
+def _shipped(name: str) -> Parcellation:
+    return Parcellation(name, *read_region_table(TABLES / f"{name}.tsv"))
+
+
+def _own(path: Path) -> Parcellation:
+    parcellation = Parcellation(path.stem, *read_region_table(path))
+    shipped = path.stem in parcellation_names()
+    # Templates and reports know the shipped orders by their names.
+    if shipped and parcellation.order_hash != _shipped(path.stem).order_hash:
+        raise InputError(
+            f"{path}: {path.stem!r} is the name of a parcellation that ships and has other "
+            "regions; rename the file"
+        )
+    return parcellation
 
 
 def require_same_order(found: Parcellation, expected: Parcellation, what: str) -> None:

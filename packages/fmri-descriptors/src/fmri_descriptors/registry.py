@@ -30,7 +30,7 @@ class DescriptorRow:
     formula : str
         How it is computed.
     unit : str
-        Unit of its values.
+        Unit of its values; ``"ratio"`` or ``"1"`` where they have none.
     """
 
     name: str
@@ -41,6 +41,11 @@ class DescriptorRow:
     noun: str
     formula: str
     unit: str
+
+    @property
+    def noun_with_unit(self) -> str:
+        """How a sentence calls it that gives the first numbers."""
+        return self.noun if self.unit in {"ratio", "1"} else f"{self.noun} ({self.unit})"
 
     @property
     def template(self) -> str:
@@ -61,7 +66,8 @@ def _gradient_rows() -> tuple[DescriptorRow, ...]:
                 "networks",
                 stem,
                 f"{noun} value",
-                "mean over the network's regions of the aligned diffusion-map gradient",
+                "mean over the network's regions of the diffusion-map gradient, aligned to "
+                "gradient_template",
                 "diffusion units",
             ),
             DescriptorRow(
@@ -97,7 +103,7 @@ DESCRIPTORS: tuple[DescriptorRow, ...] = (
         "fc",
         "Connectivity",
         "mean Fisher z of the Pearson correlations between (or within) networks",
-        "Fisher z",
+        "Fisher-transformed r",
     ),
     DescriptorRow(
         "fc_patterns",
@@ -107,7 +113,7 @@ DESCRIPTORS: tuple[DescriptorRow, ...] = (
         "fc",
         "connectivity",
         "the three highest and the three lowest values of fc_network_pairs",
-        "Fisher z",
+        "Fisher-transformed r",
     ),
     *_gradient_rows(),
     DescriptorRow(
@@ -117,7 +123,8 @@ DESCRIPTORS: tuple[DescriptorRow, ...] = (
         "networks",
         "ica.amplitude",
         "Temporal amplitude",
-        "root mean square, over the network's regions, of its component's dual-regression map",
+        "root mean square, over the network's regions, of its component's dual-regression map; "
+        "here and below a network with several components has their mean",
         "units of the recording",
     ),
     DescriptorRow(
@@ -150,7 +157,7 @@ DESCRIPTORS: tuple[DescriptorRow, ...] = (
         "ica.fnc",
         "Functional network connectivity",
         "Fisher z of the correlation of two networks' time courses",
-        "Fisher z",
+        "Fisher-transformed r",
     ),
     DescriptorRow(
         "ica_falff",
@@ -200,8 +207,9 @@ DESCRIPTORS: tuple[DescriptorRow, ...] = (
         "networks",
         "graph.network_strength",
         "Network strength",
-        "mean over the network's regions of the summed weights of the strongest positive edges",
-        "correlation",
+        "mean over the network's regions of the summed weights of the strongest edges, which are "
+        "positive unless negative_edges says otherwise",
+        "sum of correlations",
     ),
     DescriptorRow(
         "graph_modularity",
@@ -210,7 +218,7 @@ DESCRIPTORS: tuple[DescriptorRow, ...] = (
         "value",
         "graph.modularity",
         "Modularity",
-        "best Louvain Q of the strongest positive edges",
+        "best Louvain modularity Q of the strongest edges",
         "1",
     ),
     DescriptorRow(
@@ -220,7 +228,8 @@ DESCRIPTORS: tuple[DescriptorRow, ...] = (
         "value",
         "graph.global_efficiency",
         "Global efficiency",
-        "mean inverse shortest-path length, an edge being 1 / weight long",
+        "mean inverse shortest-path length over the strongest edges that are positive, an edge "
+        "being 1 / weight long",
         "1",
     ),
     DescriptorRow(
@@ -230,7 +239,8 @@ DESCRIPTORS: tuple[DescriptorRow, ...] = (
         "value",
         "graph.mean_clustering",
         "Average clustering coefficient",
-        "mean over the regions of the weighted clustering coefficient (Onnela)",
+        "mean over the regions of the weighted clustering coefficient (Onnela; Costantini where "
+        "negative edges keep their signs)",
         "1",
     ),
 )

@@ -1,126 +1,199 @@
-"""Values and z-scores to sentences, through templates in a sandbox."""
+"""Values and z-scores to sentences, and sentences to captions, through the templates."""
 
+import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Any
 
-from fmri_descriptors.registry import DescriptorRow
-from fmri_descriptors.wording import TYPICAL, UNKNOWN, level_word, number, z_number
-
-if TYPE_CHECKING:
-    from jinja2.sandbox import SandboxedEnvironment
-
-N_PATTERNS = 3
-"""Pairs that the strongest and the weakest pattern name."""
+from fmri_descriptors.registry import DESCRIPTORS, DescriptorRow
+from fmri_descriptors.templating import Templates, package_templates
+from fmri_descriptors.values import FeatureValue, group_by_word, known_first
+from fmri_descriptors.wording import TYPICAL, UNKNOWN, capitalised, direction
 
 
-@dataclass(frozen=True)
-class FeatureValue:
-    """One feature of one scan, next to the cohort.
+def variant(seed: int, scan_id: str, name: str) -> int:
+    """Return the number by which a descriptor's wordings are chosen.
 
-    Parameters
-    ----------
-    feature : str
-        Feature column.
-    value : float
-        The feature; NaN where it is missing.
-    z : float
-        Its z-score; NaN where it is missing or the cohort has no spread.
-    networks : tuple of str
-        Networks it is about: none, one, or two.
+    It depends on nothing but the run's seed, the scan and the descriptor, so that adding a scan
+    changes no other scan's text.
     """
-
-    feature: str
-    value: float
-    z: float
-    networks: tuple[str, ...] = ()
-
-    @property
-    def level_word(self) -> str:
-        """Words for z, from the one table of `wording`."""
-        return level_word(self.z)
-
-    @property
-    def place(self) -> str:
-        """Where it was measured, as a sentence says it."""
-        if len(self.networks) == 2 and self.networks[0] == self.networks[1]:
-            return f"within {self.networks[0]}"
-        return " with ".join(self.networks)
+    digest = hashlib.sha256(f"{seed}\n{scan_id}\n{name}".encode()).digest()
+    return int.from_bytes(digest[:4], "big")
 
 
-@dataclass(frozen=True)
-class Group:
-    """Values that share their words, the most unusual first."""
-
-    word: str
-    values: tuple[FeatureValue, ...]
-
-
-def group_by_word(values: Sequence[FeatureValue]) -> list[Group]:
-    """Group values by their words: the group of the most unusual first, unknown ones last."""
-    known = sorted((v for v in values if v.level_word != UNKNOWN), key=lambda v: -abs(v.z))
-    unknown = [v for v in values if v.level_word == UNKNOWN]
-    words = list(dict.fromkeys(value.level_word for value in [*known, *unknown]))
-    return [
-        Group(word, tuple(v for v in [*known, *unknown] if v.level_word == word)) for word in words
-    ]
-
-
-def select_patterns(values: Sequence[FeatureValue]) -> list[FeatureValue]:
-    """Return the `N_PATTERNS` highest values, then the lowest, without repeats."""
-    ordered = sorted((v for v in values if not math.isnan(v.value)), key=lambda v: -v.value)
-    n_high = min(N_PATTERNS, (len(ordered) + 1) // 2)
-    n_low = min(N_PATTERNS, len(ordered) - n_high)
-    return [*ordered[:n_high], *reversed(ordered[len(ordered) - n_low :])]
-
-
-def render_descriptor(row: DescriptorRow, values: Sequence[FeatureValue]) -> list[str]:
+def render_descriptor(
+    row: DescriptorRow,
+    values: Sequence[FeatureValue],
+    phrasing: int = 0,
+    templates: Templates | None = None,
+) -> list[str]:
     """Write the sentences of one descriptor.
+
+    Its own template writes about the values that the cohort can judge; what is missing or cannot
+    be compared is written by the template ``unavailable``.
 
     Parameters
     ----------
     row : DescriptorRow
-        The descriptor; a template of its own name goes before the shared one of its kind.
+        The descriptor.
     values : sequence of FeatureValue
         What it says; for patterns, what `select_patterns` returned.
+    phrasing : int
+        Which phrasing of the template; counted around if there are fewer.
+    templates : Templates, optional
+        The package's own if not given.
 
     Returns
     -------
     list of str
-        Sentences, the most telling first.
+        Sentences, the most telling first, as the templates wrote them: words may be put before
+        one that begins with a small letter.
+
+    Raises
+    ------
+    InputError
+        If a template fails.
     """
-    template = _environment().select_template([f"{row.name}.jinja", f"{row.template}.jinja"])
+    templates = templates or package_templates()
+    known = known_first(values)
+    sentences: list[str] = []
+    if row.kind == "patterns" and values:
+        sentences += templates.render(row.name, phrasing, _patterns(row, values))
+    elif row.kind != "patterns" and known:
+        sentences += templates.render(row.name, phrasing, _judged(row, values))
+    missing = [value for value in values if math.isnan(value.value)]
+    unjudged = [v for v in values if v.level_word == UNKNOWN and v not in missing]
+    if row.kind == "patterns" and sentences:
+        return sentences
+    if missing or unjudged or not values:
+        told = {"noun": row.noun, "missing": missing, "unjudged": unjudged}
+        sentences += templates.render("unavailable", phrasing, told)
+    return sentences
+
+
+def _judged(row: DescriptorRow, values: Sequence[FeatureValue]) -> dict[str, Any]:
+    known = known_first(values)
+    told = {"noun": row.noun, "values": known, "groups": group_by_word(values)}
+    return told | ({"item": known[0]} if row.kind == "value" else {})
+
+
+def _patterns(row: DescriptorRow, values: Sequence[FeatureValue]) -> dict[str, Any]:
     n_high = (len(values) + 1) // 2
-    text = template.render(
-        noun=row.noun,
-        values=values,
-        groups=group_by_word(values),
-        high=values[:n_high],
-        low=values[n_high:],
-        typical=TYPICAL,
-        unknown=UNKNOWN,
-    )
-    return [" ".join(line.split()) for line in text.splitlines() if line.strip()]
+    groups = group_by_word(values)
+    return {
+        "noun": row.noun,
+        "high": values[:n_high],
+        "low": values[n_high:],
+        "unusual": [group for group in groups if group.word != TYPICAL],
+        "all_typical": all(value.level_word == TYPICAL for value in values),
+    }
 
 
-def render_caption(paragraphs: Mapping[str, Sequence[str]]) -> str:
-    """Write one paragraph a domain from the texts of its descriptors."""
-    text = _environment().get_template("caption.jinja").render(paragraphs=paragraphs)
-    return text.strip()
+@dataclass(frozen=True)
+class Part:
+    """What a caption says of one descriptor, and how that relates to the one before.
+
+    Parameters
+    ----------
+    text : str
+        Its sentences.
+    relation : str
+        ``"first"`` in its paragraph, ``"same"`` direction as the one before, ``"opposite"``, or
+        ``"other"``.
+    joins : bool
+        Whether words may be put before it.
+    """
+
+    text: str
+    relation: str
+    joins: bool
+
+    def after(self, words: str) -> str:
+        """Return the text behind some words, or alone where these are empty or cannot join."""
+        if not (words and self.joins):
+            return self.text
+        return capitalised(f"{words}, {self.text[:1].lower()}{self.text[1:]}")
 
 
-@lru_cache(maxsize=1)
-def _environment() -> "SandboxedEnvironment":
-    from jinja2 import PackageLoader, StrictUndefined
-    from jinja2.sandbox import SandboxedEnvironment
+def verdict(values: Sequence[FeatureValue]) -> int | None:
+    """Return the direction of the most unusual value: 1, 0 or -1; None if none can be judged."""
+    known = known_first(values)
+    return direction(known[0].level_word) if known else None
 
-    environment = SandboxedEnvironment(
-        loader=PackageLoader("fmri_descriptors"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(number=number, z=z_number)
-    return environment
+
+def relation(before: int | None, now: int | None) -> str:
+    """Return how two verdicts relate: ``"same"``, ``"opposite"`` or ``"other"``."""
+    if before is None or now is None:
+        return "other"
+    if before == now:
+        return "same"
+    return "opposite" if before * now < 0 else "other"
+
+
+def render_paragraph(
+    domain: str, parts: Sequence[Part], phrasing: int, templates: Templates | None = None
+) -> str:
+    """Write one domain's paragraph of a caption.
+
+    Parameters
+    ----------
+    domain : str
+        The domain.
+    parts : sequence of Part
+        What it says, in order.
+    phrasing : int
+        Number by which its opening and connecting words are chosen.
+    templates : Templates, optional
+        The package's own if not given.
+    """
+    told = {"domain": domain, "parts": list(parts), "variant": phrasing}
+    templates = templates or package_templates()
+    return " ".join(templates.render("caption", phrasing, told))
+
+
+def load_templates(directory: Path | None) -> Templates:
+    """Return templates after a trial of every phrasing of the user's own.
+
+    Parameters
+    ----------
+    directory : Path or None
+        The user's folder; None for the package's own.
+
+    Raises
+    ------
+    InputError
+        If a file has a fault, with its name and line: before any scan is measured rather than
+        after.
+    """
+    if directory is None:
+        return package_templates()
+    templates = Templates(directory)
+    names = {path.stem for path in templates.overrides}
+    for row in DESCRIPTORS:
+        if names & {row.name, "unavailable", "macros"}:
+            for values in _samples(row):
+                for phrasing in range(templates.n_phrasings(row.name)):
+                    render_descriptor(row, values, phrasing, templates)
+    if names & {"caption", "macros"}:
+        parts = [Part("A text.", how, True) for how in ("first", "same", "opposite", "other")]
+        for phrasing in range(templates.n_phrasings("caption")):
+            render_paragraph("FC", parts, phrasing, templates)
+    return templates
+
+
+def _samples(row: DescriptorRow) -> list[list[FeatureValue]]:
+    """Made-up values of every word, alone and together, and values that are missing."""
+    places: dict[str, list[tuple[str, ...]]] = {
+        "value": [()],
+        "networks": [(letter,) for letter in "ABCDEF"],
+    }
+    pairs: list[tuple[str, ...]] = [(a, "F") for a in "ABCDEF"]
+    where = places.get(row.kind, pairs)
+    nan = math.nan
+    alone = [[FeatureValue("sample", 0.5, z, p) for p in where] for z in (2.5, 1.5, 0.5, -1.5, nan)]
+    zs = (2.5, 1.5, 0.5, -1.5, -2.5, nan)
+    mixed = [FeatureValue("sample", 0.5, z, p) for z, p in zip(zs, where, strict=False)]
+    missing = [FeatureValue("sample", nan, nan, p) for p in where]
+    return [*alone, mixed, [] if row.kind == "patterns" else missing]

@@ -12,6 +12,9 @@ from fmri_descriptors.parcellation import Parcellation
 MIN_FRAMES = 16
 """Fewer frames than this give no correlation worth a name."""
 
+MIN_TR, MAX_TR = 0.01, 60.0
+"""Repetition times in seconds from the one to below the other; 720 was given in milliseconds."""
+
 _LARGEST = float(np.finfo(np.float32).max)  # cohorts store means and deviations as float32
 
 # A region whose spread is below this share of its level holds rounding noise, no signal.
@@ -50,7 +53,7 @@ class Scan:
     InputError
         If the series are not numeric or not (T, N), T is below `MIN_FRAMES`, a value is infinite or
         beyond single precision, a region is NaN in some frames only, no region is left, or the TR
-        is not positive.
+        is not from `MIN_TR` to below `MAX_TR`.
     """
 
     timeseries: NDArray[np.float64]
@@ -81,13 +84,21 @@ class Scan:
         return tuple(label for label, usable in pairs if not usable)
 
 
+def is_repetition_time(seconds: float) -> bool:
+    """Whether a number can be a repetition time in seconds; NaN cannot."""
+    return MIN_TR <= seconds < MAX_TR
+
+
 def _checked_tr(tr: Any, scan_id: str) -> float:
     try:
         seconds = float(tr)
     except (TypeError, ValueError):
         seconds = float("nan")
-    if not 0 < seconds < float("inf"):
-        raise InputError(f"{scan_id}: tr {tr!r}; give the repetition time in seconds, above 0")
+    if not is_repetition_time(seconds):
+        raise InputError(
+            f"{scan_id}: tr {tr!r}; give the repetition time in seconds, from {MIN_TR:g} to "
+            f"below {MAX_TR:g}"
+        )
     return seconds
 
 

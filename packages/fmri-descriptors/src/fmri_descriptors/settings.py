@@ -4,6 +4,12 @@ from dataclasses import dataclass, field
 
 from fmri_descriptors.errors import InputError
 
+NEGATIVE_EDGES = ("drop", "absolute", "negative_sym", "negative_asym")
+"""What can become of negative correlations in the graph."""
+
+GRADIENT_TEMPLATES = ("cohort", "schaefer400")
+"""What gradients can be aligned to."""
+
 
 def _require(holds: bool, key: str, value: object, fix: str) -> None:
     if not holds:
@@ -16,8 +22,9 @@ class CohortSettings:
 
     Parameters
     ----------
-    parcellation : str
-        Name of the parcellation that the series were extracted with.
+    parcellation : str, optional
+        Name of the parcellation that the series were extracted with; without it, the source must
+        tell it.
     test_fraction, validation_fraction : float
         Share of each site's subjects that is held out; each is ignored where its subjects
         are named.
@@ -27,7 +34,7 @@ class CohortSettings:
         A scan with more missing or constant regions than this is an error.
     """
 
-    parcellation: str = "aal2"
+    parcellation: str | None = None
     test_fraction: float = 0.2
     validation_fraction: float = 0.1
     test_subjects: tuple[str, ...] = ()
@@ -56,14 +63,24 @@ class FeatureSettings:
     ----------
     graph_density : float
         Share of all possible edges that the proportional threshold keeps.
+    negative_edges : str
+        What becomes of negative correlations in the graph: ``"drop"`` leaves them out,
+        ``"absolute"`` makes them positive, ``"negative_asym"`` and ``"negative_sym"`` keep their
+        signs and give them less or the same weight (Rubinov and Sporns 2011).
     louvain_runs : int
         Seeded Louvain runs a scan; the best modularity counts.
     gradient_sparsity : float
         Share of each row's smallest weights that is set to zero before the affinity.
+    gradient_template : str
+        What the gradients of a scan are aligned to: ``"cohort"``, the mean connectivity of the
+        training scans, or ``"schaefer400"``, the group connectome that brainspace ships, for
+        `schaefer400-7n` and `tian3-schaefer400-7n`.
     gradient_components : int
         Diffusion components that take part in the Procrustes alignment; three are described.
     ica_components : int
         Components of the group ICA; at least as many as there are networks.
+    ica_maps : str
+        TSV table of spatial maps to use instead of a group ICA; empty for the group ICA.
     falff_low_hz, falff_high_hz, falff_total_hz : float
         fALFF is the amplitude from low to high over the amplitude from low to total, in Hz.
     ratio_low_hz, ratio_split_hz, ratio_high_from_hz, ratio_high_hz : float
@@ -74,10 +91,13 @@ class FeatureSettings:
     """
 
     graph_density: float = 0.15
+    negative_edges: str = "drop"
     louvain_runs: int = 5
     gradient_sparsity: float = 0.9
+    gradient_template: str = "cohort"
     gradient_components: int = 10
     ica_components: int = 20
+    ica_maps: str = ""
     falff_low_hz: float = 0.01
     falff_high_hz: float = 0.08
     falff_total_hz: float = 0.25
@@ -112,6 +132,12 @@ class FeatureSettings:
         _require(
             self.window_seconds > 0, "window_seconds", self.window_seconds, "give more than 0 s"
         )
+        for key, choices in (
+            ("negative_edges", NEGATIVE_EDGES),
+            ("gradient_template", GRADIENT_TEMPLATES),
+        ):
+            value = getattr(self, key)
+            _require(value in choices, key, repr(value), f"give one of {', '.join(choices)}")
         self._check_bands()
 
     def _check_bands(self) -> None:
@@ -147,10 +173,19 @@ class DescribeSettings:
     caption_form : str
         Form of the caption over all domains: ``"short"`` keeps one sentence a descriptor,
         ``"long"`` keeps them all. Captions of one domain are always long.
+    robust : bool
+        Whether z-scores are made from median and MAD instead of mean and standard deviation.
+    site_aware : bool
+        Whether a scan is compared with the training scans of its own site, if these are enough.
+    min_site_scans : int
+        A site with fewer training scans than this is compared with all of them.
     """
 
     features: FeatureSettings = field(default_factory=FeatureSettings)
     caption_form: str = "short"
+    robust: bool = False
+    site_aware: bool = False
+    min_site_scans: int = 20
 
     def __post_init__(self) -> None:
         _require(
@@ -159,3 +194,4 @@ class DescribeSettings:
             repr(self.caption_form),
             "give 'short' or 'long'",
         )
+        _require(self.min_site_scans >= 2, "min_site_scans", self.min_site_scans, "give at least 2")

@@ -1,6 +1,7 @@
-"""The one table from z to words, and how numbers are written."""
+"""The one table from z to words, and how numbers and lists are written."""
 
 import math
+from collections.abc import Sequence
 
 TYPICAL = "within the typical range"
 UNKNOWN = "not comparable"
@@ -42,6 +43,13 @@ def level_word(z: float) -> str:
     return TYPICAL
 
 
+def direction(words: str) -> int:
+    """Return 1 for words of a raised z, -1 for those of a lowered one, else 0."""
+    if words in {w for _, w in _RAISED}:
+        return 1
+    return -1 if words in {w for _, w in _LOWERED} else 0
+
+
 def number(value: float) -> str:
     """Write a value with two decimals, or two significant digits where it is below 0.1."""
     if math.isnan(value):
@@ -49,7 +57,9 @@ def number(value: float) -> str:
     if value == 0 or abs(value) >= 0.1:
         text = f"{value:.2f}"
     else:
-        text = f"{value:.{1 - math.floor(math.log10(abs(value)))}f}"
+        # The exponent after rounding: 0.0996 is 0.10, not 0.100.
+        exponent = int(f"{value:.1e}".partition("e")[2])
+        text = f"{value:.{1 - exponent}f}"
     return text.removeprefix("-") if float(text) == 0 else text
 
 
@@ -63,3 +73,37 @@ def z_number(z: float) -> str:
         return "missing"
     text = f"{math.trunc(z * 100) / 100:.2f}"
     return text.removeprefix("-") if float(text) == 0 else text
+
+
+_SMALL = (
+    *("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"),
+    *("ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen"),
+    *("eighteen", "nineteen"),
+)
+_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+
+
+def count(n: int) -> str:
+    """Write how many there are in words, so that every figure in a text is a measurement."""
+    if n < 20:
+        return _SMALL[n]
+    if n < 100:
+        tens = _TENS[n // 10 - 2]
+        return tens if n % 10 == 0 else f"{tens}-{_SMALL[n % 10]}"
+    size, unit = (100, "hundred") if n < 1000 else (1000, "thousand")
+    head = f"{count(n // size)} {unit}"
+    return head if n % size == 0 else f"{head} {count(n % size)}"
+
+
+def listing(parts: Sequence[str]) -> str:
+    """Join parts as a sentence does: ``a``, ``a and b``, ``a, b and c``."""
+    if len(parts) < 2:
+        return "".join(parts)
+    return f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def capitalised(sentence: str) -> str:
+    """Begin a sentence with a capital, but leave a word such as fALFF as it is."""
+    if sentence[1:2].isupper():
+        return sentence
+    return sentence[:1].upper() + sentence[1:]

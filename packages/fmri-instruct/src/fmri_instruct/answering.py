@@ -154,7 +154,7 @@ def find_task(question: str, tasks: Sequence[Task]) -> Task:
         questions = " | ".join(task.questions[0] for task in tasks)
         raise InputError(
             f"'{question}': not a question that the model was tuned on. Ask one of: {questions}"
-            " Or give the possible answers to your own"
+            " Or give the possible answers to a question of your own"
         )
     return known[near[0]]
 

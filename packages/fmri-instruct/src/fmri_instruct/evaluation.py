@@ -96,8 +96,12 @@ def evaluate(
     Raises
     ------
     InputError
-        If the folders are not of the same cohort, or a scan has no tokens.
+        If the folders are not of the same cohort, the tokens are those of another tokenizer than
+        the model's, or a scan has no tokens.
     """
+    from fmri_vqtok.tokens import check_tokens_of
+
+    check_tokens_of(tokens_dir, model.brain_tokenizer)
     return evaluate_reader(
         ModelReader(model),
         tokens_dir,

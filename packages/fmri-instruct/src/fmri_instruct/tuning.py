@@ -145,10 +145,12 @@ def tune(
     from fmri_llm import checks, training
     from fmri_llm.data import read_tokens_record
     from fmri_llm.model import FMRILM
+    from fmri_vqtok.tokens import check_tokens_of
 
     model = FMRILM.from_pretrained(model_dir)
     order_hash = read_tokens_record(tokens_dir)["order_hash"]
     checks.check_order(order_hash, model.brain_tokenizer.order_hash)
+    check_tokens_of(tokens_dir, model.brain_tokenizer)
 
     def plan(split: str, n_examples: int) -> PackedConversations:
         return PackedConversations(

@@ -21,6 +21,7 @@ import torch
 from torch import nn
 
 from fmri_vqtok.errors import InputError
+from fmri_vqtok.reading import read_description, read_weights, reading
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -47,6 +48,7 @@ SCHEMA = 1
 ADAPTER = "adapter"
 BRAIN = "brain.safetensors"
 CONFIG = "config.json"
+FIX = "give the folder that fit-llm or tune wrote"
 TOKENIZER = "tokenizer"
 
 
@@ -63,13 +65,18 @@ def load_base(folder: Path, attention: str) -> tuple[PreTrainedModel, PreTrained
     """Load a base language model in float32, and its tokenizer.
 
     Half precision is no help on a CPU, where it is many times slower.
-    """
-    from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    model = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=torch.float32, attn_implementation=attention
-    )
-    return model, AutoTokenizer.from_pretrained(folder)
+    Raises
+    ------
+    InputError
+        If the folder holds no causal language model with its tokenizer, or a broken one.
+    """
+    from transformers import AutoModelForCausalLM
+
+    from fmri_vqtok.language_models import load_model, load_text_tokenizer
+
+    model = load_model(AutoModelForCausalLM, folder, attn_implementation=attention)
+    return model, load_text_tokenizer(folder)
 
 
 def word_embedding(base: PreTrainedModel | PeftModel) -> nn.Embedding:
@@ -110,22 +117,40 @@ def new_adapter(base: PreTrainedModel, settings: LoraSettings, seed: int) -> Pef
 
 
 def load_adapter(base: PreTrainedModel, directory: Path) -> PeftModel:
-    """Put the saved adapters of a model's folder into its base, ready to be trained on."""
+    """Put the saved adapters of a model's folder into its base, ready to be trained on.
+
+    Raises
+    ------
+    InputError
+        If there are none, or they are broken or of another base.
+    """
     from peft import PeftModel
 
-    with _without_peft_notice():
-        return PeftModel.from_pretrained(base, directory / ADAPTER, is_trainable=True)
+    folder = directory / ADAPTER
+    for name in ("adapter_config.json", "adapter_model.safetensors"):
+        if not (folder / name).is_file():
+            raise InputError(f"{folder}: no {name}; {FIX}")
+    with _without_peft_notice(), reading(folder, FIX):
+        # peft only warns, and the adapters would go on as if they had not been trained.
+        warnings.filterwarnings("error", "Found missing adapter keys", UserWarning)
+        return PeftModel.from_pretrained(base, folder, is_trainable=True)
 
 
 def load_brain(model: FMRILM, directory: Path) -> None:
-    """Fill brain embedding and code head from a model's folder."""
-    from safetensors.torch import load_file
+    """Fill brain embedding and code head from a model's folder.
 
-    weights = load_file(directory / BRAIN)
+    Raises
+    ------
+    InputError
+        If their weights are missing, broken or of another model.
+    """
+    weights = read_weights(directory / BRAIN, FIX)
     for name, module in _brain_modules(model).items():
-        module.load_state_dict(
-            {key.removeprefix(f"{name}."): w for key, w in weights.items() if key.startswith(name)}
-        )
+        own = {
+            key.removeprefix(f"{name}."): w for key, w in weights.items() if key.startswith(name)
+        }
+        with reading(directory / BRAIN, FIX):
+            module.load_state_dict(own)
 
 
 def read_config(directory: Path) -> dict[str, Any]:
@@ -134,20 +159,10 @@ def read_config(directory: Path) -> dict[str, Any]:
     Raises
     ------
     InputError
-        If there is none, or its schema is newer than this package knows.
+        If there is none or a broken one, or its schema is newer than this package knows.
     """
-    path = directory / CONFIG
-    if not path.is_file():
-        msg = f"{directory}: no {CONFIG} in it; give the folder that fit-llm or tune wrote"
-        raise InputError(msg)
-    config = json.loads(path.read_text(encoding="utf-8"))
-    if config.get("schema", 0) > SCHEMA:
-        msg = (
-            f"{directory}: schema {config['schema']}, but this fmri-llm knows up to {SCHEMA}; "
-            "upgrade fmri-llm"
-        )
-        raise InputError(msg)
-    return config
+    keys = ("base_model", "attention")
+    return read_description(directory / CONFIG, SCHEMA, FIX, keys=keys, package="fmri-llm")
 
 
 def save(model: FMRILM, directory: Path) -> None:

@@ -6,7 +6,6 @@ killed and goes on sees what it would have seen. B examples, W time steps, N reg
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -21,6 +20,7 @@ from torch.utils.data import Dataset
 from fmri_llm import chat, sequences
 from fmri_llm.sequences import TextSegment
 from fmri_vqtok.errors import InputError
+from fmri_vqtok.reading import read_description, read_rows, read_splits
 
 if TYPE_CHECKING:
     import datasets
@@ -41,6 +41,7 @@ __all__ = [
 ]
 
 TOKENS_SCHEMA = 1
+TOKENS_FIX = "give the folder that tokenize wrote"
 DESCRIBE_PROMPTS: Mapping[str, str] = {
     "FC": "Describe the functional connectivity of this scan.",
     "gradients": "Describe the functional gradients of this scan.",
@@ -82,20 +83,15 @@ def read_tokens_record(directory: Path) -> dict[str, Any]:
     Raises
     ------
     InputError
-        If there is none, or its schema is newer than this package knows.
+        If there is none or a broken one, or its schema is newer than this package knows.
     """
-    path = directory / "tokens.json"
-    if not path.is_file():
-        msg = f"{directory}: no tokens.json in it; give the folder that tokenize wrote"
-        raise InputError(msg)
-    record = json.loads(path.read_text(encoding="utf-8"))
-    if record["schema"] > TOKENS_SCHEMA:
-        msg = (
-            f"{directory}: schema {record['schema']}, but this fmri-llm knows up to "
-            f"{TOKENS_SCHEMA}; upgrade fmri-llm"
-        )
-        raise InputError(msg)
-    return record
+    return read_description(
+        directory / "tokens.json",
+        TOKENS_SCHEMA,
+        TOKENS_FIX,
+        keys=("order_hash", "n_codes", "n_steps", "n_regions"),
+        package="fmri-llm",
+    )
 
 
 class TokenWindows:
@@ -117,11 +113,15 @@ class TokenWindows:
 
     @classmethod
     def read(cls, directory: Path, split: str) -> TokenWindows:
-        """Windows of a split of a tokens folder; none if the folder lacks the split."""
-        import datasets
+        """Windows of a split of a tokens folder; none if the folder lacks the split.
 
-        tables = datasets.load_from_disk(str(directory))
-        return cls(tables[split] if split in tables else tables["train"].select([]))
+        Raises
+        ------
+        InputError
+            If the folder holds no tokens, or broken ones.
+        """
+        tables = read_splits(directory, ["scan_id", "codes", "mask"], TOKENS_FIX)
+        return cls(tables[split] if split in tables else next(iter(tables.values())).select([]))
 
     def __len__(self) -> int:
         return len(self.scan_ids)
@@ -144,14 +144,15 @@ def read_captions(path: Path) -> Captions:
     -------
     dict of dict of str
         ``captions[scan_id][domain]``.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or a broken one.
     """
-    if not path.is_file():
-        msg = f"{path}: no such file; give the folder that describe wrote"
-        raise InputError(msg)
+    keys = ("scan_id", "domain", "text", "source")
+    rows = read_rows(path, "give the folder that describe wrote", keys=keys)
     captions: Captions = {}
-    # Not splitlines: a rewritten text may hold U+2028, which JSON leaves as it is.
-    lines = path.read_text(encoding="utf-8").split("\n")
-    rows = [json.loads(line) for line in lines if line]
     for row in sorted(rows, key=lambda row: row["source"] == "rewritten"):
         captions.setdefault(row["scan_id"], {})[row["domain"]] = row["text"]
     return captions

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from fmri_vqtok.errors import InputError
-from fmri_vqtok.settings import LoopSettings
+from fmri_vqtok.settings import LoopSettings, check_setting
 
 __all__ = ["FitLLMSettings", "LoraSettings", "LossWeights"]
 
@@ -33,9 +33,10 @@ class LoraSettings:
 
     def __post_init__(self) -> None:
         _at_least("lora.rank", self.rank, 1)
-        if not 0 <= self.dropout < 1:
-            msg = f"lora.dropout: {self.dropout}; give a value from 0 to below 1"
-            raise InputError(msg)
+        check_setting(self.alpha > 0, "lora.alpha", self.alpha, "give a number above 0")
+        check_setting(
+            0 <= self.dropout < 1, "lora.dropout", self.dropout, "give a value from 0 to below 1"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +60,8 @@ class LossWeights:
     def __post_init__(self) -> None:
         for name in ("f2t", "f2f", "t2t"):
             _at_least(f"weights.{name}", getattr(self, name), 0)
+        if self.f2t == self.f2f == self.t2t == 0:
+            raise InputError("weights: f2t, f2f and t2t are all 0; give at least one above 0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +103,4 @@ class FitLLMSettings:
 
 
 def _at_least(key: str, value: float, lowest: float) -> None:
-    if value < lowest:
-        msg = f"{key}: {value}; give at least {lowest}"
-        raise InputError(msg)
+    check_setting(value >= lowest, key, value, f"give at least {lowest}")

@@ -12,6 +12,7 @@ from fmri_llm import chat, checkpoints, checks, data
 from fmri_llm.model import FMRILM
 from fmri_llm.settings import FitLLMSettings, LossWeights
 from fmri_vqtok import text_targets, training_loop
+from fmri_vqtok.tokens import check_tokens_of
 
 if TYPE_CHECKING:
     from torch.utils.data import Dataset
@@ -69,12 +70,14 @@ def fit_llm(  # noqa: PLR0913 - what the stage reads and writes, each named
     Raises
     ------
     InputError
-        If the parts do not fit together; see `fmri_llm.checks`.
+        If the parts do not fit together (see `fmri_llm.checks`), or the tokens are those of
+        another tokenizer.
     """
     record = data.read_tokens_record(tokens_dir)
     tokenizer = checkpoints.brain_tokenizer(tokenizer_dir)
     checks.check_order(record["order_hash"], tokenizer.order_hash)
     checks.check_sizes(record, tokenizer.config)
+    check_tokens_of(tokens_dir, tokenizer)
     if settings.weights.f2f > 0:
         checks.check_steps(record["n_steps"])
         checks.check_causal(tokenizer.config)

@@ -1,19 +1,24 @@
 """Scans of a cohort directory, and the captions that belong to them."""
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fmri_vqtok.descriptions import read_description
 from fmri_vqtok.errors import InputError
+from fmri_vqtok.reading import read_description, read_rows, read_splits
+
+if TYPE_CHECKING:
+    from datasets import DatasetDict
 
 SCHEMA = 1
 """Newest layout of ``cohort.json`` that this version reads."""
+
+COHORT_FIX = "give the folder that `fmri cohort` wrote"
+CAPTIONS_FIX = "give the folder that `fmri describe` wrote"
 
 
 @dataclass(frozen=True)
@@ -51,13 +56,16 @@ class Cohort:
     Raises
     ------
     InputError
-        If the folder is no cohort or is of a newer schema.
+        If the folder is no cohort or a broken one, or is of a newer schema.
     """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         description = read_description(
-            directory / "cohort.json", SCHEMA, "give the folder that `fmri cohort` wrote"
+            directory / "cohort.json",
+            SCHEMA,
+            COHORT_FIX,
+            keys=("parcellation", "order_hash", "labels"),
         )
         self.parcellation: str = description["parcellation"]
         self.order_hash: str = description["order_hash"]
@@ -74,8 +82,7 @@ class Cohort:
 
     def scans(self, split: str) -> Iterator[CohortScan]:
         """Read the scans of a split, one at a time."""
-        rows = self._dataset()[split].select_columns(["scan_id", "bold", "tr", "site"])
-        for row in rows.with_format("numpy"):
+        for row in self._dataset()[split].with_format("numpy"):
             yield CohortScan(
                 scan_id=str(row["scan_id"]),
                 bold=np.asarray(row["bold"], dtype=np.float32),
@@ -83,10 +90,8 @@ class Cohort:
                 site=None if row["site"] is None else str(row["site"]),
             )
 
-    def _dataset(self) -> Any:
-        from datasets import load_from_disk
-
-        return load_from_disk(str(self.directory))
+    def _dataset(self) -> "DatasetDict":
+        return read_splits(self.directory, ["scan_id", "bold", "tr", "site"], COHORT_FIX)
 
 
 def read_captions(descriptors_dir: Path, scan_ids: Sequence[str]) -> list[str]:
@@ -95,14 +100,10 @@ def read_captions(descriptors_dir: Path, scan_ids: Sequence[str]) -> list[str]:
     Raises
     ------
     InputError
-        If there is no captions file, or a scan has no caption in it.
+        If there is no captions file or a broken one, or a scan has no caption in it.
     """
     path = descriptors_dir / "captions.jsonl"
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; give the folder that `fmri describe` wrote")
-    # Not splitlines: a rewritten text may hold U+2028, which JSON leaves as it is.
-    lines = path.read_text(encoding="utf-8").split("\n")
-    rows = [json.loads(line) for line in lines if line]
+    rows = read_rows(path, CAPTIONS_FIX, keys=("scan_id", "domain", "text"))
     texts = {row["scan_id"]: row["text"] for row in rows if row["domain"] == "all"}
     missing = [scan_id for scan_id in scan_ids if scan_id not in texts]
     if missing:

@@ -1,11 +1,29 @@
 """Settings of the training loop and of the two stages, each default in one place."""
 
+import math
 from dataclasses import dataclass
 
 from fmri_vqtok.errors import InputError
 
 
-def _check(holds: bool, key: str, value: object, fix: str) -> None:
+def check_setting(holds: bool, key: str, value: float, fix: str) -> None:
+    """Refuse a number that is not finite, or for which something does not hold.
+
+    Parameters
+    ----------
+    holds : bool
+    key : str
+        Name of the setting.
+    value : float
+    fix : str
+        What to give instead.
+
+    Raises
+    ------
+    InputError
+    """
+    if not math.isfinite(value):
+        raise InputError(f"{key}: {value}; {fix}, and finite")
     if not holds:
         raise InputError(f"{key}: {value}; {fix}")
 
@@ -44,11 +62,11 @@ class LoopSettings:
 
     def __post_init__(self) -> None:
         for key in ("steps", "batch_size", "checkpoint_every", "evaluate_every", "log_every"):
-            _check(getattr(self, key) >= 1, key, getattr(self, key), "give at least 1")
+            check_setting(getattr(self, key) >= 1, key, getattr(self, key), "give at least 1")
         for key in ("learning_rate", "max_grad_norm"):
-            _check(getattr(self, key) > 0, key, getattr(self, key), "give a number above 0")
-        _check(self.weight_decay >= 0, "weight_decay", self.weight_decay, "give 0 or more")
-        _check(
+            check_setting(getattr(self, key) > 0, key, getattr(self, key), "give a number above 0")
+        check_setting(self.weight_decay >= 0, "weight_decay", self.weight_decay, "give 0 or more")
+        check_setting(
             0 <= self.warmup_fraction < 1,
             "warmup_fraction",
             self.warmup_fraction,
@@ -116,10 +134,12 @@ class FitTokenizerSettings:
             "start_stride",
             "start_windows",
         ):
-            _check(getattr(self, key) >= 1, key, getattr(self, key), "give at least 1")
-        _check(self.target_tr > 0, "target_tr", self.target_tr, "give seconds above 0")
-        _check(self.domain_weight >= 0, "domain_weight", self.domain_weight, "give 0 or more")
-        _check(
+            check_setting(getattr(self, key) >= 1, key, getattr(self, key), "give at least 1")
+        check_setting(self.target_tr > 0, "target_tr", self.target_tr, "give seconds above 0")
+        check_setting(
+            self.domain_weight >= 0, "domain_weight", self.domain_weight, "give 0 or more"
+        )
+        check_setting(
             0 <= self.region_dropout < 1,
             "region_dropout",
             self.region_dropout,
@@ -140,4 +160,4 @@ class TokenizeSettings:
     batch_size: int = 16
 
     def __post_init__(self) -> None:
-        _check(self.batch_size >= 1, "batch_size", self.batch_size, "give at least 1")
+        check_setting(self.batch_size >= 1, "batch_size", self.batch_size, "give at least 1")

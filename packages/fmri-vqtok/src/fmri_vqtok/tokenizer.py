@@ -1,22 +1,24 @@
 """The tokenizer: signal to codes in a language model's text space, and back."""
 
+import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple, Self, cast
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save as to_safetensors
 from torch import Tensor, nn
 
 from fmri_vqtok.blocks import GridTransformer, to_patches
 from fmri_vqtok.decoder import Decoder
-from fmri_vqtok.descriptions import read_description
 from fmri_vqtok.encoder import Encoder
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.positions import SpaceTimePositions
 from fmri_vqtok.processor import TimeSeriesProcessor
 from fmri_vqtok.quantizers import VectorQuantizer
+from fmri_vqtok.reading import read_description, read_weights, reading
 from fmri_vqtok.token_basis import TokenBasis, principal_axes
 
 SCHEMA = 1
@@ -32,6 +34,18 @@ PRESETS: dict[str, dict[str, int]] = {
         "code_width": 16,
     },
 }
+
+_SIZES = (
+    "n_regions",
+    "n_frames",
+    "patch_frames",
+    "width",
+    "n_heads",
+    "encoder_depth",
+    "decoder_depth",
+    "n_codes",
+    "code_width",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +90,9 @@ class FMRITokenizerConfig:
     text_space: str | None = None
 
     def __post_init__(self) -> None:
+        for key in _SIZES:
+            if getattr(self, key) < 1:
+                raise InputError(f"{key}: {getattr(self, key)}; give at least 1")
         if self.temporal_attention not in ("causal", "full"):
             raise InputError(
                 f"temporal_attention: '{self.temporal_attention}'; give 'causal' or 'full'"
@@ -99,10 +116,15 @@ class FMRITokenizerConfig:
         Raises
         ------
         InputError
-            If there is no such preset.
+            If there is no such preset or field.
         """
         if name not in PRESETS:
             raise InputError(f"preset: '{name}'; give one of {', '.join(sorted(PRESETS))}")
+        known = [field.name for field in fields(cls)]
+        for key in changes:
+            if key not in known:
+                near = get_close_matches(key, known, n=1, cutoff=0)[0]
+                raise InputError(f"{key}: no such field of a tokenizer; did you mean '{near}'?")
         return cls(n_regions=n_regions, **{**PRESETS[name], **changes})
 
     @property
@@ -318,6 +340,15 @@ class FMRITokenizer(nn.Module):
 
     def save_pretrained(self, directory: Path | str) -> None:
         """Write ``config.json`` and ``model.safetensors`` into an existing directory."""
+        for name, content in self._files().items():
+            Path(directory, name).write_bytes(content)
+
+    @property
+    def fingerprint(self) -> str:
+        """Start of the SHA-256 of the files that `save_pretrained` writes: 16 hex digits."""
+        return hashlib.sha256(b"".join(self._files().values())).hexdigest()[:16]
+
+    def _files(self) -> dict[str, bytes]:
         description = {
             "schema": SCHEMA,
             "model": asdict(self.config),
@@ -331,9 +362,11 @@ class FMRITokenizer(nn.Module):
             ),
         }
         text = json.dumps(description, indent=2, sort_keys=True, ensure_ascii=False)
-        Path(directory, "config.json").write_text(text + "\n", encoding="utf-8")
         weights = {name: value.contiguous() for name, value in self.state_dict().items()}
-        save_file(weights, Path(directory, "model.safetensors"))
+        return {
+            "config.json": f"{text}\n".encode(),
+            "model.safetensors": to_safetensors(weights),
+        }
 
     @classmethod
     def from_pretrained(cls, directory: Path | str, *, order_hash: str | None = None) -> Self:
@@ -348,11 +381,12 @@ class FMRITokenizer(nn.Module):
         Raises
         ------
         InputError
-            If the folder holds no tokenizer, is of a newer schema, or has another region order.
+            If the folder holds no tokenizer or a broken one, is of a newer schema, or has another
+            region order.
         """
-        description = read_description(
-            Path(directory, "config.json"), SCHEMA, "give the folder of a fitted tokenizer"
-        )
+        fix = "give the folder of a fitted tokenizer"
+        keys = ("model", "processor", "parcellation", "order_hash")
+        description = read_description(Path(directory, "config.json"), SCHEMA, fix, keys=keys)
         if order_hash is not None and description["order_hash"] != order_hash:
             raise InputError(
                 f"{directory}: trained on region order {description['order_hash']} of parcellation "
@@ -360,13 +394,16 @@ class FMRITokenizer(nn.Module):
                 "put the regions into the tokenizer's order, or fit a tokenizer for this one"
             )
         processor = description["processor"]
-        tokenizer = cls(
-            FMRITokenizerConfig(**description["model"]),
-            TimeSeriesProcessor.from_dict(processor) if processor else None,
-            description["parcellation"],
-            description["order_hash"],
-        )
-        tokenizer.load_state_dict(load_file(Path(directory, "model.safetensors")))
+        with reading(Path(directory, "config.json"), fix):
+            tokenizer = cls(
+                FMRITokenizerConfig(**description["model"]),
+                TimeSeriesProcessor.from_dict(processor) if processor else None,
+                description["parcellation"],
+                description["order_hash"],
+            )
+        weights = read_weights(Path(directory, "model.safetensors"), fix)
+        with reading(Path(directory, "model.safetensors"), fix):
+            tokenizer.load_state_dict(weights)
         return tokenizer.eval()
 
     @torch.no_grad()

@@ -1,6 +1,5 @@
 """Codes of every window of a cohort, as a dataset directory."""
 
-import hashlib
 import json
 from pathlib import Path
 
@@ -12,11 +11,13 @@ from fmri_vqtok.cohort_reader import Cohort, CohortScan
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.processor import TimeSeriesProcessor
 from fmri_vqtok.quiet import quiet_datasets
+from fmri_vqtok.reading import read_description
 from fmri_vqtok.settings import TokenizeSettings
 from fmri_vqtok.tokenizer import FMRITokenizer
 from fmri_vqtok.training_loop import Progress
 
 SCHEMA = 1
+"""Newest layout of ``tokens.json`` that this version reads, and the one it writes."""
 
 
 def write_tokens(
@@ -62,6 +63,30 @@ def write_tokens(
     return writer.write(directory, cohort)
 
 
+def check_tokens_of(tokens_dir: Path, tokenizer: FMRITokenizer) -> None:
+    """Refuse tokens that another tokenizer made: the same code would mean something else.
+
+    Parameters
+    ----------
+    tokens_dir : Path
+        Folder that `write_tokens` wrote.
+    tokenizer : FMRITokenizer
+
+    Raises
+    ------
+    InputError
+        If the folder holds no tokens, or those of another tokenizer.
+    """
+    made_by = read_description(
+        tokens_dir / "tokens.json", SCHEMA, "give the folder that `fmri tokenize` wrote"
+    ).get("tokenizer")
+    if made_by != tokenizer.fingerprint:
+        raise InputError(
+            f"{tokens_dir}: its tokens are those of tokenizer {made_by}, but this is tokenizer "
+            f"{tokenizer.fingerprint}; tokenize the cohort again with this one"
+        )
+
+
 class _TokenWriter:
     """Collects the rows of each split and writes them whole."""
 
@@ -69,7 +94,7 @@ class _TokenWriter:
         self.tokenizer = tokenizer
         self.processor = _processor_of(tokenizer, tokenizer_dir)
         self.batch_size = batch_size
-        self.fingerprint = _fingerprint(tokenizer_dir)
+        self.fingerprint = tokenizer.fingerprint
         self.rows: dict[str, list[dict[str, object]]] = {}
         self.stretched: list[str] = []
 
@@ -138,10 +163,3 @@ def _processor_of(tokenizer: FMRITokenizer, directory: Path) -> TimeSeriesProces
             f"{directory}: the tokenizer has no processor; fit it with `fmri fit-tokenizer`"
         )
     return tokenizer.processor
-
-
-def _fingerprint(tokenizer_dir: Path) -> str:
-    digest = hashlib.sha256()
-    for name in ("config.json", "model.safetensors"):
-        digest.update((tokenizer_dir / name).read_bytes())
-    return digest.hexdigest()[:16]

@@ -124,9 +124,8 @@ class Run:
         if wanted is None:
             return held_out[0]
         if wanted not in held_out:
-            raise InputError(
-                f"report.scan: {wanted!r} is not a held-out scan; choose from {held_out}."
-            )
+            known = ", ".join(held_out)
+            raise InputError(f"report.scan: {wanted!r} is not a held-out scan; choose from {known}")
         return wanted
 
     @cached_property

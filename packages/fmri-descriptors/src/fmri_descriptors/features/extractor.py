@@ -13,21 +13,16 @@ from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
 from fmri_descriptors.errors import InputError
-from fmri_descriptors.features.connectivity import (
-    correlation,
-    fisher_z,
-    network_pair_connectivity,
-)
-from fmri_descriptors.features.gradients import N_GRADIENTS, diffusion_map, scan_gradients
+from fmri_descriptors.features.cohort_mean import CohortMean
+from fmri_descriptors.features.components import component_measures
+from fmri_descriptors.features.connectivity import correlation, network_pair_connectivity
+from fmri_descriptors.features.gradients import N_GRADIENTS, scan_gradients
 from fmri_descriptors.features.graph import graph_measures
-from fmri_descriptors.features.ica import GroupMaps, group_ica, scan_maps, time_courses
+from fmri_descriptors.features.ica import GroupMaps, group_ica
 from fmri_descriptors.features.networks import network_means, pair_indices
-from fmri_descriptors.features.spectra import (
-    falff,
-    require_bands,
-    spectral_ratio,
-    windowed_variability,
-)
+from fmri_descriptors.features.spatial_maps import read_spatial_maps
+from fmri_descriptors.features.spectra import require_bands
+from fmri_descriptors.features.templates import gradient_template, schaefer400_connectivity
 from fmri_descriptors.files import read_json, write_json
 from fmri_descriptors.parcellation import Parcellation, require_same_order
 from fmri_descriptors.registry import feature_columns, pairs
@@ -40,12 +35,15 @@ if TYPE_CHECKING:
 SCHEMA = 1
 """Version of the files that `FeatureExtractor.save` writes and the newest it reads."""
 
+_ARRAYS = ("template", "maps", "networks", "overlap")
+
 
 class FeatureExtractor(TransformerMixin, BaseEstimator):
     """Scans to the features behind the 23 descriptors.
 
     Fitting learns the gradient template (diffusion map of the mean connectivity) and the group
-    ICA maps, in one pass over the scans; memory does not grow with their number.
+    ICA maps, in one pass over the scans; memory does not grow with their number. Settings can
+    name a published template and a table of maps instead.
 
     Parameters
     ----------
@@ -61,7 +59,7 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
     template_ : ndarray, (N, gradient_components)
         Diffusion components that the gradients of a scan are aligned to.
     group_maps_ : GroupMaps
-        Independent components of the training cohort.
+        Independent components of the training cohort, or the user's maps.
     fitted_on_ : list of str
         Ids of the scans it was fitted on, sorted.
 
@@ -91,16 +89,16 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
         """
         settings = self._resolved()
         with threadpool_limits(limits=1):  # the same bits whatever the number of cores
-            mean = _MeanConnectivity()
+            mean = CohortMean()
             for scan in scans:
                 require_bands(scan.scan_id, scan.n_frames, scan.tr, settings)
+                if not mean.scan_ids:
+                    _require_fitting(scan.parcellation, settings)
                 mean.add(scan)
             self.parcellation_ = mean.parcellation
             self.fitted_on_ = sorted(mean.scan_ids)
-            self.template_ = _template(mean.connectivity(), settings)
-            self.group_maps_ = group_ica(
-                mean.covariance(), self.parcellation_.membership, settings.ica_components, self.seed
-            )
+            self.template_ = gradient_template(mean.connectivity(), self.parcellation_, settings)
+            self.group_maps_ = self._maps(mean.covariance(), settings)
         return self
 
     def transform(self, scans: Iterable[Scan]) -> "pd.DataFrame":
@@ -163,6 +161,12 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
             **self._graph(connectivity, scan.scan_id, settings),
         }
 
+    def _maps(self, covariance: NDArray[np.float64], settings: FeatureSettings) -> GroupMaps:
+        if settings.ica_maps:
+            return read_spatial_maps(Path(settings.ica_maps), self.parcellation_)
+        membership = self.parcellation_.membership
+        return group_ica(covariance, membership, settings.ica_components, self.seed)
+
     def _resolved(self) -> FeatureSettings:
         return self.settings if self.settings is not None else FeatureSettings()
 
@@ -185,40 +189,22 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
         return features
 
     def _components(self, scan: Scan, settings: FeatureSettings) -> dict[str, float]:
-        membership = self.parcellation_.membership
-        n_networks = len(membership)
-        courses = time_courses(scan, self.group_maps_.maps)
-        squared = scan_maps(scan, courses)[:n_networks] ** 2
-        amplitude = np.sqrt(
-            [network_means(squared[k], membership[[k]])[0] for k in range(n_networks)]
+        measures = component_measures(
+            scan, self.group_maps_, self.parcellation_.membership, settings
         )
-        present = np.isfinite(amplitude)
-        courses = courses[:, :n_networks]
-        per_network = {
-            "amplitude": amplitude,
-            "variability": windowed_variability(courses, scan.tr, settings.window_seconds),
-            "spectral_ratio": spectral_ratio(courses, scan.tr, settings),
-            "falff": falff(courses, scan.tr, settings),
-        }
         features: dict[str, float] = {}
-        for name, values in per_network.items():
-            known = np.where(present, values, np.nan)
-            features |= self._by_network(f"ica.{name}", known)
+        for name in ("amplitude", "variability", "spectral_ratio", "falff"):
+            values = getattr(measures, name)
+            features |= self._by_network(f"ica.{name}", values)
             if name != "falff":
-                features[f"ica.overall_{name}"] = float(np.nanmean(known))
-        coupling = fisher_z(np.asarray(np.corrcoef(courses.T)))
-        coupling[~np.outer(present, present)] = np.nan
-        return features | self._by_pair("ica.fnc", coupling, within=False)
+                present = values[np.isfinite(values)]
+                features[f"ica.overall_{name}"] = float(present.mean()) if present.size else np.nan
+        return features | self._by_pair("ica.fnc", measures.coupling, within=False)
 
     def _graph(
         self, connectivity: NDArray[np.float64], scan_id: str, settings: FeatureSettings
     ) -> dict[str, float]:
-        measures = graph_measures(
-            connectivity,
-            settings.graph_density,
-            _scan_seed(self.seed, scan_id),
-            settings.louvain_runs,
-        )
+        measures = graph_measures(connectivity, settings, _scan_seed(self.seed, scan_id))
         strength = network_means(measures.strength, self.parcellation_.membership)
         return {
             **self._by_network("graph.network_strength", strength),
@@ -252,11 +238,14 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
             Path(directory) / "extractor.npz",
             template=self.template_,
             maps=self.group_maps_.maps,
+            networks=self.group_maps_.networks,
             overlap=self.group_maps_.overlap,
         )
+        settings = self._resolved()
         document = {
             "schema": SCHEMA,
-            "settings": asdict(self._resolved()),
+            # The maps themselves are saved, and a path of this machine would differ elsewhere.
+            "settings": {**asdict(settings), "ica_maps": Path(settings.ica_maps).name},
             "seed": self.seed,
             "fitted_on": self.fitted_on_,
             "ica_converged": self.group_maps_.converged,
@@ -286,26 +275,25 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
         extractor.fitted_on_ = list(document["fitted_on"])
         extractor.template_ = arrays["template"]
         extractor.group_maps_ = GroupMaps(
-            arrays["maps"], arrays["overlap"], bool(document["ica_converged"])
+            arrays["maps"], arrays["networks"], arrays["overlap"], bool(document["ica_converged"])
         )
         return extractor
 
 
-def _template(connectivity: NDArray[np.float64], settings: FeatureSettings) -> NDArray[np.float64]:
-    seen = np.isfinite(connectivity.diagonal())
-    template = np.full((len(seen), settings.gradient_components), np.nan)
-    template[seen] = diffusion_map(
-        connectivity[np.ix_(seen, seen)], settings.gradient_components, settings.gradient_sparsity
-    )
-    return template
+def _require_fitting(parcellation: Parcellation, settings: FeatureSettings) -> None:
+    """Raise, before a long cohort is read, if a template or maps are of other regions."""
+    if settings.gradient_template == "schaefer400":
+        schaefer400_connectivity(parcellation)
+    if settings.ica_maps:
+        read_spatial_maps(Path(settings.ica_maps), parcellation)
 
 
-def _read_arrays(path: Path) -> dict[str, NDArray[np.float64]]:
+def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
     from zipfile import BadZipFile
 
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in ("template", "maps", "overlap")}
+            return {name: arrays[name] for name in _ARRAYS}
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise InputError(f"{path}: cannot be read ({error}); describe the cohort again") from error
 
@@ -313,47 +301,3 @@ def _read_arrays(path: Path) -> dict[str, NDArray[np.float64]]:
 def _scan_seed(seed: int, scan_id: str) -> int:
     """Seed of one scan, so that adding a scan changes no other scan's numbers."""
     return int.from_bytes(hashlib.sha256(f"{seed}\n{scan_id}".encode()).digest()[:3], "big")
-
-
-class _MeanConnectivity:
-    """Running means of Fisher z and of correlation, over the scans that have both regions."""
-
-    def __init__(self) -> None:
-        self.scan_ids: list[str] = []
-        self._parcellation: Parcellation | None = None
-        self._sums: dict[str, Any] = {"z": 0.0, "r": 0.0, "n": 0.0}
-
-    @property
-    def parcellation(self) -> Parcellation:
-        """Regions of the scans."""
-        if self._parcellation is None:
-            raise InputError("no scan to fit on; give at least one training scan")
-        return self._parcellation
-
-    def add(self, scan: Scan) -> None:
-        """Count one more scan."""
-        if self._parcellation is None:
-            self._parcellation = scan.parcellation
-        require_same_order(scan.parcellation, self._parcellation, scan.scan_id)
-        r = correlation(scan)
-        self._sums["n"] = self._sums["n"] + np.isfinite(r)
-        self._sums["r"] = self._sums["r"] + np.nan_to_num(r)
-        self._sums["z"] = self._sums["z"] + np.nan_to_num(fisher_z(r))
-        self.scan_ids.append(scan.scan_id)
-
-    def _mean(self, name: str) -> NDArray[np.float64]:
-        count = np.asarray(self._sums["n"])
-        mean = np.asarray(self._sums[name]) / np.maximum(count, 1)
-        unseen = count.diagonal() == 0
-        mean[unseen] = mean[:, unseen] = np.nan
-        return mean
-
-    def connectivity(self) -> NDArray[np.float64]:
-        """Hyperbolic tangent of the mean Fisher z, (N, N); NaN for regions that no scan has."""
-        mean = np.tanh(self._mean("z"))
-        np.fill_diagonal(mean, np.where(np.isfinite(mean.diagonal()), 1.0, np.nan))
-        return mean
-
-    def covariance(self) -> NDArray[np.float64]:
-        """Mean correlation, (N, N): covariance of the scans' z-scored frames."""
-        return self._mean("r")

@@ -1,7 +1,7 @@
 """Connectivity gradients: diffusion maps, aligned to a template.
 
-The kernel is brainspace's normalized angle over rows sparsified once, and the alignment is
-brainspace's Procrustes rotation. The embedding is solved here: brainspace hands the asymmetric
+The kernel is brainspace's normalized angle over rows sparsified once, and the alignment is its
+Procrustes rotation. The embedding is solved here: brainspace hands the asymmetric
 diffusion operator to a symmetric Lanczos solver, so that its maps move by about 2 % with the
 random starting vector. The symmetric form of the operator has the same eigenvalues, needs no
 starting vector and is solved exactly.
@@ -76,17 +76,30 @@ def align(maps: NDArray[np.float64], template: NDArray[np.float64]) -> NDArray[n
     Parameters
     ----------
     maps, template : ndarray, (n, n_components)
-        Components of a scan and of the template on the same regions.
+        Components of a scan and of the template on the same regions; regions that the template
+        does not have are NaN in it, and are rotated with the others.
 
     Returns
     -------
     ndarray, (n, n_components)
-        The maps after the orthogonal rotation that brings them closest to the template; no
-        scaling, so the range of a gradient stays the scan's own.
-    """
-    from brainspace.gradient.alignment import procrustes
+        The maps after the orthogonal rotation that brings them closest to the template (as
+        brainspace's `procrustes`); no scaling, so the range of a gradient stays the scan's own.
 
-    return np.asarray(procrustes(maps, template))
+    Raises
+    ------
+    InputError
+        If they share fewer regions than there are components.
+    """
+    from scipy.linalg import orthogonal_procrustes
+
+    shared = np.isfinite(template[:, 0])
+    if shared.sum() < template.shape[1]:
+        raise InputError(
+            f"gradient template: the scan has {int(shared.sum())} of its regions, but aligning "
+            f"{template.shape[1]} components needs as many; leave the scan out"
+        )
+    rotation, _ = orthogonal_procrustes(maps[shared], template[shared])
+    return np.asarray(maps @ rotation)
 
 
 def scan_gradients(
@@ -99,7 +112,7 @@ def scan_gradients(
     connectivity : ndarray, (N, N)
         Correlations; NaN where a region is masked.
     template : ndarray, (N, n_components)
-        Components of the training cohort; NaN where no training scan has the region.
+        Components to align to; NaN for regions that the template does not have.
     sparsity : float
         As in `diffusion_map`.
 
@@ -108,7 +121,7 @@ def scan_gradients(
     ndarray, (N, 3)
         NaN where a region is masked.
     """
-    usable = np.isfinite(connectivity.diagonal()) & np.isfinite(template[:, 0])
+    usable = np.isfinite(connectivity.diagonal())
     maps = diffusion_map(connectivity[np.ix_(usable, usable)], template.shape[1], sparsity)
     gradients = np.full((len(connectivity), N_GRADIENTS), np.nan)
     gradients[usable] = align(maps, template[usable])[:, :N_GRADIENTS]

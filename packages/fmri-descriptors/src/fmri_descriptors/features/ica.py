@@ -11,25 +11,32 @@ from fmri_descriptors.scan import Scan
 
 _MAX_ITERATIONS = 300
 _STARTS = 5
+NO_NETWORK = -1
+"""Network number of a component that stands for none."""
 _NORMAL_LOG_COSH = 0.374567  # mean of log cosh x for a standard normal x (by quadrature)
 
 
 @dataclass(frozen=True)
 class GroupMaps:
-    """Spatially independent components of a training cohort.
+    """Spatial components that scans are regressed on: of a training cohort, or a user's.
 
     Parameters
     ----------
     maps : ndarray, (C, N)
         Component maps, zero mean and unit variance over the regions that the cohort has; NaN on
-        others. Each network's component comes first, in network order, its network positive.
+        others. Of a group ICA each network's component comes first, in network order, its
+        network positive.
+    networks : ndarray of int, (C,)
+        Number of the network that each component stands for, or `NO_NETWORK`.
     overlap : ndarray, (K,)
-        Correlation of each network's component with the network's outline.
+        Correlation of each network's component with the network's outline; the largest where it
+        has several, NaN where it has none.
     converged : bool
         Whether the chosen FastICA run met its tolerance.
     """
 
     maps: NDArray[np.float64]
+    networks: NDArray[np.intp]
     overlap: NDArray[np.float64]
     converged: bool
 
@@ -73,7 +80,9 @@ def group_ica(
     ordered, overlap = _networks_first(sources, membership[:, usable])
     maps = np.full((n_components, len(covariance)), np.nan)
     maps[:, usable] = ordered
-    return GroupMaps(maps, overlap, converged)
+    networks = np.full(n_components, NO_NETWORK, dtype=np.intp)
+    networks[: len(membership)] = np.arange(len(membership))
+    return GroupMaps(maps, networks, overlap, converged)
 
 
 def _centred(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -158,7 +167,7 @@ def time_courses(scan: Scan, maps: NDArray[np.float64]) -> NDArray[np.float64]:
     if usable.sum() <= len(maps):
         raise InputError(
             f"{scan.scan_id}: {int(usable.sum())} usable regions cannot carry {len(maps)} "
-            "components; give a smaller ica_components"
+            "components; give a smaller ica_components, or fewer maps"
         )
     series = scan.timeseries[:, usable]
     z = (series - series.mean(axis=0)) / series.std(axis=0)

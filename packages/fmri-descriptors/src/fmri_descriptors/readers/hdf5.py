@@ -1,0 +1,166 @@
+"""One HDF5 file with the series of many scans."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fmri_descriptors.errors import InputError
+from fmri_descriptors.parcellation import Parcellation
+from fmri_descriptors.readers.arrays import UNREADABLE, unreadable
+from fmri_descriptors.readers.sources import ReadOptions, Recording, Rejected, Source, agreed_tr
+
+SERIES = "time_series"
+_TR_NAMES = ("tr", "TR", "RepetitionTime")
+
+
+def hdf5_source(path: Path, options: ReadOptions) -> Source:
+    """Return the recordings of an HDF5 file, or of a folder of such files.
+
+    Parameters
+    ----------
+    path : Path
+        A file with the arrays ``time_series/<id>``, (N, T), and the texts
+        ``metadata/subjects`` and, if there are sessions, ``metadata/sessions``: each one array
+        over the scans, or a group with one text by id. Scan i of an array belongs to the id that
+        is the number i, the subject, or subject and session joined by ``_``. An attribute ``tr``
+        (s) may stand on a scan, on the group or on the file.
+    options : ReadOptions
+        ``tr`` is that of every scan.
+
+    Raises
+    ------
+    InputError
+        If the file is unreadable or is not laid out like this.
+    """
+    files = _files(path)
+    recordings: list[Recording] = []
+    rejected: list[Rejected] = []
+    for file in files:
+        try:
+            _list_file(file, options, recordings, rejected)
+        except UNREADABLE as error:
+            if isinstance(error, InputError):
+                raise
+            raise unreadable(file, "an HDF5 file", error) from error
+    return Source(path.name, tuple(recordings), tuple(files), rejected=tuple(rejected))
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path]
+    return [p for p in sorted(path.iterdir()) if p.suffix.lower() in {".h5", ".hdf5"}]
+
+
+def _list_file(
+    path: Path, options: ReadOptions, recordings: list[Recording], rejected: list[Rejected]
+) -> None:
+    import h5py
+
+    with h5py.File(path) as file:
+        if not isinstance(file.get(SERIES), h5py.Group):
+            raise InputError(f"{path}: no group {SERIES!r}; give a file with {SERIES}/<id>")
+        ids = sorted(file[SERIES])
+        subjects = _texts(file, path, "subjects", len(ids))
+        if subjects is None:
+            raise InputError(f"{path}: no metadata/subjects; without it, no split by subject")
+        people = _people(path, ids, subjects, _texts(file, path, "sessions", len(ids)))
+        for scan_id in ids:
+            name = f"{path.name}/{SERIES}/{scan_id}"
+            subject, session = people[scan_id]
+            try:
+                tr = agreed_tr(_told_tr(file, scan_id), options.tr)
+            except InputError as error:
+                rejected.append(Rejected(name, str(error), scan_id))
+                continue
+            read = partial(read_series, scan_id=scan_id)
+            recordings.append(Recording(path, name, scan_id, subject, session, None, tr, read))
+
+
+def _texts(file: Any, path: Path, name: str, n_scans: int) -> dict[str, str] | list[str] | None:
+    import h5py
+
+    item = file.get(f"metadata/{name}")
+    if item is None:
+        return None
+    if isinstance(item, h5py.Group):
+        return {key: _text(value[()]) for key, value in item.items()}
+    texts = [_text(value) for value in np.ravel(item[()])]
+    if len(texts) != n_scans:
+        raise InputError(
+            f"{path}: {len(texts)} metadata/{name}, but {n_scans} scans under {SERIES}; export "
+            "the file again"
+        )
+    return texts
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8") if isinstance(value, bytes) else str(value)
+
+
+def _people(
+    path: Path,
+    ids: list[str],
+    subjects: dict[str, str] | list[str],
+    sessions: dict[str, str] | list[str] | None,
+) -> dict[str, tuple[str, str | None]]:
+    """Subject and session of every id, found by name; the order of a file is no evidence."""
+    if isinstance(subjects, dict):
+        by_id = sessions if isinstance(sessions, dict) else {}
+        people = {key: (subject, by_id.get(key)) for key, subject in subjects.items()}
+    else:
+        listed = sessions if isinstance(sessions, list) else [None] * len(subjects)
+        pairs = list(zip(subjects, listed, strict=True))
+        people = _by_name(pairs, set(ids))
+        numbered = {str(i): pair for i, pair in enumerate(pairs)}
+        if len(people) < len(ids) and set(numbered) == set(ids):
+            people = numbered
+    missing = [scan_id for scan_id in ids if scan_id not in people]
+    if missing:
+        raise InputError(
+            f"{path}: metadata/subjects does not tell whose scan {missing[0]!r} is; name scans "
+            "by subject, or by subject_session"
+        )
+    return people
+
+
+def _by_name(
+    pairs: list[tuple[str, str | None]], ids: set[str]
+) -> dict[str, tuple[str, str | None]]:
+    people: dict[str, tuple[str, str | None]] = {}
+    for subject, session in pairs:
+        names = {subject, f"{subject}_{session}", f"sub-{subject}", f"sub-{subject}_ses-{session}"}
+        people |= dict.fromkeys(names & ids, (subject, session))
+    return people
+
+
+def _told_tr(file: Any, scan_id: str) -> float | None:
+    for place in (file[SERIES][scan_id], file[SERIES], file):
+        for name in _TR_NAMES:
+            if name in place.attrs:
+                value = np.ravel(place.attrs[name])
+                return value[0].item() if value.size == 1 else value  # type: ignore[return-value]
+    return None
+
+
+def read_series(path: Path, _: Parcellation, scan_id: str) -> NDArray[Any]:
+    """Return the series of one scan of an HDF5 file, (T, N).
+
+    Raises
+    ------
+    InputError
+        If the file or the array cannot be read.
+    """
+    import h5py
+
+    try:
+        with h5py.File(path) as file:
+            series = file[SERIES][scan_id]
+            values = np.asarray(series[()]) if isinstance(series, h5py.Dataset) else None
+    except UNREADABLE as error:
+        raise unreadable(path, "an HDF5 file", error) from error
+    if values is None or values.ndim != 2:
+        raise InputError(f"{path}: {SERIES}/{scan_id} is no (regions, frames) array; mend it")
+    return values.T

@@ -1,0 +1,43 @@
+"""A digest that says whether a source still lists the same recordings, files unread."""
+
+import hashlib
+import json
+from typing import Any
+
+from fmri_descriptors.errors import InputError
+from fmri_descriptors.readers.sources import Source
+
+
+def listing_digest(source: Source, *settings: Any) -> str:
+    """Return 16 hex digits over what a source lists and over the size and time of its files.
+
+    Recordings can be terabytes, so their bytes are not read: a file counts as changed when its
+    size or its time of modification (in nanoseconds) is another. What was read to list them
+    (names, repetition times, phenotypes, rejections) counts by content. The folder they lie in
+    does not count.
+
+    Parameters
+    ----------
+    source : Source
+        What is listed.
+    *settings
+        JSON values that count too.
+
+    Raises
+    ------
+    InputError
+        If a file is not there any more.
+    """
+    digest = hashlib.sha256(json.dumps([source.name, settings]).encode())
+    for r in source.recordings:
+        who = (r.name, r.scan_id, r.subject, r.session, r.site, r.tr, dict(r.phenotypes))
+        digest.update(json.dumps(who, sort_keys=True).encode())
+    for rejected in source.rejected:
+        digest.update(json.dumps([rejected.path, rejected.scan_id]).encode())
+    for path in dict.fromkeys(source.files):
+        try:
+            stat = path.stat()
+        except OSError as error:
+            raise InputError(f"{path}: cannot be looked up ({error.strerror}); mend it") from error
+        digest.update(json.dumps([path.name, stat.st_size, stat.st_mtime_ns]).encode())
+    return digest.hexdigest()[:16]

@@ -7,14 +7,12 @@ moves is what it moves.
 import numpy as np
 import pytest
 
-from fmri_descriptors import CohortNorms, FeatureExtractor, FeatureSettings, Parcellation, Scan
+from fmri_descriptors import CohortNorms, FeatureExtractor, FeatureSettings, Scan
 from fmri_descriptors import describe as describe_scan
 from fmri_descriptors.registry import DESCRIPTORS, row_columns
 from fmri_descriptors.simulate import Site, simulate_cohort
 from fmri_descriptors.wording import TYPICAL
 
-NETWORKS = ("Visual", "Somatomotor", "Dorsal", "Ventral", "Limbic", "Control", "Default")
-SIZES = ((9, 6, 8, 7, 3, 4, 13), (8, 8, 7, 5, 2, 9, 11))  # regions of each, left and right
 N_TRAINING = 48
 HELD_OUT = range(N_TRAINING, N_TRAINING + 6)
 STRONG = 6.0  # standard deviations of a latent strength
@@ -22,13 +20,8 @@ STRONG = 6.0  # standard deviations of a latent strength
 
 @pytest.fixture(scope="module")
 def cohort():
-    networks = [
-        name for side in SIZES for name, n in zip(NETWORKS, side, strict=True) for _ in range(n)
-    ]
-    labels = [f"region {i}" for i in range(100)]
-    regions = Parcellation("schaefer100-7n", labels, networks, ["L"] * 50 + ["R"] * 50)
     site = Site(name="one", tr=2.0, n_frames=240, noise=0.2)
-    return simulate_cohort(80, regions, seed=0, effects=(), sites=[site])
+    return simulate_cohort(80, "schaefer100-7n", seed=0, effects=(), sites=[site])
 
 
 @pytest.fixture(scope="module")
@@ -81,10 +74,10 @@ def values_of(descriptors, name):
 SAYS = [
     ("segregation", "graph_modularity", "graph.modularity"),
     ("integration", "graph_global_efficiency", "graph.global_efficiency"),
-    ("amplitude.Default", "ica_amplitude", "ica.amplitude.Default"),
+    ("amplitude.Default Mode", "ica_amplitude", "ica.amplitude.Default Mode"),
     ("coupling.Visual", "fc_network_pairs", "fc.Visual-Visual"),
-    ("pair.Visual-Default", "fc_network_pairs", "fc.Visual-Default"),
-    ("pair.Visual-Default", "ica_fnc", "ica.fnc.Visual-Default"),
+    ("pair.Visual-Default Mode", "fc_network_pairs", "fc.Visual-Default Mode"),
+    ("pair.Visual-Default Mode", "ica_fnc", "ica.fnc.Visual-Default Mode"),
     ("gradient1", "gradient1_range", "gradient1.range"),
     ("gradient2", "gradient2_range", "gradient2.range"),
     ("gradient3", "gradient3_range", "gradient3.range"),
@@ -113,14 +106,17 @@ def test_raising_and_lowering_move_a_feature_in_opposite_directions(moved, laten
 
 
 def test_one_networks_amplitude_moves_its_own_amplitude_and_the_overall_one_alone(moved):
-    change = moved("amplitude.Default").abs()
-    assert set(change.index[change > 1e-6]) == {"ica.amplitude.Default", "ica.overall_amplitude"}
+    change = moved("amplitude.Default Mode").abs()
+    assert set(change.index[change > 1e-6]) == {
+        "ica.amplitude.Default Mode",
+        "ica.overall_amplitude",
+    }
 
 
 def test_one_pairs_coupling_moves_that_pair_most_of_all_pairs(moved):
-    change = moved("pair.Visual-Default").abs()
+    change = moved("pair.Visual-Default Mode").abs()
     for stem in ("fc.", "ica.fnc."):
-        assert change[change.index.str.startswith(stem)].idxmax() == f"{stem}Visual-Default"
+        assert change[change.index.str.startswith(stem)].idxmax() == f"{stem}Visual-Default Mode"
 
 
 def test_one_networks_coupling_moves_its_own_connectivity_most(moved):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from fmri_descriptors import InputError, Parcellation, open_source
+from fmri_descriptors import InputError, Parcellation, load_parcellation, open_source
 from fmri_descriptors.simulate import (
     Effect,
     SimulateSettings,
@@ -290,3 +290,26 @@ def test_a_cut_parcellation_with_the_name_of_a_whole_one_is_refused():
     part = Parcellation("schaefer400-7n", ["a", "b"], ["A", "A"], ["L", "R"])
     with pytest.raises(InputError, match="2 regions, but its name says 400"):
         group_covariance(part)
+
+
+@pytest.mark.parametrize("name", ["schaefer100-7n", "schaefer400-7n"])
+def test_the_group_connectome_is_in_the_order_of_the_parcellation(name):
+    """Regions of one network are more alike; in another order of the networks less so."""
+    regions = load_parcellation(name)
+    covariance = group_covariance(regions)
+
+    def contrast(networks):
+        same = networks[:, None] == networks
+        np.fill_diagonal(same, val=False)
+        other = networks[:, None] != networks
+        return covariance[same].mean() - covariance[other].mean()
+
+    networks = np.asarray(regions.networks)
+    shifted = [contrast(np.roll(networks, by)) for by in range(3, len(networks) - 3, 3)]
+    assert contrast(networks) > max(shifted)
+
+
+def test_the_default_parcellation_of_450_regions_can_be_simulated():
+    scan = simulate_cohort(1, "tian3-schaefer400-7n")[0]
+    assert scan.timeseries.shape[1] == 450
+    assert scan.mask.all()

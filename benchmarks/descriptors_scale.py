@@ -15,7 +15,6 @@ from itertools import pairwise
 from pathlib import Path
 
 import psutil
-from fmri_descriptors.simulate import SimulateSettings, Site, write_simulation
 
 from fmri_descriptors import (
     CohortSettings,
@@ -26,6 +25,7 @@ from fmri_descriptors import (
     write_cohort,
 )
 from fmri_descriptors.files import file_digest
+from fmri_descriptors.simulate import SimulateSettings, Site, write_simulation
 
 WARM = 100  # scans after which memory should stay as it is
 MB = 1e6

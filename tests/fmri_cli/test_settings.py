@@ -133,3 +133,20 @@ def test_a_recipe_that_is_not_there_is_named_with_the_built_in_ones():
 
 def test_every_command_of_the_demo_recipe_is_a_stage():
     assert set(load_recipe("demo", COMMANDS).sections) <= set(COMMANDS)
+
+
+def test_an_unknown_key_in_a_list_of_mappings_is_named():
+    from dataclasses import dataclass
+
+    from fmri_cli.parsing import check_keys
+
+    @dataclass(frozen=True)
+    class Site:
+        tr: float = 2.0
+
+    @dataclass(frozen=True)
+    class Listed:
+        sites: tuple[Site, ...] = ()
+
+    with pytest.raises(InputError, match=r"section\.sites\.tt: unknown key; did you mean 'tr'\?"):
+        check_keys(Listed, {"sites": [{"tr": 2.0}, {"tt": 1.0}]}, "section", lambda _: "")

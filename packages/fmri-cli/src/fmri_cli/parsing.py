@@ -73,8 +73,9 @@ def check_keys(
         if key not in fields:
             raise InputError(f"{origin(where)}{where}: unknown key; {nearest(str(key), fields)}")
         nested = _dataclass_in(hints[key])
-        if nested is not None and isinstance(value, Mapping):
-            check_keys(nested, value, where, origin)
+        for item in value if isinstance(value, list) else [value]:
+            if nested is not None and isinstance(item, Mapping):
+                check_keys(nested, item, where, origin)
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -101,7 +101,7 @@ def stage_command(name: str, command: click.Command, distribution: str) -> click
     ) -> None:
         session = ctx.find_root().ensure_object(Session)
         session.what = session.what or name
-        recipe = load_recipe(config, COMMANDS) if config else Recipe()
+        recipe = load_recipe(config, (*COMMANDS, name)) if config else Recipe()
         recipe = recipe.with_sets(sets, name)
         ctx.obj = Context(
             session=session,

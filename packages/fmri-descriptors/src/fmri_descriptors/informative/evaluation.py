@@ -1,0 +1,293 @@
+"""Out-of-fold predictions of a phenotype, their scores, and the files that tell them."""
+
+import csv
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from fmri_descriptors.files import write_json
+from fmri_descriptors.informative.folds import Folds, make_folds
+from fmri_descriptors.informative.methods import Method, TextClassifier, methods
+from fmri_descriptors.informative.report import markdown
+from fmri_descriptors.informative.scores import (
+    Interval,
+    Statistic,
+    bootstrap,
+    class_statistics,
+    number_statistics,
+)
+from fmri_descriptors.informative.settings import EvaluateDescriptorsSettings
+from fmri_descriptors.informative.tables import Tables, read_tables
+
+SCHEMA = 1
+"""Version of ``evaluation.json``."""
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method's scores.
+
+    Parameters
+    ----------
+    method, note : str
+        Its name, and what it does.
+    scores : dict of str to Interval
+        By the score's name.
+    """
+
+    method: str
+    note: str
+    scores: dict[str, Interval]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How well a phenotype is predicted.
+
+    Parameters
+    ----------
+    target : str
+        Name of the phenotype.
+    tables : Tables
+        What was predicted, and from what.
+    classes : tuple of str
+        Classes in the order of the probabilities; empty for a number.
+    folds : Folds
+        Which fold each scan was held out in.
+    rows : tuple of Row
+        One a method.
+    predictions : dict of str to ndarray
+        By method: probabilities (n, K), or predicted numbers (n, 1), of models that did not see
+        the scan's subject.
+    settings : EvaluateDescriptorsSettings
+        How it was done.
+    """
+
+    target: str
+    tables: Tables
+    classes: tuple[str, ...]
+    folds: Folds
+    rows: tuple[Row, ...]
+    predictions: dict[str, NDArray[np.float64]]
+    settings: EvaluateDescriptorsSettings
+
+    def score(self, method: str, name: str) -> Interval:
+        """Return one score of one method."""
+        return next(row for row in self.rows if row.method == method).scores[name]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what ``evaluation.json`` holds."""
+        scans = self.tables.scans
+        return {
+            "schema": SCHEMA,
+            "target": self.target,
+            "kind": self.tables.kind,
+            "classes": {name: int((scans["target"] == name).sum()) for name in self.classes},
+            "n_scans": len(scans),
+            "n_subjects": int(scans["subject"].nunique()),
+            "n_without_target": self.tables.n_missing,
+            "folds": self.folds.n_folds,
+            "stratified_by": list(self.folds.stratified_by),
+            "rows": [
+                {
+                    "method": row.method,
+                    "note": row.note,
+                    **{name: _plain(interval) for name, interval in row.scores.items()},
+                }
+                for row in self.rows
+            ],
+            "bootstrap": {
+                "resamples": self.settings.bootstrap_resamples,
+                "unit": "subject",
+                "level": self.settings.interval,
+            },
+        }
+
+    def write(self, directory: Path) -> None:
+        """Write ``evaluation.json``, ``evaluation.md`` and ``predictions.tsv``.
+
+        Parameters
+        ----------
+        directory : Path
+            An existing directory.
+        """
+        document = self.to_dict()
+        write_json(document, Path(directory) / "evaluation.json")
+        (Path(directory) / "evaluation.md").write_text(markdown(document), encoding="utf-8")
+        self._write_predictions(Path(directory) / "predictions.tsv")
+
+    def summary(self) -> str:
+        """Return one line with the first score of every method."""
+        name = next(iter(self.rows[0].scores))
+        told = ", ".join(f"{row.method} {row.scores[name].value:.3f}" for row in self.rows)
+        scans = self.tables.scans
+        return (
+            f"{self.target}, {name.upper()} over {scans['subject'].nunique()} subjects in "
+            f"{self.folds.n_folds} folds: {told}"
+        )
+
+    def _write_predictions(self, path: Path) -> None:
+        columns = self.classes or ("prediction",)
+        with path.open("w", encoding="utf-8", newline="") as file:
+            rows = csv.writer(file, delimiter="\t", lineterminator="\n")
+            rows.writerow(["scan_id", "subject", "fold", "truth", "method", *columns])
+            for method, values in self.predictions.items():
+                for scan, fold, line in zip(
+                    self.tables.scans.itertuples(), self.folds.number, values, strict=True
+                ):
+                    told = [scan.Index, scan.subject, fold + 1, scan.target, method]
+                    rows.writerow([*told, *(repr(float(value)) for value in line)])
+
+
+def evaluate_descriptors(
+    cohort_dir: Path,
+    descriptors_dir: Path,
+    target: str,
+    settings: EvaluateDescriptorsSettings | None = None,
+    seed: int = 0,
+    *,
+    encoder: tuple[str, TextClassifier] | None = None,
+    progress: Progress = lambda *_: None,
+) -> Evaluation:
+    """Predict a phenotype of a described cohort from captions, features and connectomes.
+
+    Every scan is predicted by models that saw no scan of its subject; vocabulary, scaling,
+    imputation, rotation and penalty belong to the model and are learned from its training scans.
+
+    Parameters
+    ----------
+    cohort_dir, descriptors_dir : Path
+        What `write_cohort` and `describe_cohort` wrote.
+    target : str
+        Phenotype of the cohort.
+    settings : EvaluateDescriptorsSettings, optional
+        How it is predicted.
+    seed : int
+        Seed of folds and resamples.
+    encoder : (str, callable), optional
+        Name of a text encoder, and what makes a fresh classifier of texts (see
+        `find_text_classifier`).
+    progress : callable
+        Called with (models done, models in all).
+
+    Raises
+    ------
+    InputError
+        If the target is no phenotype, has too few subjects a class, or the two folders do not
+        belong together.
+    """
+    settings = settings or EvaluateDescriptorsSettings()
+    tables = read_tables(
+        cohort_dir, descriptors_dir, target, kind=settings.target_kind, domain=settings.domain
+    )
+    return evaluate_tables(tables, target, settings, seed, encoder=encoder, progress=progress)
+
+
+def evaluate_tables(
+    tables: Tables,
+    target: str,
+    settings: EvaluateDescriptorsSettings | None = None,
+    seed: int = 0,
+    *,
+    encoder: tuple[str, TextClassifier] | None = None,
+    progress: Progress = lambda *_: None,
+) -> Evaluation:
+    """Predict a phenotype from tables at hand; parameters as in `evaluate_descriptors`."""
+    settings = settings or EvaluateDescriptorsSettings()
+    scans = tables.scans
+    folds = make_folds(
+        scans["target"].tolist(),
+        scans["site"].tolist(),
+        scans["subject"].tolist(),
+        kind=tables.kind,
+        n_folds=settings.folds,
+        seed=seed,
+    )
+    truth = scans["target"].to_numpy()
+    classes = tuple(sorted(set(truth))) if tables.kind == "category" else ()
+    ways = methods(tables, settings, seed, encoder)
+    predictions = {}
+    with threadpool_limits(limits=1):  # the same bits whatever the number of cores
+        for done, way in enumerate(ways):
+            told = _offset(progress, done * folds.n_folds, len(ways) * folds.n_folds)
+            predictions[way.name] = _out_of_fold(
+                way, truth, scans["subject"].to_numpy(), folds, classes, told
+            )
+    rows = tuple(
+        Row(
+            way.name,
+            way.note,
+            _scores(predictions[way.name], tables, classes, folds, settings, seed),
+        )
+        for way in ways
+    )
+    return Evaluation(target, tables, classes, folds, rows, predictions, settings)
+
+
+def _offset(progress: Progress, before: int, total: int) -> Callable[[int], None]:
+    return lambda done: progress(before + done, total)
+
+
+def _out_of_fold(
+    way: Method,
+    truth: NDArray[Any],
+    subjects: NDArray[Any],
+    folds: Folds,
+    classes: tuple[str, ...],
+    told: Callable[[int], None],
+) -> NDArray[np.float64]:
+    """Prediction of each scan by the model of its fold, (n, K) or (n, 1)."""
+    predicted = np.zeros((len(truth), max(len(classes), 1)))
+    for fold in range(folds.n_folds):
+        held_out = folds.number == fold
+        y = truth[~held_out]
+        y = y.astype(str) if classes else y.astype(np.float64)
+        model = way.make(y, subjects[~held_out]).fit(way.inputs[~held_out], y)
+        if classes:
+            # A class that no training scan has keeps probability 0.
+            columns = [classes.index(str(name)) for name in model.classes_]
+            predicted[np.ix_(held_out, columns)] = model.predict_proba(way.inputs[held_out])
+        else:
+            predicted[held_out, 0] = model.predict(way.inputs[held_out])
+        told(fold + 1)
+    return predicted
+
+
+def _scores(
+    predicted: NDArray[np.float64],
+    tables: Tables,
+    classes: tuple[str, ...],
+    folds: Folds,
+    settings: EvaluateDescriptorsSettings,
+    seed: int,
+) -> dict[str, Interval]:
+    truth = tables.scans["target"].to_numpy()
+    statistics: dict[str, Statistic]
+    if classes:
+        numbered = np.searchsorted(np.asarray(classes), truth.astype(str))
+        statistics = class_statistics(numbered, predicted, folds.number)
+    else:
+        numbers = truth.astype(np.float64)
+        means = np.array([numbers[folds.number != k].mean() for k in range(folds.n_folds)])
+        statistics = number_statistics(numbers, predicted[:, 0], means[folds.number])
+    return bootstrap(
+        statistics,
+        tables.scans["subject"].to_numpy(),
+        resamples=settings.bootstrap_resamples,
+        level=settings.interval,
+        seed=seed,
+    )
+
+
+def _plain(interval: Interval) -> dict[str, float | None]:
+    return {
+        name: value if math.isfinite(value) else None for name, value in asdict(interval).items()
+    }

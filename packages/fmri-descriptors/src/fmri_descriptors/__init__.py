@@ -16,11 +16,13 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "parcellation": ["Parcellation", "load_parcellation"],
         "phenotype_dictionary": ["PhenotypeDictionary", "load_dictionary"],
         "readers.sources": ["Recording", "Source", "open_source"],
+        "region_orders": ["order_labels", "permutation"],
         "render": ["load_templates"],
         "rewrite": ["RewriteReport", "check_rewrite", "rewrite_captions"],
         "scan": ["Scan"],
         "semantic": ["semantic_description"],
         "settings": ["CohortSettings", "DescribeSettings", "FeatureSettings", "RewriteSettings"],
+        "simulate": ["Effect", "simulate_cohort"],
         "templating": ["Templates"],
     },
 )

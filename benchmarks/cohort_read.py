@@ -27,7 +27,7 @@ from fmri_descriptors.readers import Recording, Source
 
 REPEATS = 5
 FEW = 8  # scans that the slow way is timed on
-EVERYONE = CohortSettings(test_fraction=0, validation_fraction=0)
+EVERYONE = CohortSettings(parcellation="aal2", test_fraction=0, validation_fraction=0)
 
 
 def main() -> int:
@@ -55,7 +55,7 @@ def write(place: Path, n_scans: int, n_frames: int) -> None:
     recordings = tuple(recording(signal, i) for i in range(n_scans))
     (place / "cohort").mkdir()
     write_cohort(Source("random", recordings, (signal,)), place / "cohort", EVERYONE)
-    n_regions = load_parcellation(EVERYONE.parcellation).n_regions
+    n_regions = load_parcellation("aal2").n_regions
     shape = (n_scans, n_frames, n_regions)
     whole = np.lib.format.open_memmap(place / "bold.npy", "w+", np.float16, shape)
     for i, scan in enumerate(read_cohort(place / "cohort").stored("train")):

@@ -3,8 +3,8 @@
     OMP_NUM_THREADS=1 uv run python benchmarks/descriptors_scale.py [--scans 1000]
 
 Prints, for one process, the time of each quarter of the scans while they are measured and the
-resident memory after the first hundred scans and at the end; then the same work by two processes,
-the ratio of the two times, and whether both wrote the same bytes.
+memory of its own (without files that are only mapped) after the first hundred scans and at the end;
+then the same work by two processes, the ratio of the two times, and whether both wrote the same bytes.
 """
 
 import argparse
@@ -32,7 +32,7 @@ MB = 1e6
 
 
 class Watch:
-    """Resident memory of this process and seconds since the start, at each call of progress."""
+    """Memory of this process's own and seconds since the start, at each call of progress."""
 
     def __init__(self) -> None:
         self._process = psutil.Process()
@@ -42,7 +42,7 @@ class Watch:
     def __call__(self, done: int, _total: int) -> None:
         """Note a number of scans done."""
         now = time.perf_counter() - self._start
-        self.points.append((done, now, self._process.memory_info().rss / MB))
+        self.points.append((done, now, self._process.memory_full_info().uss / MB))
 
     def at(self, done: int) -> tuple[float, float]:
         """Seconds and MB when that many scans were done."""
@@ -84,7 +84,7 @@ def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--scans", type=int, default=1000)
-    parser.add_argument("--parcellation", default="aal2")
+    parser.add_argument("--parcellation", default="tian3-schaefer400-7n")
     n_scans, parcellation = (vars(parser.parse_args())[k] for k in ("scans", "parcellation"))
     sites = (Site(name="one", tr=2.0, n_frames=160, noise=0.2),)
     with tempfile.TemporaryDirectory() as folder:

@@ -4,7 +4,8 @@
 
 Prints, for one process, the time of each quarter of the scans while they are measured and the
 memory of its own (without files that are only mapped) after the first hundred scans and at the end;
-then the same work by two processes, the ratio of the two times, and whether both wrote the same bytes.
+then the same work by two processes, the ratio of the two times, and whether both wrote the same
+bytes.
 """
 
 import argparse

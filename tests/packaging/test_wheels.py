@@ -1,6 +1,7 @@
 """Each package is built as a wheel and used alone in a clean environment."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -25,20 +26,9 @@ ABSENT = {
     "fmri-cli": ["torch", "transformers", "fmri_descriptors", "fmri_vqtok"],
 }
 
-# A first real use of each package, on made-up signals, with nothing else installed.
+# A first real use of each package with nothing else installed; that of the descriptors is the
+# example of their README.
 USES = {
-    "fmri-descriptors": """
-import numpy as np
-from fmri_descriptors import FeatureExtractor, Scan, load_parcellation
-aal2 = load_parcellation("aal2")
-rng = np.random.default_rng(0)
-scans = [
-    Scan(rng.standard_normal((200, 94)), 2.0, aal2, scan_id=f"scan-{i}", subject=f"sub-{i}")
-    for i in range(4)
-]
-features = FeatureExtractor().fit(scans).transform(scans)
-assert features.shape[0] == 4 and features.notna().all().all()
-""",
     "fmri-vqtok": """
 import torch
 from fmri_vqtok import FMRITokenizer, FMRITokenizerConfig
@@ -63,6 +53,12 @@ help_page = subprocess.run([fmri, "--help"], capture_output=True, text=True, che
 assert "run-all" in help_page.stdout, help_page
 """,
 }
+
+
+def first_example(page: Path) -> str:
+    """The first Python block of a page."""
+    [example, *_] = re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+    return example
 
 
 def _run(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -106,14 +102,16 @@ def alone(
 
 
 def test_a_wheel_alone_imports_and_does_its_first_job_without_the_other_packages(
-    alone: tuple[str, Path], tmp_path: Path
+    alone: tuple[str, Path], repository: Path, tmp_path: Path
 ):
     package, python = alone
+    readme = repository / "packages" / package / "README.md"
+    use = USES.get(package) or first_example(readme)
     check = [
         "import importlib.util",
         f"found = [m for m in {ABSENT[package]!r} if importlib.util.find_spec(m)]",
         "assert not found, found",
         f"import {PACKAGES[package]}",
     ]
-    done = _run(python, "-c", "\n".join(check) + "\n" + USES[package], cwd=tmp_path)
+    done = _run(python, "-c", "\n".join(check) + "\n" + use, cwd=tmp_path)
     assert done.returncode == 0

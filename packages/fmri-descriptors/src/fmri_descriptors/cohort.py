@@ -257,9 +257,8 @@ class Cohort:
 
     def sites(self) -> dict[str, str | None]:
         """Return the site of every scan, by scan id."""
-        columns = [rows.data.select(["scan_id", "site"]) for rows in self._dataset.values()]
-        pairs = [row for table in columns for row in table.to_pylist()]
-        return {str(row["scan_id"]): _text(row["site"]) for row in pairs}
+        rows = self.rows(["scan_id", "site"])
+        return {str(row["scan_id"]): _text(row["site"]) for row in rows}
 
     def scans(self, split: str, start: int = 0, stop: int | None = None) -> Iterator[Scan]:
         """Give the scans of a split, in their stored order and raw units.

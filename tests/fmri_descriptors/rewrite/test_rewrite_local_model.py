@@ -24,8 +24,11 @@ print("listening", flush=True)
 time.sleep(600)
 """
 
+# The signals are as a shell leaves them in the foreground; in the background it may ignore some.
 STARTER = """
-import subprocess, sys, time
+import signal, subprocess, sys, time
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, signal.SIG_DFL)
 guard = [sys.executable, "-m", "fmri_descriptors.rewrite.guard", sys.executable, "-c"]
 process = subprocess.Popen([*guard, *sys.argv[1:]], stdin=subprocess.PIPE)
 time.sleep(600)
@@ -62,7 +65,7 @@ def test_a_guarded_server_ends_when_its_starter_is_ended_by_a_signal(port, numbe
     assert starter.stdout.readline() == b"listening\n"
     assert is_listening(port)
     os.kill(starter.pid, number)
-    starter.wait()
+    starter.wait(timeout=30)
     starter.stdout.close()
     assert ends(port)
 
@@ -77,7 +80,7 @@ def test_a_signal_to_the_whole_group_ends_the_guarded_server_too(port, number):
     )
     assert starter.stdout.readline() == b"listening\n"
     os.killpg(starter.pid, number)
-    starter.wait()
+    starter.wait(timeout=30)
     starter.stdout.close()
     assert ends(port)
 

@@ -1,5 +1,7 @@
 """Connectivity, graph and spectra against other libraries and closed forms."""
 
+import re
+import sys
 import warnings
 
 import networkx as nx
@@ -165,10 +167,15 @@ def test_a_graph_without_edges_has_no_modularity():
     assert np.isnan(modularity(np.zeros((4, 4)), 0, 1))
 
 
-def test_bctpy_is_loaded_without_a_warning():
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        load_bctpy()
+def test_bctpy_is_loaded_without_a_warning(monkeypatch, tmp_path):
+    """Compiled anew, as on the day it was installed: that is when Python warns."""
+    monkeypatch.setattr(sys, "pycache_prefix", str(tmp_path))
+    for name in [name for name in sys.modules if name.partition(".")[0] == "bct"]:
+        monkeypatch.delitem(sys.modules, name)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        loaded = load_bctpy()
+    assert (loaded.__name__, [str(warning.message) for warning in caught]) == ("bct", [])
 
 
 @pytest.mark.parametrize("n_frames", [240, 241])
@@ -232,12 +239,23 @@ def test_a_band_above_nyquist_is_refused_with_the_highest_that_fits():
         require_bands("s", 200, 3.0, DEFAULTS)
 
 
-def test_the_bands_that_the_message_proposes_are_taken():
-    require_bands("s", 200, 3.0, FeatureSettings(falff_total_hz=0.166, ratio_high_hz=0.166))
+def test_the_band_that_the_message_proposes_is_taken_and_measured():
+    with pytest.raises(InputError) as caught:
+        require_bands("s", 1200, 3.0, DEFAULTS)
+    proposed = float(re.search(r"set it to ([\d.]+)", str(caught.value))[1])
+    settings = FeatureSettings(falff_total_hz=proposed, ratio_high_hz=proposed)
+    require_bands("s", 1200, 3.0, settings)
+    x = np.random.default_rng(0).standard_normal((1200, 200))
+    assert falff(x, 3.0, settings).mean() == pytest.approx(0.07 / (proposed - 0.01), rel=0.02)
 
 
-def test_a_tr_of_two_seconds_reaches_its_nyquist_frequency_exactly():
-    require_bands("s", 200, 2.0, DEFAULTS)
+def test_a_tr_of_two_seconds_shows_a_wave_at_its_nyquist_frequency():
+    require_bands("s", 720, 2.0, DEFAULTS)
+    frames = np.arange(720)[:, None]
+    at_nyquist = 0.3 * (-1.0) ** frames
+    slow = np.sin(2 * np.pi * 0.05 * 2.0 * frames)
+    rms = 1 / np.sqrt(2)  # of the slow wave
+    assert falff(slow + at_nyquist, 2.0, DEFAULTS)[0] == pytest.approx(rms / (rms + 0.3), rel=0.02)
 
 
 def test_a_scan_shorter_than_a_slow_wave_is_refused():

@@ -73,6 +73,18 @@ def test_label_means_come_back(tmp_path, dlabel):
     np.testing.assert_allclose(read(file, atlas=dlabel), courses(), rtol=1e-12)
 
 
+@pytest.mark.parametrize("kind", ["ptseries", "dtseries"])
+def test_reading_a_sound_file_logs_no_warning(tmp_path, dlabel, caplog, kind):
+    """Not even numpy's, of nibabel's arrays that know no `copy`."""
+    if kind == "ptseries":
+        read(save_cifti(tmp_path / "s.ptseries.nii", courses(), parcels()))
+    else:
+        models = brain_models()
+        file = save_cifti(tmp_path / "s.dtseries.nii", grayordinates(courses()), models)
+        read(file, atlas=dlabel)
+    assert caplog.messages == []
+
+
 def test_blocks_of_grayordinates_give_the_same_means(tmp_path, dlabel, monkeypatch):
     file = save_cifti(tmp_path / "s.dtseries.nii", grayordinates(courses()), brain_models())
     monkeypatch.setattr("fmri_descriptors.readers.cifti._BLOCK_VALUES", 3 * T)

@@ -1,5 +1,6 @@
 """What does not fit together is refused in one clear line."""
 
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -104,13 +105,65 @@ def test_refused_in_one_line(case):
     assert "\n" not in str(caught.value)
 
 
-def test_what_fits_is_let_through():
-    checks.check_text_space(CONFIG, "llama", 32)
-    checks.check_order("a1", "a1")
-    checks.check_steps(2)
-    checks.check_causal(CONFIG)
-    checks.check_window(torch.full((1, 3, 5), 10), CONFIG)
-    checks.check_length(1024, GPT2Config())
+def let_through(check, cases):
+    """The cases that a check does not refuse."""
+    fitting = []
+    for case in cases:
+        with contextlib.suppress(InputError):
+            check(case)
+            fitting.append(case)
+    return fitting
+
+
+def attention(kind):
+    return tiny_tokenizer("llama", temporal_attention=kind).config
+
+
+def window_of(code):
+    return torch.full((1, 3, 5), code)
+
+
+BORDERS = {
+    "name and width of the text space": (
+        lambda case: checks.check_text_space(CONFIG, *case),
+        [("llama", 31), ("llama", 32), ("gpt2", 32)],
+        [("llama", 32)],
+    ),
+    "region order": (
+        lambda case: checks.check_order(*case),
+        [("a1", "a1"), ("a1", "b2"), (None, "a1"), (None, None)],
+        [("a1", "a1"), (None, None)],
+    ),
+    "numbers of codes and regions": (
+        lambda case: checks.check_sizes({"n_codes": case[0], "n_regions": case[1]}, CONFIG),
+        [(10, 5), (11, 5), (11, 4)],
+        [(11, 5)],
+    ),
+    "time steps": (checks.check_steps, range(5), [2, 3, 4]),
+    "attention over time": (
+        lambda kind: checks.check_causal(attention(kind)),
+        ["causal", "full"],
+        ["causal"],
+    ),
+    "codes": (
+        lambda code: checks.check_window(window_of(code), CONFIG),
+        range(-1, 13),
+        list(range(11)),
+    ),
+    "positions": (
+        lambda n: checks.check_length(n, GPT2Config()),
+        [1, 1023, 1024, 1025],
+        [1, 1023, 1024],
+    ),
+    "plain text": (lambda n: checks.check_corpus(n, 20, Path("books")), [19, 20, 21], [20, 21]),
+    "vocabulary": (lambda n: checks.check_vocabulary(n, 259), [0, 258, 259], [0, 258]),
+}
+
+
+@pytest.mark.parametrize("case", BORDERS)
+def test_what_fits_and_no_more_is_let_through(case):
+    check, tried, fitting = BORDERS[case]
+    assert let_through(check, tried) == fitting
 
 
 def test_a_model_refuses_a_tokenizer_of_another_text_space(tiny_folder):

@@ -83,7 +83,14 @@ def test_tokens_are_let_through_by_the_tokenizer_that_made_them(
     tmp_path, cohort_dir, tokenizer_dir
 ):
     write_tokens(cohort_dir, tokenizer_dir, tmp_path, TokenizeSettings())
-    check_tokens_of(tmp_path, FMRITokenizer.from_pretrained(tokenizer_dir))
+    tokenizer = FMRITokenizer.from_pretrained(tokenizer_dir)
+    check_tokens_of(tmp_path, tokenizer)
+    row = load_from_disk(str(tmp_path))["train"][0]
+    scans = {scan.scan_id: scan for scan in Cohort(cohort_dir).scans("train")}
+    scan = scans[row["scan_id"]]
+    window = tokenizer.processor(scan.bold, scan.tr, scan.site)[0][[row["window"]]]
+    decoded = tokenizer.decode(torch.tensor([row["codes"]]))
+    assert torch.equal(decoded, tokenizer.decode(tokenizer.encode(window).codes))
 
 
 def test_tokens_of_a_tokenizer_with_another_codebook_are_refused(

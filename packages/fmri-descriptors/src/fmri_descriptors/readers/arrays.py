@@ -3,6 +3,7 @@
 import csv
 import struct
 import tokenize
+import warnings
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from fmri_descriptors.errors import InputError
 from fmri_descriptors.parcellation import Parcellation
+from fmri_descriptors.readers.mat_tags import real_variables
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
@@ -121,19 +123,23 @@ def read_mat(path: Path, key: str | None = None) -> NDArray[Any]:
     InputError
         If the file is unreadable or the variable is not there.
     """
-    from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
+    from scipy.io.matlab import MatReadError, matfile_version
 
     try:
-        content = _read_mat_v73(path) if _is_v73(path) else loadmat(path)
-    except (*UNREADABLE, MatReadError) as error:
+        major, _ = matfile_version(path)
+        content = _read_mat_v73(path) if major == 2 else _read_mat_older(path, major)
+    except (*UNREADABLE, MatReadError, UserWarning) as error:
         raise unreadable(path, "a MATLAB file", error) from error
     return _only(path, content, key)
 
 
-def _is_v73(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(19) == b"MATLAB 7.3 MAT-file"
+def _read_mat_older(path: Path, major: int) -> dict[str, Any]:
+    from scipy.io import loadmat
+
+    names = real_variables(path) if major == 1 else None
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)  # scipy's doubts whether it reads rightly
+        return dict(loadmat(path, variable_names=names))
 
 
 def _read_mat_v73(path: Path) -> dict[str, Any]:

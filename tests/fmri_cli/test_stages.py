@@ -102,6 +102,7 @@ def test_a_stage_runs_again_and_says_why(tiny, change, reason):
         ("neurolib", "other", 'input `x` changed from "neurolib" to "other"'),
         (None, "corpus", 'input `x` changed from null to "corpus"'),
         ("a" * 64, "b" * 64, "input `x` changed"),
+        ("a" * 16, "b" * 16, "input `x` changed"),
         (["1", "2", "3"], ["1", "4", "5"], "input `x` changed: tokens, report"),
         (["1", "2", "3"], ["1", "2"], "input `x` changed from 3 files to 2"),
         (

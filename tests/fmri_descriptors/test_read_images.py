@@ -272,6 +272,15 @@ def test_a_scan_in_another_space_only_is_rejected(tmp_path, atlas):
     save_fmriprep(tmp_path / "in", volumes(courses()), sub="03", space="MNI152NLin6Asym")
     found = fmriprep_source(tmp_path / "in", ReadOptions(atlas=atlas))
     assert [r.path.split("/")[0] for r in found.rejected] == ["sub-03"]
+    assert [r.scan_id for r in found.rejected] == ["sub-03_task-rest"]
+
+
+def test_a_scan_that_cannot_be_listed_keeps_its_name(tmp_path, atlas):
+    for sub in ("01", "02"):
+        save_fmriprep(tmp_path / "in", volumes(courses()), sub=sub)
+    next((tmp_path / "in").glob("sub-01/func/*confounds*.tsv")).unlink()
+    (rejected,) = fmriprep_source(tmp_path / "in", ReadOptions(atlas=atlas)).rejected
+    assert rejected.scan_id == "sub-01_task-rest"
 
 
 def test_sessions_and_subjects_come_from_the_names(tmp_path, atlas):

@@ -8,6 +8,7 @@ from scipy.io import savemat
 
 from fmri_descriptors import CohortSettings, InputError, open_source, write_cohort
 from fmri_descriptors.cohort import WriteOptions
+from fmri_descriptors.readers import ReadOptions
 from fmri_descriptors.readers.arrays import read_array
 
 
@@ -360,3 +361,21 @@ def test_a_binary_table_is_refused(tmp_path):
     path.write_bytes(b"\xff\xfe\x81\x00" * 20)
     with pytest.raises(InputError, match="not a UTF-8 tab-separated table"):
         open_source(str(path))
+
+
+def test_a_reason_names_the_file_and_not_the_folder_of_this_machine(tmp_path):
+    np.save(tmp_path / "sub-1.npy", np.zeros((20, 2)))
+    np.save(tmp_path / "someone.npy", np.zeros((20, 2)))
+    (rejected,) = open_source(tmp_path, ReadOptions(tr=2.0)).rejected
+    assert rejected.reason.startswith("someone.npy: the name does not tell the subject")
+    assert rejected.told == rejected.reason
+
+
+def test_a_folder_whose_name_ends_like_the_source_stays_in_a_reason(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    inner = tmp_path / "a" / "data"
+    inner.mkdir(parents=True)
+    np.save(tmp_path / "a" / "sub-1.npy", np.zeros((20, 2)))
+    np.save(inner / "someone.npy", np.zeros((20, 2)))
+    (rejected,) = open_source("a", ReadOptions(tr=2.0)).rejected
+    assert rejected.reason.startswith("data/someone.npy: ")

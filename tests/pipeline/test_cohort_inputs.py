@@ -54,7 +54,9 @@ def command(lab, *more):
 def test_a_parcellation_is_never_guessed(lab, capsys):
     line = ["cohort", str(lab / "scans"), "--tr", "2", "--out", str(lab / "cohort")]
     assert main(line) == 1
-    assert "parcellation: scans does not tell it; name the one" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "parcellation: not given, and the source (scans) does not tell it" in told
+    assert "--set parcellation=NAME" in told
     assert not (lab / "cohort").exists()
 
 

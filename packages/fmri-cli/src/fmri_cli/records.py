@@ -205,7 +205,7 @@ def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 _ABSENT = object()
-_DIGEST = re.compile("[0-9a-f]{64}")
+_DIGEST = re.compile("[0-9a-f]{64}|[0-9a-f]{16}")
 _SHOWN = 3  # names of changed files that still make a readable line
 
 

@@ -100,8 +100,7 @@ def write_cohort(
         be used, or, where `strict` is asked for, any scan cannot.
     """
     if options.strict and source.rejected:
-        first = source.rejected[0]
-        raise InputError(f"{first.path}: {first.reason}")
+        raise InputError(source.rejected[0].told)
     parcellation = load_parcellation(_parcellation_name(source, settings))
     splits = split_subjects(_sites(source), settings, seed)
     convert = Converter(parcellation, settings.max_masked_regions)
@@ -128,8 +127,8 @@ def _parcellation_name(source: Source, settings: CohortSettings) -> str:
     name = settings.parcellation or source.parcellation
     if name is None:
         raise InputError(
-            f"parcellation: {source.name} does not tell it; name the one that the series were "
-            "extracted with"
+            f"parcellation: not given, and the source ({source.name}) does not tell it; name the "
+            "one that the regions are of by --set parcellation=NAME, such as schaefer400-7n"
         )
     return name
 
@@ -179,7 +178,7 @@ def _check_used(
     source: Source, rejected: Mapping[int, Rejected], splits: Mapping[str, str]
 ) -> None:
     unused = [*source.rejected, *rejected.values()]
-    first = f"{unused[0].path}: {unused[0].reason}" if unused else ""
+    first = unused[0].told if unused else ""
     total = len(source.recordings) + len(source.rejected)
     if len(rejected) == len(source.recordings):
         raise InputError(f"{source.name}: none of {total} scans can be used; the first: {first}")

@@ -13,7 +13,7 @@ from fmri_descriptors.cohort_features import measure_cohort
 from fmri_descriptors.cohort_texts import Wording, write_texts
 from fmri_descriptors.features.extractor import FeatureExtractor
 from fmri_descriptors.files import file_digest
-from fmri_descriptors.norms import CohortNorms
+from fmri_descriptors.norms import POOLED, CohortNorms
 from fmri_descriptors.phenotype_dictionary import load_dictionary
 from fmri_descriptors.registry import DESCRIPTORS
 from fmri_descriptors.render import load_templates
@@ -114,7 +114,7 @@ def describe_cohort(
     features, splits = measure_cohort(
         cohort, extractor, parts, jobs=options.jobs, scheduler=options.scheduler, progress=count
     )
-    norms, z = _compared(cohort, features, splits, settings, directory)
+    norms, z, pooled = _compared(cohort, features, splits, settings, directory)
     wording = Wording(seed=seed, form=settings.caption_form, templates=options.templates)
     write_texts(
         features,
@@ -132,7 +132,7 @@ def describe_cohort(
         shutil.rmtree(left)
     return (
         f"{len(features)} scans, {features.shape[1]} features, {len(DESCRIPTORS)} descriptors "
-        f"each; norms from {len(norms.fitted_on_)} training scans{rewritten}"
+        f"each; norms from {len(norms.fitted_on_)} training scans{pooled}{rewritten}"
     )
 
 
@@ -216,8 +216,8 @@ def _compared(
     splits: "pd.Series[str]",
     settings: DescribeSettings,
     directory: Path,
-) -> "tuple[CohortNorms, pd.DataFrame]":
-    """Write features, norms and z-scores; return the last two."""
+) -> "tuple[CohortNorms, pd.DataFrame, str]":
+    """Write features, norms and z-scores; return the last two, and a word on pooling."""
     sites = cohort.sites()
     norms = CohortNorms(settings.robust, settings.site_aware, settings.min_site_scans)
     norms.fit(features[splits == "train"], sites=sites)
@@ -225,7 +225,10 @@ def _compared(
     norms.save(directory / "norms.json")
     features.assign(split=splits).to_parquet(directory / "features.parquet")
     z.assign(split=splits).to_parquet(directory / "zscores.parquet")
-    if settings.site_aware:
-        used = norms.reference(features.index, sites)
-        used.to_csv(directory / "norms_used.tsv", sep="\t", lineterminator="\n")
-    return norms, z
+    if not settings.site_aware:
+        return norms, z, ""
+    used = norms.reference(features.index, sites)
+    used.to_csv(directory / "norms_used.tsv", sep="\t", lineterminator="\n")
+    n_pooled = int((used["norms"] == POOLED).sum())
+    told = f"; {n_pooled} scans compared with all sites, see norms_used.tsv" if n_pooled else ""
+    return norms, z, told

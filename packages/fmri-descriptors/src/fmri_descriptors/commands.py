@@ -46,7 +46,7 @@ def cohort(context: Any, /, source: str, *, strict: bool, **options: Any) -> Non
         CohortSettings,
         resumable=True,
         source=opened.name,
-        listing=listing_digest(opened),
+        recordings=listing_digest(opened),
         # Files of the user's own are small: they are compared by content.
         atlas=atlas if atlas is not None and atlas.exists() else options["atlas"],
         phenotypes=phenotypes,

@@ -47,9 +47,15 @@ def diffusion_map(
 
     n_regions = len(connectivity)
     if n_regions < n_components + 2:
+        most = n_regions - 2
+        fix = (
+            f"give at most {most}"
+            if most >= N_GRADIENTS
+            else f"{N_GRADIENTS} gradients need {N_GRADIENTS + 2} regions, so describe a finer "
+            "parcellation"
+        )
         raise InputError(
-            f"gradient_components: {n_components}, but only {n_regions} regions are usable; "
-            f"give at most {n_regions - 2}"
+            f"gradient_components: {n_components}, but only {n_regions} regions are usable; {fix}"
         )
     affinity = compute_affinity(connectivity, kernel="normalized_angle", sparsity=sparsity)
     return _embed(affinity, n_components)

@@ -40,6 +40,7 @@ def class_statistics(
     """
     right = (probabilities.argmax(axis=1) == truth).astype(np.float64)
     n_classes = probabilities.shape[1]
+    asked_for = np.unique(truth)
 
     def accuracy(rows: NDArray[np.intp]) -> float:
         return float(right[rows].mean())
@@ -47,7 +48,9 @@ def class_statistics(
     def balanced(rows: NDArray[np.intp]) -> float:
         counts = np.bincount(truth[rows], minlength=n_classes)
         hits = np.bincount(truth[rows], weights=right[rows], minlength=n_classes)
-        return float((hits[counts > 0] / counts[counts > 0]).mean())
+        if not counts[asked_for].all():  # the other classes alone would flatter a constant answer
+            return np.nan
+        return float((hits[asked_for] / counts[asked_for]).mean())
 
     asked = [1] if n_classes == 2 else range(n_classes)
     areas = [auc_within_folds(truth == k, probabilities[:, k], folds) for k in asked]

@@ -64,7 +64,10 @@ def fmriprep_source(path: Path, options: ReadOptions) -> Source:
     sidecars = Sidecars(path)
     read = partial(_read, atlas=atlas, strategy=strategy)
     recordings, rejected = sort_out(
-        chosen, path, partial(_recording, sidecars=sidecars, options=options, read=read)
+        chosen,
+        path,
+        partial(_recording, sidecars=sidecars, options=options, read=read),
+        lambda name: _recording_name(Path(name)),
     )
     elsewhere = _in_other_spaces(path, images, space)
     files = [file for image in chosen for file in _files(image, sidecars, strategy)]
@@ -145,6 +148,7 @@ def _in_other_spaces(path: Path, images: dict[Path, BidsName], space: str) -> li
             image.relative_to(path).as_posix(),
             f"{image.name}: is not there in space-{space}, which the folder is read in; make it "
             "with fMRIPrep's --output-spaces",
+            name.recording,
         )
         for image, name in images.items()
         if name.recording not in read

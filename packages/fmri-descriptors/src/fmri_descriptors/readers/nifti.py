@@ -92,7 +92,10 @@ def _plain(image: Path) -> bool:
 
 
 def sort_out(
-    images: Iterable[Path], root: Path, make: Callable[[Path, str], Recording]
+    images: Iterable[Path],
+    root: Path,
+    make: Callable[[Path, str], Recording],
+    scan_id: Callable[[str], str] = lambda name: identify(name).scan_id,
 ) -> tuple[tuple[Recording, ...], tuple[Rejected, ...]]:
     """Return what can become a recording and what cannot.
 
@@ -105,6 +108,8 @@ def sort_out(
     make : callable
         Takes a file and its name; an `InputError` rejects the file, and so does a scan id that
         an earlier file has.
+    scan_id : callable
+        Takes a file's name; returns that of its scan, for a file that cannot be a recording.
     """
     recordings: dict[str, Recording] = {}
     rejected = []
@@ -113,7 +118,7 @@ def sort_out(
         try:
             recording = make(image, name)
         except InputError as error:
-            rejected.append(Rejected(name, str(error)))
+            rejected.append(Rejected(name, str(error), scan_id(name)))
             continue
         first = recordings.setdefault(recording.scan_id, recording)
         if first is not recording:
@@ -122,6 +127,7 @@ def sort_out(
                     name,
                     f"{image.name}: scan_id {recording.scan_id!r} is that of {first.name}; "
                     "rename one",
+                    recording.scan_id,
                 )
             )
     return tuple(recordings.values()), tuple(rejected)

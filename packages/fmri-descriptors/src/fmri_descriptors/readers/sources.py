@@ -1,8 +1,10 @@
 """What every reader gives: a list of recordings, each read only when asked for."""
 
+import os
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,6 +84,12 @@ class Rejected:
     path: str
     reason: str
     scan_id: str | None = None
+
+    @property
+    def told(self) -> str:
+        """The reason with the file that it is about, named once."""
+        named = self.reason.startswith((self.path, PurePosixPath(self.path).name))
+        return self.reason if named else f"{self.path}: {self.reason}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,12 +207,19 @@ def open_source(source: str | Path, options: ReadOptions | None = None) -> Sourc
         checked_tr(options.tr)
     path = Path(source)
     opened = find_reader(str(source))(path, options)
+    opened = replace(opened, rejected=_without_folder(opened.rejected, path))
     if not opened.recordings:
-        first = opened.rejected[0] if opened.rejected else None
-        reason = f"; the first: {first.path}: {first.reason}" if first else ""
+        reason = f"; the first: {opened.rejected[0].told}" if opened.rejected else ""
         raise InputError(f"{source}: no scan can be used{reason}")
     _check_unique(source, opened.recordings)
     return with_phenotypes(opened, options.phenotypes)
+
+
+def _without_folder(rejected: tuple[Rejected, ...], source: Path) -> tuple[Rejected, ...]:
+    """Take the source's folder out of the reasons, which are written down and shared."""
+    folder = source if source.is_dir() else source.parent
+    prefix = re.compile(rf"(?<![\w./\\-]){re.escape(str(folder) + os.sep)}")
+    return tuple(replace(each, reason=prefix.sub("", each.reason)) for each in rejected)
 
 
 def _check_unique(source: str | Path, recordings: tuple[Recording, ...]) -> None:

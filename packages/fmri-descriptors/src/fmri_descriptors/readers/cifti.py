@@ -12,7 +12,7 @@ from scipy.sparse import csr_array
 
 from fmri_descriptors.errors import InputError
 from fmri_descriptors.parcellation import Parcellation
-from fmri_descriptors.readers.bids import Sidecars, agreed_tr, identify, sidecar_tr
+from fmri_descriptors.readers.bids import Sidecars, agreed_tr, identify
 from fmri_descriptors.readers.coverage import Coverage
 from fmri_descriptors.readers.nifti import sort_out
 from fmri_descriptors.readers.reading import reading
@@ -92,7 +92,7 @@ def _recording(
         step = _series_step(file, image)
     stated = {
         "its series axis": step,
-        "its sidecar": sidecar_tr(sidecars.read(file), file.name),
+        "its sidecar": sidecars.tr(file),
         "the option tr": options.tr,
     }
     who = identify(name)

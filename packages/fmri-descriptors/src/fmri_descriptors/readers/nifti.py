@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fmri_descriptors.errors import InputError
 from fmri_descriptors.parcellation import Parcellation
-from fmri_descriptors.readers.bids import Sidecars, agreed_tr, identify, sidecar_tr
+from fmri_descriptors.readers.bids import Sidecars, agreed_tr, identify
 from fmri_descriptors.readers.regions import read_labels, region_means
 from fmri_descriptors.readers.sources import ReadOptions, Recording, Rejected, Source
 from fmri_descriptors.readers.volumes import read_header
@@ -156,7 +156,7 @@ def volume_recording(
     """
     header = read_header(image)
     stated = {
-        "its sidecar": sidecar_tr(sidecars.read(image), image.name),
+        "its sidecar": sidecars.tr(image),
         "its header": header.tr,
         "the option tr": options.tr,
     }

@@ -160,14 +160,19 @@ def volume_recording(
         "its header": header.tr,
         "the option tr": options.tr,
     }
+    tr = agreed_tr(image.name, stated, header.tr_missing)
+    return named_recording(image, name, tr, read)
+
+
+def named_recording(
+    path: Path, name: str, tr: float, read: Callable[[Path, Parcellation], NDArray[np.float64]]
+) -> Recording:
+    """Return a file as a recording of whom its name tells.
+
+    Parameters
+    ----------
+    path, name, tr, read
+        As in `Recording`.
+    """
     who = identify(name)
-    return Recording(
-        path=image,
-        name=name,
-        scan_id=who.scan_id,
-        subject=who.subject,
-        session=who.session,
-        site=None,
-        tr=agreed_tr(image.name, stated, header.tr_missing),
-        read=read,
-    )
+    return Recording(path, name, who.scan_id, who.subject, who.session, None, tr, read)

@@ -169,6 +169,15 @@ def test_a_sidecar_of_another_task_is_not_inherited(tmp_path, atlas):
     assert "without a unit of time" in rejected.reason
 
 
+def test_two_sidecars_of_one_folder_that_differ_are_refused_by_name(tmp_path, atlas):
+    root = tmp_path / "in"
+    save_bold(root / "sub-1" / "sub-1_task-rest_bold.nii.gz", volumes(courses()), unit="unknown")
+    save_json(root / "task-rest_bold.json", RepetitionTime=3.0)
+    save_json(root / "bold.json", RepetitionTime=1.5)
+    (rejected,) = nifti_source(root, ReadOptions(atlas=atlas)).rejected
+    assert "bold.json, task-rest_bold.json differ in RepetitionTime" in rejected.reason
+
+
 def test_a_given_repetition_time_stands_where_the_file_tells_none(tmp_path, atlas):
     save_bold(tmp_path / "in" / "s.nii.gz", volumes(courses()), tr=0.0)
     options = ReadOptions(atlas=atlas, tr=2.2)

@@ -262,7 +262,7 @@ def fault(tmp_path):
         (milliseconds_called_seconds, "milliseconds"),
         (nan_in_one_frame, "region b has points that are NaN in some frames"),
         (infinite_voxel, "region b has infinite values"),
-        (corrupt_sidecar, "not JSON"),
+        (corrupt_sidecar, "cannot be read as JSON"),
         (sidecar_that_is_a_list, "no JSON object"),
         (sidecar_with_text_for_a_number, "'2.0'"),
         (sidecar_with_a_negative_number, "-2.0"),

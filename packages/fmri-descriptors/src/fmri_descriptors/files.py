@@ -28,7 +28,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: cannot be read as JSON ({error}); make it again") from error
     if not isinstance(document, dict):
         raise InputError(f"{path}: holds no JSON object; make it again")

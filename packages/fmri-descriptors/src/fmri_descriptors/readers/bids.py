@@ -1,20 +1,22 @@
 """What BIDS names and sidecars say about a file: who, when, and the repetition time."""
 
-import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from fmri_descriptors.errors import InputError
+from fmri_descriptors.files import read_json
+from fmri_descriptors.readers.sources import checked_tr
+from fmri_descriptors.scan import MAX_TR
 
 _ENTITY = re.compile(r"([A-Za-z]+)-([A-Za-z0-9+.]+)")
 # Entities that say how a recording was processed, not which recording it is.
 DERIVED = ("space", "cohort", "res", "den", "label", "desc")
+# Entities that say how a file of regions was made, not which recording or image it was made from.
+_OF_REGIONS = ("atlas", "hemi", "seg", "stat")
 
 _TR_TOLERANCE = 1e-3  # s; headers hold single precision, and sidecars are often rounded
-_LONGEST_TR = 60.0  # s; a larger number is milliseconds without the unit
 
 
 @dataclass(frozen=True)
@@ -38,13 +40,24 @@ class BidsName:
     @property
     def recording(self) -> str:
         """Name of the recording itself, without how it was processed."""
-        kept = ((key, value) for key, value in self.entities.items() if key not in DERIVED)
+        return self.without(DERIVED)
+
+    def without(self, dropped: Collection[str]) -> str:
+        """Return the entities joined again, without some of them and without the suffix."""
+        kept = ((key, value) for key, value in self.entities.items() if key not in dropped)
         return "_".join(f"{key}-{value}" for key, value in kept)
 
     def applies_to(self, other: "BidsName") -> bool:
-        """Whether a sidecar of this name describes a file of the other."""
-        same_kind = self.suffix == other.suffix
-        return same_kind and self.entities.items() <= other.entities.items()
+        """Whether a sidecar of this name describes a file of the other.
+
+        What is measured on regions inherits from the images that it was made from.
+        """
+        if self.suffix == other.suffix and self.entities.items() <= other.entities.items():
+            return True
+        made = {*DERIVED, *_OF_REGIONS}
+        mine = {key: value for key, value in self.entities.items() if key not in made}
+        of_image = self.suffix in {"bold", "timeseries"} and other.suffix != "bold"
+        return of_image and mine.items() <= other.entities.items()
 
 
 def parse_name(name: str) -> BidsName | None:
@@ -62,9 +75,11 @@ def parse_name(name: str) -> BidsName | None:
     """
     stem, dot, extension = name.partition(".")
     *pairs, suffix = stem.split("_")
+    if _ENTITY.fullmatch(suffix):  # arrays are often called without a suffix
+        pairs, suffix = [*pairs, suffix], ""
     matches = [_ENTITY.fullmatch(pair) for pair in pairs]
     entities = {match[1]: match[2] for match in matches if match}
-    if len(entities) != len(pairs) or not suffix.isalnum():
+    if len(entities) != len(pairs) or not (suffix or "x").isalnum():
         return None
     return BidsName(entities, suffix, dot + extension)
 
@@ -121,37 +136,55 @@ class Sidecars:
     )
 
     def files(self, path: Path) -> list[Path]:
-        """Sidecars of a file: the nearer and more exact, the later."""
-        parts = parse_name(path.name)
-        if parts is None or "sub" not in parts.entities:
-            own = path.with_name(path.name.partition(".")[0] + ".json")
-            return [own] if own.is_file() else []
-        return [found for folder in self._folders(path) for found in self._in(folder, parts)]
+        """Return the sidecars of a file: those further up first, that of its own name last."""
+        own = _own(path)
+        inherited = [p for folder in self._folders(path) for p in self._in(folder, path)]
+        return [p for p in inherited if p != own] + ([own] if own.is_file() else [])
 
-    def read(self, path: Path) -> dict[str, Any]:
-        """Return what the sidecars of a file say together.
+    def tr(self, path: Path) -> float | None:
+        """Return the repetition time that the nearest sidecar with one tells, in seconds.
 
         Raises
         ------
         InputError
-            If one is not a JSON object.
+            If a sidecar is no JSON object, states no repetition time but uneven frames, or one
+            that is none, or two of one folder differ.
         """
-        merged: dict[str, Any] = {}
-        for sidecar in self.files(path):
-            merged.update(read_json(sidecar))
-        return merged
+        own = _own(path)
+        told = _told(own) if own.is_file() else None
+        for folder in reversed(self._folders(path)):
+            if told is not None:
+                break
+            told = self._told_in(folder, path)
+        return told
+
+    def _told_in(self, folder: Path, path: Path) -> float | None:
+        stated = {sidecar.name: _told(sidecar) for sidecar in self._in(folder, path)}
+        times = {name: told for name, told in stated.items() if told is not None}
+        if len(set(times.values())) > 1:
+            raise InputError(
+                f"{path.name}: the sidecars {', '.join(times)} differ in RepetitionTime; write one "
+                "beside the file"
+            )
+        return next(iter(times.values()), None)
 
     def _folders(self, path: Path) -> list[Path]:
         below = path.parent.relative_to(self.root).parts
         return [self.root.joinpath(*below[:depth]) for depth in range(len(below) + 1)]
 
-    def _in(self, folder: Path, parts: BidsName) -> Iterator[Path]:
+    def _in(self, folder: Path, path: Path) -> list[Path]:
+        parts = parse_name(path.name)
+        if parts is None or "sub" not in parts.entities:
+            return []
         if folder not in self._by_folder:
             self._by_folder[folder] = _sidecars_by_subject(folder)
         by_subject = self._by_folder[folder]
         candidates = by_subject.get(None, []) + by_subject.get(parts.entities["sub"], [])
-        fitting = [(len(name.entities), p) for name, p in candidates if name.applies_to(parts)]
-        return (found for _, found in sorted(fitting))
+        return [found for name, found in candidates if name.applies_to(parts)]
+
+
+def _own(path: Path) -> Path:
+    return path.with_name(path.name.partition(".")[0] + ".json")
 
 
 def _sidecars_by_subject(folder: Path) -> dict[str | None, list[tuple[BidsName, Path]]]:
@@ -163,52 +196,26 @@ def _sidecars_by_subject(folder: Path) -> dict[str | None, list[tuple[BidsName, 
     return by_subject
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Return the object of a JSON file.
-
-    Raises
-    ------
-    InputError
-        If the file is not a JSON object.
-    """
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(
-            f"{path.name}: not JSON ({first_line(error)}); write the sidecar again"
-        ) from error
-    if not isinstance(document, dict):
-        raise InputError(f"{path.name}: holds no JSON object; write the sidecar again")
-    return document
-
-
 def first_line(error: BaseException) -> str:
     """Return the first line of another library's message, or the name of its error."""
     text = str(error).strip()
     return text.splitlines()[0].rstrip(".") if text else type(error).__name__
 
 
-def sidecar_tr(document: Mapping[str, Any], name: str) -> float | None:
-    """Return the repetition time that a sidecar states, in seconds.
-
-    Raises
-    ------
-    InputError
-        If ``RepetitionTime`` is there and is not a positive number, or ``VolumeTiming`` says that
-        the frames are not evenly spaced.
-    """
-    value = document.get("RepetitionTime")
-    if value is None:
-        if "VolumeTiming" in document:
-            raise InputError(
-                f"{name}: its sidecar gives VolumeTiming, no RepetitionTime; only evenly spaced "
-                "frames can be used"
-            )
-        return None
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not 0 < value < float("inf"):
-        raise InputError(f"{name}: its sidecar has RepetitionTime {value!r}; write seconds above 0")
-    return float(value)
+def _told(sidecar: Path) -> float | None:
+    try:
+        document = read_json(sidecar)
+        if "RepetitionTime" in document:
+            return checked_tr(document["RepetitionTime"])
+    except InputError as error:
+        reason = str(error).removeprefix(f"{sidecar}: ")
+        raise InputError(f"{sidecar.name}: {reason}") from error
+    if "VolumeTiming" in document:
+        raise InputError(
+            f"{sidecar.name}: gives VolumeTiming, no RepetitionTime; only evenly spaced frames can "
+            "be used"
+        )
+    return None
 
 
 def agreed_tr(name: str, stated: Mapping[str, float | None], missing: str) -> float:
@@ -238,7 +245,7 @@ def agreed_tr(name: str, stated: Mapping[str, float | None], missing: str) -> fl
                 f"{name}: {first} says TR {seconds:g} s, but {who} says {value:g} s; correct the "
                 "wrong one"
             )
-    if seconds > _LONGEST_TR:
+    if seconds >= MAX_TR:
         raise InputError(
             f"{name}: {first} says TR {seconds:g} s, which looks like milliseconds; write seconds"
         )

@@ -12,9 +12,9 @@ from scipy.sparse import csr_array
 
 from fmri_descriptors.errors import InputError
 from fmri_descriptors.parcellation import Parcellation
-from fmri_descriptors.readers.bids import Sidecars, agreed_tr, identify, sidecar_tr
+from fmri_descriptors.readers.bids import Sidecars, agreed_tr
 from fmri_descriptors.readers.coverage import Coverage
-from fmri_descriptors.readers.nifti import sort_out
+from fmri_descriptors.readers.nifti import named_recording, sort_out
 from fmri_descriptors.readers.reading import reading
 from fmri_descriptors.readers.sources import ReadOptions, Recording, Source
 
@@ -92,20 +92,11 @@ def _recording(
         step = _series_step(file, image)
     stated = {
         "its series axis": step,
-        "its sidecar": sidecar_tr(sidecars.read(file), file.name),
+        "its sidecar": sidecars.tr(file),
         "the option tr": options.tr,
     }
-    who = identify(name)
-    return Recording(
-        path=file,
-        name=name,
-        scan_id=who.scan_id,
-        subject=who.subject,
-        session=who.session,
-        site=None,
-        tr=agreed_tr(file.name, stated, "its series axis has no step"),
-        read=read,
-    )
+    tr = agreed_tr(file.name, stated, "its series axis has no step")
+    return named_recording(file, name, tr, read)
 
 
 @contextmanager

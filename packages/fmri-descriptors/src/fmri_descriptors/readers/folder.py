@@ -5,7 +5,7 @@ from pathlib import Path
 
 from fmri_descriptors.errors import InputError
 from fmri_descriptors.readers.arrays import SUFFIXES, read_array
-from fmri_descriptors.readers.naming import entities, name_without, sidecar_tr
+from fmri_descriptors.readers.bids import Sidecars, identify, parse_name
 from fmri_descriptors.readers.sources import ReadOptions, Recording, Rejected, Source, agreed_tr
 
 _OTHER_TABLES = ("_confounds", "_events", "_participants", "_scans", "_sessions", "_channels")
@@ -34,10 +34,11 @@ def folder_source(path: Path, options: ReadOptions) -> Source:
     files = list(array_files(path)) if path.is_dir() else [path]
     if not files:
         raise InputError(f"{path}: no array file ({', '.join(SUFFIXES)}); give another folder")
+    sidecars = Sidecars(root)
     recordings, rejected = [], []
     for file in files:
         try:
-            recordings.append(_recording(file, root, options))
+            recordings.append(_recording(file, sidecars, options))
         except InputError as error:
             rejected.append(Rejected(file.relative_to(root).as_posix(), str(error)))
     of_recordings = tuple(recording.path for recording in recordings)
@@ -57,21 +58,21 @@ def is_array_name(name: str) -> bool:
     return not (name.startswith(".") or stem.endswith(_OTHER_TABLES) or "desc-confounds" in stem)
 
 
-def _recording(file: Path, root: Path, options: ReadOptions) -> Recording:
-    found = entities(file.name)
-    if not found.get("sub"):
+def _recording(file: Path, sidecars: Sidecars, options: ReadOptions) -> Recording:
+    parts = parse_name(file.name)
+    if parts is None or "sub" not in parts.entities:
         raise InputError(
-            f"{file}: the name does not tell the subject; call it sub-<subject>…, or list the "
-            "files in a scans table"
+            f"{file}: the name does not tell the subject; call it sub-<subject>[_<key>-<value>…], "
+            "or list the files in a scans table"
         )
-    suffix = file.stem.rpartition("_")[2]
+    who = identify(file.name)
     return Recording(
         path=file,
-        name=file.relative_to(root).as_posix(),
-        scan_id=name_without(file.name, set()) if "-" not in suffix else file.stem,
-        subject=found["sub"],
-        session=found.get("ses"),
+        name=file.relative_to(sidecars.root).as_posix(),
+        scan_id=who.scan_id,
+        subject=who.subject,
+        session=who.session,
         site=None,
-        tr=agreed_tr(sidecar_tr(file, root), options.tr),
+        tr=agreed_tr(sidecars.tr(file), options.tr),
         read=read_array,
     )

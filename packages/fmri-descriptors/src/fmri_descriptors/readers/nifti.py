@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fmri_descriptors.errors import InputError
 from fmri_descriptors.parcellation import Parcellation
-from fmri_descriptors.readers.bids import Sidecars, agreed_tr, identify, sidecar_tr
+from fmri_descriptors.readers.bids import Sidecars, agreed_tr, identify
 from fmri_descriptors.readers.regions import read_labels, region_means
 from fmri_descriptors.readers.sources import ReadOptions, Recording, Rejected, Source
 from fmri_descriptors.readers.volumes import read_header
@@ -162,18 +162,23 @@ def volume_recording(
     """
     header = read_header(image)
     stated = {
-        "its sidecar": sidecar_tr(sidecars.read(image), image.name),
+        "its sidecar": sidecars.tr(image),
         "its header": header.tr,
         "the option tr": options.tr,
     }
+    tr = agreed_tr(image.name, stated, header.tr_missing)
+    return named_recording(image, name, tr, read)
+
+
+def named_recording(
+    path: Path, name: str, tr: float, read: Callable[[Path, Parcellation], NDArray[np.float64]]
+) -> Recording:
+    """Return a file as a recording of whom its name tells.
+
+    Parameters
+    ----------
+    path, name, tr, read
+        As in `Recording`.
+    """
     who = identify(name)
-    return Recording(
-        path=image,
-        name=name,
-        scan_id=who.scan_id,
-        subject=who.subject,
-        session=who.session,
-        site=None,
-        tr=agreed_tr(image.name, stated, header.tr_missing),
-        read=read,
-    )
+    return Recording(path, name, who.scan_id, who.subject, who.session, None, tr, read)

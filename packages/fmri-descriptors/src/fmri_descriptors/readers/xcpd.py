@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from fmri_descriptors.errors import InputError
 from fmri_descriptors.parcellation import Parcellation
 from fmri_descriptors.readers.arrays import numeric_columns, read_text_table
-from fmri_descriptors.readers.naming import entities, name_without, sidecar_tr
+from fmri_descriptors.readers.bids import BidsName, Sidecars, parse_name
 from fmri_descriptors.readers.sources import ReadOptions, Recording, Rejected, Source, agreed_tr
 
 PATTERN = "sub-*/**/func/*_timeseries.tsv"
@@ -42,29 +42,38 @@ def xcpd_source(path: Path, options: ReadOptions) -> Source:
     if not files:
         raise InputError(f"{path}: no {PATTERN} of a parcellation; give a folder of XCP-D")
     chosen = _chosen(path, sorted({segmentation(file.name) for file in files}), options.atlas)
+    sidecars = Sidecars(path)
     recordings, rejected = [], []
     for file in files:
         if segmentation(file.name) != chosen:
             continue
         try:
-            recordings.append(_recording(file, path, options))
+            recordings.append(_recording(file, sidecars, options))
         except InputError as error:
             name = file.relative_to(path).as_posix()
-            rejected.append(Rejected(name, str(error), name_without(file.name, _ENTITIES)))
+            rejected.append(Rejected(name, str(error), _named(file.name).without(_ENTITIES)))
     of_recordings = tuple(recording.path for recording in recordings)
     return Source(path.name, tuple(recordings), of_recordings, rejected=tuple(rejected))
 
 
 def is_mean_series(name: str) -> bool:
     """Whether a file name is that of regions' mean series, and not of other measures."""
-    found = entities(name)
+    parts = parse_name(name)
+    found = {} if parts is None else parts.entities
     return bool({"seg", "atlas"} & set(found)) and found.get("stat", "mean") == "mean"
 
 
 def segmentation(name: str) -> str:
     """Return the parcellation that a file name tells."""
-    found = entities(name)
+    found = _named(name).entities
     return found.get("seg") or found["atlas"]
+
+
+def _named(name: str) -> BidsName:
+    parts = parse_name(name)
+    if parts is None:
+        raise InputError(f"{name}: is no BIDS name; give a folder of XCP-D")
+    return parts
 
 
 def _chosen(path: Path, found: list[str], wanted: Path | None) -> str:
@@ -78,16 +87,16 @@ def _chosen(path: Path, found: list[str], wanted: Path | None) -> str:
     return found[0]
 
 
-def _recording(file: Path, root: Path, options: ReadOptions) -> Recording:
-    found = entities(file.name)
+def _recording(file: Path, sidecars: Sidecars, options: ReadOptions) -> Recording:
+    found = _named(file.name).entities
     return Recording(
         path=file,
-        name=file.relative_to(root).as_posix(),
-        scan_id=name_without(file.name, _ENTITIES),
+        name=file.relative_to(sidecars.root).as_posix(),
+        scan_id=_named(file.name).without(_ENTITIES),
         subject=found["sub"],
         session=found.get("ses"),
         site=None,
-        tr=agreed_tr(sidecar_tr(file, root), options.tr),
+        tr=agreed_tr(sidecars.tr(file), options.tr),
         read=partial(read_regions, segmentation=segmentation(file.name)),
     )
 

@@ -268,4 +268,4 @@ def test_a_tokenizer_is_fitted_with_the_quantizer_that_the_settings_choose(
     tokenizer = FMRITokenizer.from_pretrained(tmp_path)
     assert getattr(tokenizer.config, quantizer) == kind(**settings)
     quality = json.loads((tmp_path / "quality.json").read_text())["train"]
-    assert 1 < quality["perplexity"] <= quality["codes_used"] <= quality["codebook_size"] == 32
+    assert 1 < quality["perplexity"] <= quality["codes_used"] == 32 - quality["dead_codes"]

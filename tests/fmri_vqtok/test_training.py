@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from fmri_vqtok import quantizer_settings
 from fmri_vqtok.alignment import TextAlignment
 from fmri_vqtok.cohort_reader import Cohort, read_captions
 from fmri_vqtok.errors import InputError
@@ -249,3 +250,22 @@ def test_a_cohort_of_a_newer_schema_is_refused(tmp_path, write_cohort):
 def test_a_folder_that_is_no_cohort_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"no cohort.json; give the folder"):
         Cohort(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("quantizer", "settings"), [("fsq", {"levels": (4, 4, 2)}), ("residual", {"stages": (8, 4)})]
+)
+def test_a_tokenizer_is_fitted_with_the_quantizer_that_the_settings_choose(
+    tmp_path, cohort_dir, quantizer, settings
+):
+    loop = LoopSettings(steps=2, batch_size=2)
+    kind = quantizer_settings.SETTINGS[quantizer]
+    chosen = FitTokenizerSettings(
+        n_frames=48, patch_frames=16, n_codes=32, quantizer=quantizer, training=loop,
+        **{quantizer: kind(**settings)},
+    )  # fmt: skip
+    fit_tokenizer(cohort_dir, tmp_path, chosen, seed=0)
+    tokenizer = FMRITokenizer.from_pretrained(tmp_path)
+    assert getattr(tokenizer.config, quantizer) == kind(**settings)
+    quality = json.loads((tmp_path / "quality.json").read_text())["train"]
+    assert 1 < quality["perplexity"] <= quality["codes_used"] == 32 - quality["dead_codes"]

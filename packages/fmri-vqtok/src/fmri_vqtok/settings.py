@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from fmri_vqtok.errors import InputError
+from fmri_vqtok.quantizer_settings import QuantizerChoice
 
 
 def check_setting(holds: bool, key: str, value: float, fix: str) -> None:
@@ -75,7 +76,7 @@ class LoopSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FitTokenizerSettings:
+class FitTokenizerSettings(QuantizerChoice):
     """Settings of ``fmri fit-tokenizer``.
 
     Attributes
@@ -89,7 +90,10 @@ class FitTokenizerSettings:
     patch_frames : int
         P, frames of a patch.
     n_codes : int
-        K, codes of the codebook.
+        K, codes of the quantizer.
+    quantizer : str
+        "vq", a learned codebook; "fsq", a grid; "residual", several small codebooks that add up;
+        or "external", one of vector-quantize-pytorch. Each has its own settings.
     temporal_attention : str
         "causal", or "full" (next-step prediction on such codes would be cheating).
     token_basis : str
@@ -135,6 +139,7 @@ class FitTokenizerSettings:
             "start_windows",
         ):
             check_setting(getattr(self, key) >= 1, key, getattr(self, key), "give at least 1")
+        self.check_quantizer(self.n_codes)
         check_setting(self.target_tr > 0, "target_tr", self.target_tr, "give seconds above 0")
         check_setting(
             self.domain_weight >= 0, "domain_weight", self.domain_weight, "give 0 or more"

@@ -17,7 +17,12 @@ from fmri_vqtok.encoder import Encoder
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.positions import SpaceTimePositions
 from fmri_vqtok.processor import TimeSeriesProcessor
-from fmri_vqtok.quantizers import VectorQuantizer
+from fmri_vqtok.quantizer_settings import (
+    QuantizerChoice,
+    quantizer_sizes,
+    without_default_quantizer,
+)
+from fmri_vqtok.quantizers import make_quantizer
 from fmri_vqtok.reading import read_description, read_weights, reading
 from fmri_vqtok.token_basis import TokenBasis, principal_axes
 
@@ -49,8 +54,8 @@ _SIZES = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class FMRITokenizerConfig:
-    """Sizes of a tokenizer.
+class FMRITokenizerConfig(QuantizerChoice):
+    """Sizes of a tokenizer, and its quantizer.
 
     Attributes
     ----------
@@ -63,7 +68,10 @@ class FMRITokenizerConfig:
     width, n_heads, encoder_depth, decoder_depth : int
         Of the transformers.
     n_codes, code_width : int
-        K and d, of the codebook.
+        K and d, of the quantizer.
+    quantizer : {"vq", "fsq", "residual", "external"}
+        What makes tokens discrete; ``vq``, ``fsq``, ``residual`` and ``external`` hold the
+        settings of each, as the classes of `fmri_vqtok.quantizer_settings` or as mappings.
     temporal_attention : {"causal", "full"}
         "full" lets a token see later steps; next-step prediction on its codes would be cheating.
     token_basis : {"shared", "regions"}
@@ -101,6 +109,7 @@ class FMRITokenizerConfig:
             raise InputError(f"token_basis: '{self.token_basis}'; give 'shared' or 'regions'")
         if self.width % self.n_heads:
             raise InputError(f"width: {self.width}; give a multiple of n_heads, {self.n_heads}")
+        self.check_quantizer(self.n_codes)
 
     @classmethod
     def preset(cls, name: str, *, n_regions: int, **changes: Any) -> Self:
@@ -125,7 +134,8 @@ class FMRITokenizerConfig:
             if key not in known:
                 near = get_close_matches(key, known, n=1, cutoff=0)[0]
                 raise InputError(f"{key}: no such field of a tokenizer; did you mean '{near}'?")
-        return cls(n_regions=n_regions, **{**PRESETS[name], **changes})
+        sizes = {**PRESETS[name], **quantizer_sizes(changes), **changes}
+        return cls(n_regions=n_regions, **sizes)
 
     @property
     def n_steps(self) -> int:
@@ -213,7 +223,7 @@ class FMRITokenizer(nn.Module):
         self.encoder = Encoder(*_halves(config, config.encoder_depth))
         self.to_coefficients = nn.Linear(width, n_coefficients)
         self.basis = TokenBasis(config.n_regions, n_coefficients, config.code_width)
-        self.quantizer = VectorQuantizer(config.n_codes, config.code_width)
+        self.quantizer = make_quantizer(config, config.n_codes, config.code_width)
         self.from_coefficients = nn.Linear(n_coefficients, width)
         self.decoder = Decoder(*_halves(config, config.decoder_depth))
         self.to_text: nn.Module | None = None
@@ -351,7 +361,7 @@ class FMRITokenizer(nn.Module):
     def _files(self) -> dict[str, bytes]:
         description = {
             "schema": SCHEMA,
-            "model": asdict(self.config),
+            "model": without_default_quantizer(asdict(self.config)),
             "processor": self.processor.to_dict() if self.processor else None,
             "parcellation": self.parcellation,
             "order_hash": self.order_hash,

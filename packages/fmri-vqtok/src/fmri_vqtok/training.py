@@ -27,7 +27,7 @@ from fmri_vqtok.settings import FitTokenizerSettings
 from fmri_vqtok.text_targets import embedding_table, text_features, token_stream
 from fmri_vqtok.tokenizer import FMRITokenizer, FMRITokenizerConfig
 from fmri_vqtok.training_loop import Progress, train, write_losses
-from fmri_vqtok.usage import code_counts, codes_used, normalised_mse, perplexity
+from fmri_vqtok.usage import code_counts, codes_used, dead_codes, normalised_mse, perplexity
 
 Scans = dict[str, list[NormalisedScan]]
 
@@ -184,6 +184,11 @@ def _start(
         n_frames=settings.n_frames,
         patch_frames=settings.patch_frames,
         n_codes=settings.n_codes,
+        quantizer=settings.quantizer,
+        vq=settings.vq,
+        fsq=settings.fsq,
+        residual=settings.residual,
+        external=settings.external,
         temporal_attention=settings.temporal_attention,
         token_basis=settings.token_basis,
         text_width=targets.table.shape[1] if targets is not None else None,
@@ -263,6 +268,7 @@ def _quality(tokenizer: FMRITokenizer, scans: Sequence[NormalisedScan]) -> dict[
         ),
         "perplexity": perplexity(counts),
         "codes_used": codes_used(counts),
+        "dead_codes": dead_codes(counts),
         "codebook_size": tokenizer.config.n_codes,
         "n_windows": sum(len(windows) for windows in signals),
     }

@@ -39,3 +39,8 @@ def perplexity(counts: Tensor) -> float:
 def codes_used(counts: Tensor) -> int:
     """Count the codes that occur."""
     return int((counts > 0).sum())
+
+
+def dead_codes(counts: Tensor) -> int:
+    """Count the codes that do not occur."""
+    return int((counts == 0).sum())

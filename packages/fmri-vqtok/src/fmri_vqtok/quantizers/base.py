@@ -41,3 +41,58 @@ class Quantizer(nn.Module, ABC):
     @abstractmethod
     def initialise(self, samples: Tensor, generator: torch.Generator) -> None:
         """Start from training vectors, shape (n, d)."""
+
+
+class NearestQuantizer(Quantizer):
+    """Quantizer that gives each vector its nearest code and copies the gradient past the choice.
+
+    Distances and losses are taken in float32, inside autocast too.
+
+    Parameters
+    ----------
+    n_codes : int
+        K.
+    dim : int
+        d.
+    commitment : float
+        Weight of the loss that keeps the input near its code.
+    """
+
+    def __init__(self, n_codes: int, dim: int, commitment: float) -> None:
+        super().__init__()
+        self.n_codes, self.dim, self.commitment = n_codes, dim, commitment
+
+    def forward(self, x: Tensor) -> Quantized:
+        """Quantize vectors; in training mode what the quantizer knows then follows them.
+
+        Parameters
+        ----------
+        x : Tensor, shape (..., d)
+
+        Returns
+        -------
+        Quantized
+            With the loss "commitment", and those of the quantizer's own.
+        """
+        with torch.autocast(x.device.type, enabled=False):
+            exact = x.float()
+            codes = self.assign(exact.detach())
+            nearest = self.lookup(codes)
+            distance = (exact - nearest.detach()).square().mean()
+            losses = {"commitment": self.commitment * distance}
+            losses |= self.own_losses(exact.detach(), nearest)
+            if self.training:
+                self.follow(exact.detach().reshape(-1, self.dim), codes.reshape(-1))
+        straight_through = x + (nearest.to(x.dtype) - x).detach()
+        return Quantized(straight_through, codes, losses)
+
+    @abstractmethod
+    def assign(self, x: Tensor) -> Tensor:
+        """Code of each vector of ``x``, float32 of shape (..., d)."""
+
+    def own_losses(self, x: Tensor, nearest: Tensor) -> dict[str, Tensor]:  # noqa: ARG002
+        """Losses beyond commitment, by name, from vectors and those of their codes, (..., d)."""
+        return {}
+
+    def follow(self, x: Tensor, codes: Tensor) -> None:
+        """Learn from a training batch: vectors, shape (n, d), and their codes, shape (n,)."""

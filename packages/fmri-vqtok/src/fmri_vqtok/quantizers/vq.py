@@ -1,17 +1,49 @@
-"""Vector quantization with a codebook that follows the data (van den Oord et al., 2017)."""
+"""Vector quantization with a learned codebook (van den Oord et al., 2017)."""
+
+from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.kernels import nearest_code
-from fmri_vqtok.quantizers.base import Quantized, Quantizer
+from fmri_vqtok.quantizers.base import NearestQuantizer
+from fmri_vqtok.quantizers.processes import draw_rows, share_first, sum_over_processes
 
 START_COUNT = 8.0
 """Running count of an average code after the start."""
 
+Nearest = Callable[[Tensor, Tensor], Tensor]
 
-def kmeans(samples: Tensor, n_codes: int, generator: torch.Generator, n_rounds: int) -> Tensor:
+
+def nearest_by_angle(x: Tensor, codebook: Tensor) -> Tensor:
+    """Index of the codebook vector at the smallest angle; lengths do not count.
+
+    Parameters
+    ----------
+    x : Tensor, shape (..., d)
+    codebook : Tensor, shape (K, d)
+
+    Returns
+    -------
+    Tensor of int64, shape (...)
+    """
+    # Between vectors of length 1 the squared distance is 2 - 2 cos.
+    return nearest_code(
+        nn.functional.normalize(x.float(), dim=-1), nn.functional.normalize(codebook, dim=-1)
+    )
+
+
+NEAREST: dict[str, Nearest] = {"euclidean": nearest_code, "cosine": nearest_by_angle}
+
+
+def kmeans(
+    samples: Tensor,
+    n_codes: int,
+    generator: torch.Generator,
+    n_rounds: int,
+    nearest: Nearest = nearest_code,
+) -> Tensor:
     """Centres of Lloyd's algorithm; a centre that loses all its samples restarts at a sample.
 
     Parameters
@@ -22,6 +54,8 @@ def kmeans(samples: Tensor, n_codes: int, generator: torch.Generator, n_rounds: 
     generator : torch.Generator
     n_rounds : int
         Rounds of assignment and averaging.
+    nearest : callable, optional
+        ``nearest(samples, centres)``: index of each sample's centre.
 
     Returns
     -------
@@ -40,7 +74,7 @@ def kmeans(samples: Tensor, n_codes: int, generator: torch.Generator, n_rounds: 
     order = torch.randperm(len(samples), generator=generator)
     centres = samples[order[:n_codes]].clone()
     for _ in range(n_rounds):
-        counts, sums = _gather_by_code(samples, nearest_code(samples, centres), n_codes)
+        counts, sums = gather_by_code(samples, nearest(samples, centres), n_codes)
         centres = sums / counts.clamp(min=1)[:, None]
         empty = counts == 0
         restarts = torch.randint(len(samples), (int(empty.sum()),), generator=generator)
@@ -48,13 +82,13 @@ def kmeans(samples: Tensor, n_codes: int, generator: torch.Generator, n_rounds: 
     return centres
 
 
-class VectorQuantizer(Quantizer):
-    """Nearest vector of a learned codebook, in Euclidean distance.
+class VectorQuantizer(NearestQuantizer):
+    """Nearest vector of a learned codebook.
 
-    The codebook is a running mean (EMA) of the vectors assigned to each code, so it takes no
-    gradient. A code whose running count falls below ``revive_below`` restarts at a vector of the
-    batch; the draw is seeded by the number of updates, so it is the same after a resume and on
-    every process that sees the same batch.
+    A code whose running count falls below ``revive_below`` restarts at a vector of the batch; the
+    draw is seeded by the number of updates, so it is the same after a resume. With several
+    processes counts, sums and draws are over the batches of all of them, so that every process
+    has the same codebook.
 
     Parameters
     ----------
@@ -62,12 +96,23 @@ class VectorQuantizer(Quantizer):
         K.
     dim : int
         d, width of a code vector.
+    update : {"ema", "gradient"}
+        How the codebook learns: as a running mean of the vectors of each code, without a gradient,
+        or as a parameter, through the loss "codebook".
+    distance : {"euclidean", "cosine"}
+        How vectors and codes are compared. With "cosine" only the direction counts; the vector of
+        a code keeps its length.
     decay : float, default=0.999
-        Of the running mean, per training batch.
+        Of the running counts and means, per training batch.
     commitment : float, default=0.25
         Weight of the loss that keeps the input near its code.
     revive_below : float, default=0.5
         Running count, in vectors a batch, under which a code is dead.
+
+    Raises
+    ------
+    InputError
+        If there is no such update or distance.
     """
 
     codebook: Tensor
@@ -80,41 +125,41 @@ class VectorQuantizer(Quantizer):
         n_codes: int,
         dim: int,
         *,
+        update: str = "ema",
+        distance: str = "euclidean",
         decay: float = 0.999,
         commitment: float = 0.25,
         revive_below: float = 0.5,
     ) -> None:
-        super().__init__()
-        self.n_codes, self.dim = n_codes, dim
-        self.decay, self.commitment, self.revive_below = decay, commitment, revive_below
+        super().__init__(n_codes, dim, commitment)
+        if update not in ("ema", "gradient"):
+            raise InputError(f"update: '{update}'; give 'ema' or 'gradient'")
+        if distance not in NEAREST:
+            raise InputError(f"distance: '{distance}'; give 'euclidean' or 'cosine'")
+        self.by_gradient = update == "gradient"
+        self.nearest = NEAREST[distance]
+        self.decay, self.revive_below = decay, revive_below
         codebook = torch.randn(n_codes, dim)
-        self.register_buffer("codebook", codebook)
+        if self.by_gradient:
+            self.codebook = nn.Parameter(codebook)
+        else:
+            self.register_buffer("codebook", codebook)
         self.register_buffer("counts", torch.ones(n_codes))
-        self.register_buffer("sums", codebook.clone())
+        if not self.by_gradient:
+            self.register_buffer("sums", codebook.clone())
         self.register_buffer("n_updates", torch.zeros((), dtype=torch.int64))
 
-    def forward(self, x: Tensor) -> Quantized:
-        """Quantize vectors; in training mode the codebook then moves towards them.
-
-        Parameters
-        ----------
-        x : Tensor, shape (..., d)
-
-        Returns
-        -------
-        Quantized
-            With the loss "commitment".
-        """
-        codes = nearest_code(x.detach(), self.codebook)
-        nearest = self.lookup(codes)
-        losses = {"commitment": self.commitment * (x.float() - nearest).square().mean()}
-        if self.training:
-            self._follow(x.detach().float().reshape(-1, self.dim), codes.reshape(-1))
-        return Quantized(x + (nearest.to(x.dtype) - x).detach(), codes, losses)
+    def assign(self, x: Tensor) -> Tensor:
+        """Code of each vector, shape (...)."""
+        return self.nearest(x, self.codebook.detach())
 
     def lookup(self, codes: Tensor) -> Tensor:
         """Codebook vectors of ``codes``, shape (..., d)."""
         return self.codebook[codes]
+
+    def own_losses(self, x: Tensor, nearest: Tensor) -> dict[str, Tensor]:
+        """Squared distance that pulls a codebook that learns by gradient to its vectors."""
+        return {"codebook": (nearest - x).square().mean()} if self.by_gradient else {}
 
     @torch.no_grad()
     def initialise(self, samples: Tensor, generator: torch.Generator, n_rounds: int = 20) -> None:
@@ -123,38 +168,60 @@ class VectorQuantizer(Quantizer):
         Parameters
         ----------
         samples : Tensor, shape (n, d)
+            Of as many batches as there are; those of the first process count.
         generator : torch.Generator
         n_rounds : int, default=20
         """
-        centres = kmeans(samples.float(), self.n_codes, generator, n_rounds)
-        counts, _ = _gather_by_code(samples, nearest_code(samples, centres), self.n_codes)
+        centres = kmeans(samples.float(), self.n_codes, generator, n_rounds, self.nearest)
+        self.start_at(centres, self.nearest(samples, centres))
+
+    @torch.no_grad()
+    def start_at(self, centres: Tensor, codes: Tensor) -> None:
+        """Set the codebook, as if it had followed training vectors with these codes for long.
+
+        Parameters
+        ----------
+        centres : Tensor, shape (K, d)
+        codes : Tensor of int64, shape (n,)
+        """
+        counts = torch.bincount(codes, minlength=self.n_codes).to(centres.dtype)
         # As if each code had had several vectors in each batch so far: the first batches then move
         # the codebook gently, and kill no code that k-means found a use for.
         self.counts.copy_((counts / counts.mean()).clamp(min=1.0) * START_COUNT)
-        self.codebook.copy_(centres)
-        self.sums.copy_(centres * self.counts[:, None])
+        share_first(self.counts)
+        share_first(self.codebook.copy_(centres))
+        if not self.by_gradient:
+            self.sums.copy_(self.codebook * self.counts[:, None])
 
     @torch.no_grad()
-    def _follow(self, x: Tensor, codes: Tensor) -> None:
-        counts, sums = _gather_by_code(x, codes, self.n_codes)
-        self.counts.lerp_(counts, 1 - self.decay)
-        self.sums.lerp_(sums, 1 - self.decay)
+    def follow(self, x: Tensor, codes: Tensor) -> None:
+        """Move counts, and the codebook if it is a running mean, towards a batch; revive codes.
+
+        Parameters
+        ----------
+        x : Tensor, shape (n, d)
+        codes : Tensor of int64, shape (n,)
+        """
+        counts, sums = gather_by_code(x, codes, self.n_codes)
+        self.counts.lerp_(sum_over_processes(counts), 1 - self.decay)
+        if not self.by_gradient:
+            self.sums.lerp_(sum_over_processes(sums), 1 - self.decay)
         self.n_updates += 1
         self._revive(x)
-        self.codebook.copy_(self.sums / self.counts[:, None])
+        if not self.by_gradient:
+            self.codebook.copy_(self.sums / self.counts[:, None])
 
     def _revive(self, x: Tensor) -> None:
         dead = self.counts < self.revive_below
         n_dead = int(dead.sum())
         if n_dead == 0:
             return
-        generator = torch.Generator().manual_seed(int(self.n_updates))
-        chosen = torch.randint(len(x), (n_dead,), generator=generator).to(x.device)
         self.counts[dead] = 1.0
-        self.sums[dead] = x[chosen]
+        learned = self.codebook if self.by_gradient else self.sums
+        learned[dead] = draw_rows(x, n_dead, seed=int(self.n_updates))
 
 
-def _gather_by_code(x: Tensor, codes: Tensor, n_codes: int) -> tuple[Tensor, Tensor]:
+def gather_by_code(x: Tensor, codes: Tensor, n_codes: int) -> tuple[Tensor, Tensor]:
     """Count the vectors of each code, and sum them; shapes (K,) and (K, d)."""
     counts = torch.bincount(codes, minlength=n_codes).to(x.dtype)
     sums = torch.zeros(n_codes, x.shape[1], dtype=x.dtype, device=x.device)

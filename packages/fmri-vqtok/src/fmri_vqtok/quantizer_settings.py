@@ -1,0 +1,242 @@
+"""Settings of the quantizers, each default in one place; nothing heavy is loaded here."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
+from typing import Any
+
+from fmri_vqtok.errors import InputError
+
+MOST_LEVELS = 256
+MOST_FSQ_CODES = 2**31 - 1
+"""Codes are written as 32-bit integers."""
+MOST_RESIDUAL_CODES = 2**16
+"""The sums of the stages are compared all together."""
+
+
+def _check_choice(key: str, value: object, known: tuple[str, ...]) -> None:
+    if value not in known:
+        near = get_close_matches(str(value), known, n=1, cutoff=0)[0]
+        names = ", ".join(f"'{name}'" for name in known)
+        raise InputError(f"{key}: '{value}'; give one of {names}; did you mean '{near}'?")
+
+
+def _check_learning(settings: Any) -> None:
+    if not 0 <= settings.decay < 1:
+        raise InputError(f"decay: {settings.decay}; give a fraction from 0 to below 1")
+    _check_at_least_zero("commitment", settings.commitment)
+    _check_at_least_zero("revive_below", settings.revive_below)
+
+
+def _check_at_least_zero(key: str, value: float) -> None:
+    if not (math.isfinite(value) and value >= 0):
+        raise InputError(f"{key}: {value}; give 0 or more, and finite")
+
+
+def _check_whole(key: str, values: Any, most: int, most_codes: int) -> None:
+    if not values or not all(isinstance(v, int) and 2 <= v <= most for v in values):
+        raise InputError(f"{key}: {list(values)}; give one or more whole numbers from 2 to {most}")
+    if math.prod(values) > most_codes:
+        raise InputError(
+            f"{key}: {list(values)} make {math.prod(values)} codes; give at most {most_codes}"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class VQSettings:
+    """A learned codebook of ``n_codes`` vectors.
+
+    Attributes
+    ----------
+    update : {"ema", "gradient"}
+        How the codebook learns: "ema", as a running mean of the vectors of each code; "gradient",
+        as a parameter.
+    distance : {"euclidean", "cosine"}
+        How vectors and codes are compared: "euclidean", or "cosine", by their angle alone.
+    decay : float
+        Of the running means and counts, per training batch.
+    commitment : float
+        Weight of the loss that keeps a vector near its code.
+    revive_below : float
+        A code with a running count of fewer vectors a batch restarts at a vector of the batch.
+    """
+
+    update: str = "ema"
+    distance: str = "euclidean"
+    decay: float = 0.999
+    commitment: float = 0.25
+    revive_below: float = 0.5
+
+    def __post_init__(self) -> None:
+        _check_choice("update", self.update, ("ema", "gradient"))
+        _check_choice("distance", self.distance, ("euclidean", "cosine"))
+        _check_learning(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FSQSettings:
+    """A grid: each of the ``code_width`` components of a token is rounded to one of a few levels.
+
+    Attributes
+    ----------
+    levels : tuple of int
+        Levels of each component, strongest first; ``n_codes`` is their product and ``code_width``
+        their number.
+    commitment : float
+        Weight of the loss that keeps a vector near its code.
+    """
+
+    levels: tuple[int, ...] = (8, 4, 4, 4)
+    commitment: float = 0.25
+
+    def __post_init__(self) -> None:
+        _check_whole("levels", self.levels, MOST_LEVELS, MOST_FSQ_CODES)
+        _check_at_least_zero("commitment", self.commitment)
+        object.__setattr__(self, "levels", tuple(self.levels))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResidualSettings:
+    """Several small codebooks whose vectors add up.
+
+    Attributes
+    ----------
+    stages : tuple of int
+        Codes of each stage, coarsest first; ``n_codes`` is their product.
+    decay : float
+        Of the running means and counts, per training batch.
+    commitment : float
+        Weight of the loss that keeps a vector near its code.
+    revive_below : float
+        A vector of a stage with a running count of fewer vectors a batch restarts.
+    """
+
+    stages: tuple[int, ...] = (32, 16)
+    decay: float = 0.999
+    commitment: float = 0.25
+    revive_below: float = 0.5
+
+    def __post_init__(self) -> None:
+        _check_whole("stages", self.stages, MOST_RESIDUAL_CODES, MOST_RESIDUAL_CODES)
+        _check_learning(self)
+        object.__setattr__(self, "stages", tuple(self.stages))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExternalSettings:
+    """A quantizer of the package vector-quantize-pytorch.
+
+    Attributes
+    ----------
+    name : str
+        Name of its class.
+    options : dict
+        What the class is made with, besides ``dim``.
+    """
+
+    name: str = "VectorQuantize"
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+SETTINGS: dict[str, Any] = {
+    "vq": VQSettings,
+    "fsq": FSQSettings,
+    "residual": ResidualSettings,
+    "external": ExternalSettings,
+}
+"""By the name of the quantizer, which is also the key of its settings."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuantizerChoice:
+    """Which quantizer, and the settings of each; those of the others have no effect.
+
+    Attributes
+    ----------
+    quantizer : {"vq", "fsq", "residual", "external"}
+    vq : VQSettings
+    fsq : FSQSettings
+    residual : ResidualSettings
+    external : ExternalSettings
+    """
+
+    quantizer: str = "vq"
+    vq: VQSettings = VQSettings()
+    fsq: FSQSettings = FSQSettings()
+    residual: ResidualSettings = ResidualSettings()
+    external: ExternalSettings = field(default_factory=ExternalSettings)
+
+    def check_quantizer(self, n_codes: int) -> None:
+        """Turn mappings into settings, and refuse what does not fit together.
+
+        Raises
+        ------
+        InputError
+            If there is no such quantizer or setting, or ``n_codes`` is not what the settings of
+            the chosen quantizer make.
+        """
+        _check_choice("quantizer", self.quantizer, tuple(SETTINGS))
+        for key, kind in SETTINGS.items():
+            value = getattr(self, key)
+            if isinstance(value, Mapping):
+                object.__setattr__(self, key, _from_mapping(kind, value, key))
+        sizes = {"fsq": ("levels", self.fsq.levels), "residual": ("stages", self.residual.stages)}
+        if self.quantizer in sizes:
+            name, factors = sizes[self.quantizer]
+            if n_codes != math.prod(factors):
+                raise InputError(
+                    f"n_codes: {n_codes}, but {self.quantizer}.{name} {list(factors)} make "
+                    f"{math.prod(factors)}; give n_codes {math.prod(factors)}, or other {name}"
+                )
+
+
+def quantizer_sizes(changes: Mapping[str, Any]) -> dict[str, int]:
+    """``n_codes`` and ``code_width`` that follow from the settings of the chosen quantizer.
+
+    Parameters
+    ----------
+    changes : mapping
+        Fields of a tokenizer's configuration that are given.
+    """
+    chosen = changes.get("quantizer", "vq")
+    if chosen not in ("fsq", "residual"):
+        return {}
+    kind = SETTINGS[chosen]
+    given = changes.get(chosen, kind())
+    settings = _from_mapping(kind, given, chosen) if isinstance(given, Mapping) else given
+    if isinstance(settings, FSQSettings):
+        return {"n_codes": math.prod(settings.levels), "code_width": len(settings.levels)}
+    return {"n_codes": math.prod(settings.stages)}
+
+
+def without_default_quantizer(model: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out quantizer settings at their defaults and those of quantizers not chosen.
+
+    So what describes a tokenizer of the default kind, and with it the fingerprint, is the same as
+    before there was a choice.
+
+    Parameters
+    ----------
+    model : mapping
+        Fields of a tokenizer's configuration, as plain values.
+    """
+    chosen = model["quantizer"]
+    kept = {key: value for key, value in model.items() if key not in SETTINGS}
+    defaults = SETTINGS[chosen]()
+    if chosen == "vq":
+        del kept["quantizer"]
+    given = {k: v for k, v in model[chosen].items() if v != getattr(defaults, k)}
+    return kept | ({chosen: given} if given else {})
+
+
+def _from_mapping(kind: Any, mapping: Mapping[str, Any], section: str) -> Any:
+    known = [f.name for f in fields(kind)]
+    for key in mapping:
+        if key not in known:
+            near = get_close_matches(key, known, n=1, cutoff=0)[0]
+            raise InputError(f"{section}.{key}: no such setting; did you mean '{near}'?")
+    try:
+        return kind(**mapping)
+    except InputError as error:
+        raise InputError(f"{section}.{error}") from error

@@ -1,0 +1,137 @@
+"""Quantizers of the package vector-quantize-pytorch, behind the same interface."""
+
+import contextlib
+import inspect
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from fmri_vqtok.errors import InputError
+from fmri_vqtok.quantizers.base import Quantized, Quantizer
+
+
+class ExternalQuantizer(Quantizer):
+    """A quantizer that takes (b, n, d) and returns vectors, codes and perhaps a loss.
+
+    Codes of several codebooks, shape (b, n, q), are packed to one, the first most significant, as
+    `ResidualQuantizer` does. Straight-through gradients and losses are the quantizer's own; it
+    computes in float32, inside autocast too.
+
+    Parameters
+    ----------
+    module : nn.Module
+        Made with ``dim``; has ``codebook_size`` and ``get_output_from_indices`` or
+        ``indices_to_codes``.
+    dim : int
+        d.
+
+    Raises
+    ------
+    InputError
+        If the module has no way from codes to vectors.
+    """
+
+    def __init__(self, module: nn.Module, dim: int) -> None:
+        super().__init__()
+        name = type(module).__name__
+        ways = ("get_output_from_indices", "indices_to_codes")
+        way = next((way for way in ways if hasattr(module, way)), None)
+        size = getattr(module, "codebook_size", None)
+        if way is None or not isinstance(size, int):
+            raise InputError(
+                f"external.name: '{name}' has no way from codes to vectors, or no one number of "
+                "codes; give another quantizer, such as 'VectorQuantize'"
+            )
+        self.module, self.dim, self.size = module, dim, size
+        self.way_back = way
+        with _still(module), torch.no_grad():
+            indices = module(torch.zeros(1, 1, dim))[1]
+        self.packed_shape = tuple(indices.shape[2:])
+        self.n_codes = size ** (indices.numel())
+
+    def forward(self, x: Tensor) -> Quantized:
+        """Quantize ``x``, shape (..., d); the quantizer's loss is called "external"."""
+        with torch.autocast(x.device.type, enabled=False):
+            vectors, indices, *rest = self.module(x.float().reshape(1, -1, self.dim))
+        losses = {"external": rest[0].float().sum()} if rest else {}
+        codes = self._pack(indices.long()).reshape(x.shape[:-1])
+        return Quantized(vectors.reshape(x.shape).to(x.dtype), codes, losses)
+
+    def lookup(self, codes: Tensor) -> Tensor:
+        """Vectors of ``codes``, shape (..., d)."""
+        indices = self._unpack(codes.reshape(1, -1))
+        return getattr(self.module, self.way_back)(indices).reshape(*codes.shape, self.dim)
+
+    @torch.no_grad()
+    def initialise(self, samples: Tensor, generator: torch.Generator) -> None:
+        """Show training vectors, shape (n, d), to the quantizer once, in training mode."""
+        seed = int(torch.randint(2**31, (), generator=generator))
+        was_training = self.training
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.train()(samples)
+        self.train(was_training)
+
+    def _pack(self, indices: Tensor) -> Tensor:
+        if not self.packed_shape:
+            return indices
+        codes = torch.zeros_like(indices[..., 0])
+        for digit in indices.unbind(-1):
+            codes = codes * self.size + digit
+        return codes
+
+    def _unpack(self, codes: Tensor) -> Tensor:
+        if not self.packed_shape:
+            return codes
+        powers = self.size ** torch.arange(self.packed_shape[0], device=codes.device).flip(0)
+        return codes[..., None] // powers % self.size
+
+
+def make_external(name: str, options: Mapping[str, Any], dim: int) -> ExternalQuantizer:
+    """Quantizer of vector-quantize-pytorch by the name of its class.
+
+    Parameters
+    ----------
+    name : str
+    options : mapping
+        What the class is made with, besides ``dim``.
+    dim : int
+        d.
+
+    Raises
+    ------
+    InputError
+        If the package is not installed, or has no such class or option.
+    """
+    try:
+        import vector_quantize_pytorch as package
+    except ModuleNotFoundError as error:
+        raise InputError(
+            "quantizer: 'external' needs the package vector-quantize-pytorch; "
+            'pip install "fmri-vqtok[external]"'
+        ) from error
+    known = [key for key, value in vars(package).items() if isinstance(value, type)]
+    if name not in known:
+        near = get_close_matches(name, known, n=1, cutoff=0)[0]
+        raise InputError(f"external.name: '{name}'; did you mean '{near}'?")
+    kind = getattr(package, name)
+    taken = [key for key in inspect.signature(kind).parameters if key not in ("dim", "self")]
+    for key in options:
+        if key not in taken and "kwargs" not in " ".join(taken):
+            near = get_close_matches(key, taken, n=1, cutoff=0)[0]
+            raise InputError(f"external.options.{key}: {name} takes none; did you mean '{near}'?")
+    return ExternalQuantizer(kind(dim=dim, **options), dim)
+
+
+@contextlib.contextmanager
+def _still(module: nn.Module) -> Iterator[None]:
+    """Keep a module in evaluation mode for a while, so that looking changes nothing."""
+    was_training = module.training
+    module.eval()
+    try:
+        yield
+    finally:
+        module.train(was_training)

@@ -1,0 +1,128 @@
+"""Residual vector quantization: a code is one vector of each of several small codebooks, summed."""
+
+import math
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from fmri_vqtok.kernels import nearest_code
+from fmri_vqtok.quantizer_settings import ResidualSettings
+from fmri_vqtok.quantizers.base import NearestQuantizer
+from fmri_vqtok.quantizers.vq import VectorQuantizer, gather_by_code, kmeans
+
+
+class ResidualQuantizer(NearestQuantizer):
+    """Nearest sum of one vector from each stage; later stages refine what earlier ones leave.
+
+    The codes of the stages are packed to one, the first stage most significant:
+    ``code = (c_0 * K_1 + c_1) * K_2 + c_2``. So codes with the same first digit are neighbours, in
+    number and in what they stand for, and whatever reads codes needs to know nothing of stages.
+    All K sums are compared, not one stage after the other: the nearest one is found, and each sum
+    is its own nearest.
+
+    Parameters
+    ----------
+    stages : sequence of int
+        Codes of each stage; K is their product, at most 65,536.
+    dim : int
+        d.
+    decay, commitment, revive_below : float
+        As for `VectorQuantizer`; every stage's codebook is a running mean.
+
+    Raises
+    ------
+    InputError
+        If a stage has fewer than 2 codes, or all together too many.
+    """
+
+    def __init__(
+        self,
+        stages: Sequence[int],
+        dim: int,
+        *,
+        decay: float = 0.999,
+        commitment: float = 0.25,
+        revive_below: float = 0.5,
+    ) -> None:
+        sizes = ResidualSettings(stages=tuple(stages), commitment=commitment).stages
+        super().__init__(math.prod(sizes), dim, commitment)
+        self.sizes = sizes
+        self.stages = nn.ModuleList(
+            VectorQuantizer(size, dim, decay=decay, revive_below=revive_below) for size in sizes
+        )
+
+    def pack(self, stage_codes: Tensor) -> Tensor:
+        """One code, shape (...), from those of the stages, shape (..., n_stages)."""
+        code = torch.zeros_like(stage_codes[..., 0])
+        for size, digit in zip(self.sizes, stage_codes.unbind(-1), strict=True):
+            code = code * size + digit
+        return code
+
+    def unpack(self, codes: Tensor) -> Tensor:
+        """Codes of the stages, shape (..., n_stages); the inverse of `pack`."""
+        digits = []
+        for size in reversed(self.sizes):
+            digits.append(codes % size)
+            codes = codes // size
+        return torch.stack(digits[::-1], dim=-1)
+
+    def vectors(self) -> Tensor:
+        """Vector of every packed code, shape (K, d)."""
+        first, *later = (stage.codebook for stage in self._stages())
+        for codebook in later:
+            first = (first[:, None] + codebook).flatten(0, 1)
+        return first
+
+    def assign(self, x: Tensor) -> Tensor:
+        """Code of each vector, shape (...)."""
+        return nearest_code(x, self.vectors())
+
+    def lookup(self, codes: Tensor) -> Tensor:
+        """Vectors of packed ``codes``, shape (..., d)."""
+        return self.vectors()[codes]
+
+    @torch.no_grad()
+    def initialise(self, samples: Tensor, generator: torch.Generator, n_rounds: int = 20) -> None:
+        """Start each stage at k-means centres of what the stages before it leave, then settle.
+
+        Parameters
+        ----------
+        samples : Tensor, shape (n, d)
+        generator : torch.Generator
+        n_rounds : int, default=20
+            Of k-means, and then of moving all stages together.
+        """
+        rest = samples = samples.float()
+        for stage in self._stages():
+            centres = kmeans(rest, stage.n_codes, generator, n_rounds)
+            codes = stage.nearest(rest, centres)
+            stage.start_at(centres, codes)
+            rest = rest - centres[codes]
+        for _ in range(n_rounds):
+            self._settle(samples)
+
+    def follow(self, x: Tensor, codes: Tensor) -> None:
+        """Move each stage towards what the others leave of a batch.
+
+        Parameters
+        ----------
+        x : Tensor, shape (n, d)
+        codes : Tensor of int64, shape (n,)
+        """
+        rest = x - self.lookup(codes)
+        for stage, own in zip(self._stages(), self.unpack(codes).unbind(-1), strict=True):
+            stage.follow(rest + stage.lookup(own), own)
+
+    def _settle(self, samples: Tensor) -> None:
+        """Put each stage's vectors to the mean of what the others leave of the training vectors."""
+        codes = self.assign(samples)
+        for stage, own in zip(self._stages(), self.unpack(codes).unbind(-1), strict=True):
+            left = samples - self.lookup(codes) + stage.lookup(own)
+            counts, sums = gather_by_code(left, own, stage.n_codes)
+            means = sums / counts.clamp(min=1)[:, None]
+            stage.start_at(torch.where(counts[:, None] > 0, means, stage.codebook), own)
+
+    def _stages(self) -> list[VectorQuantizer]:
+        return cast("list[VectorQuantizer]", list(self.stages))

@@ -1,0 +1,119 @@
+"""Equality with vector-quantize-pytorch on shared inputs, and its quantizers adapted."""
+
+import pytest
+import torch
+
+from fmri_vqtok.errors import InputError
+from fmri_vqtok.quantizers import FiniteScalarQuantizer, VectorQuantizer
+from fmri_vqtok.quantizers.external import make_external
+from fmri_vqtok.tokenizer import FMRITokenizer, FMRITokenizerConfig
+
+peer = pytest.importorskip("vector_quantize_pytorch", reason="comes with `uv sync`")
+
+D = 4
+KINDS = {
+    "VectorQuantize": {"codebook_size": 16},
+    "ResidualVQ": {"codebook_size": 8, "num_quantizers": 2},
+    "FSQ": {"levels": [5, 5, 3, 3]},
+    "LFQ": {"codebook_size": 16},
+    "SimVQ": {"codebook_size": 16},
+}
+N_CODES = {"VectorQuantize": 16, "ResidualVQ": 64, "FSQ": 225, "LFQ": 16, "SimVQ": 16}
+
+
+def draw(n=300, seed=0):
+    return torch.randn(n, D, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.fixture(params=KINDS)
+def external(request):
+    torch.manual_seed(0)
+    return make_external(request.param, KINDS[request.param], D).eval()
+
+
+@pytest.mark.parametrize("levels", [[5, 3, 7, 9], [8, 4, 2, 6]])
+def test_scalar_codes_and_latents_equal_those_of_the_other_library(levels):
+    theirs = peer.FSQ(levels, preserve_symmetry=True, bound_hard_clamp=True)
+    latents, codes = theirs(draw()[None])
+    ours = FiniteScalarQuantizer(levels)(draw())
+    assert torch.equal(ours.codes, codes[0].long())
+    assert torch.allclose(ours.latents, latents[0], atol=1e-6)
+
+
+def test_behind_a_tanh_scalar_codes_equal_the_soft_bound_of_the_other_library():
+    latents, codes = peer.FSQ([8, 4, 2, 6], preserve_symmetry=True)(draw()[None])
+    ours = FiniteScalarQuantizer([8, 4, 2, 6])(draw().tanh())
+    assert torch.equal(ours.codes, codes[0].long())
+    assert torch.allclose(ours.latents, latents[0], atol=1e-6)
+
+
+@pytest.mark.parametrize("distance", ["euclidean", "cosine"])
+@pytest.mark.parametrize("update", ["ema", "gradient"])
+def test_nearest_codes_equal_those_of_the_other_library(distance, update):
+    torch.manual_seed(0)
+    theirs = peer.VectorQuantize(D, 33, use_cosine_sim=distance == "cosine").eval()
+    ours = VectorQuantizer(33, D, distance=distance, update=update).eval()
+    ours.codebook.data.copy_(theirs.codebook)
+    assert torch.equal(ours(draw()).codes, theirs(draw()[None])[1][0])
+
+
+def test_an_external_quantizer_keeps_shapes_and_range(external):
+    out = external(draw(60).reshape(2, 5, 6, D))
+    name = type(external.module).__name__
+    assert (out.latents.shape, out.codes.shape) == ((2, 5, 6, D), (2, 5, 6))
+    assert 0 <= out.codes.min() <= out.codes.max() < external.n_codes == N_CODES[name]
+
+
+def test_the_latents_of_an_external_quantizer_are_the_vectors_of_its_codes(external):
+    out = external(draw())
+    assert torch.allclose(external.lookup(out.codes), out.latents, atol=1e-5)
+
+
+def test_the_codes_of_an_external_quantizer_are_those_it_gives_alone(external):
+    alone = external.module(draw()[None])[1][0].long()
+    codes = external(draw()).codes
+    if alone.ndim == 2:
+        codes = torch.stack([codes // external.size, codes % external.size], dim=-1)
+    assert torch.equal(codes, alone)
+
+
+def test_looking_changes_no_buffer_of_an_external_quantizer(external):
+    before = {name: value.clone() for name, value in external.state_dict().items()}
+    external(draw())
+    assert all(torch.equal(value, before[name]) for name, value in external.state_dict().items())
+
+
+def test_a_gradient_reaches_the_input_of_an_external_quantizer(external):
+    x = draw().requires_grad_()
+    out = external.train()(x)
+    (out.latents.sum() + sum(out.losses.values())).backward()
+    assert x.grad.abs().sum() > 0
+
+
+def test_a_tokenizer_with_an_external_quantizer_comes_back_equal(tmp_path):
+    torch.manual_seed(0)
+    config = FMRITokenizerConfig.preset(
+        "tiny", n_regions=3, n_frames=64, n_codes=16, code_width=D, quantizer="external",
+        external={"name": "VectorQuantize", "options": {"codebook_size": 16}},
+    )  # fmt: skip
+    tokenizer = FMRITokenizer(config)
+    windows = torch.randn(8, 64, 3, generator=torch.Generator().manual_seed(0))
+    tokenizer.initialise(windows, torch.Generator().manual_seed(0))
+    tokenizer.eval().save_pretrained(tmp_path)
+    read = FMRITokenizer.from_pretrained(tmp_path)
+    codes = tokenizer.encode(windows).codes
+    assert torch.equal(read.encode(windows).codes, codes)
+    assert torch.equal(read.decode(codes), tokenizer.decode(codes))
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("VectorQuantise", {}, r"external.name: 'VectorQuantise'; did you mean 'VectorQuantize'"),
+        ("FSQ", {"level": [3]}, r"external.options.level: FSQ .* did you mean 'levels'"),
+        ("RandomProjectionQuantizer", {"codebook_size": 4, "codebook_dim": 4}, "no way from codes"),
+    ],
+)
+def test_an_external_quantizer_that_cannot_be_is_refused(name, options, message):
+    with pytest.raises(InputError, match=message):
+        make_external(name, options, D)

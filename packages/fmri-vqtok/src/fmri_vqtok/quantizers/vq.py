@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from fmri_vqtok.errors import InputError
-from fmri_vqtok.kernels import nearest_code
+from fmri_vqtok.kernels import nearest_code, sum_by_code
 from fmri_vqtok.quantizers.base import Quantized, Quantizer
 
 START_COUNT = 8.0
@@ -40,7 +40,7 @@ def kmeans(samples: Tensor, n_codes: int, generator: torch.Generator, n_rounds: 
     order = torch.randperm(len(samples), generator=generator)
     centres = samples[order[:n_codes]].clone()
     for _ in range(n_rounds):
-        counts, sums = _gather_by_code(samples, nearest_code(samples, centres), n_codes)
+        counts, sums = sum_by_code(samples, nearest_code(samples, centres), n_codes)
         centres = sums / counts.clamp(min=1)[:, None]
         empty = counts == 0
         restarts = torch.randint(len(samples), (int(empty.sum()),), generator=generator)
@@ -127,7 +127,7 @@ class VectorQuantizer(Quantizer):
         n_rounds : int, default=20
         """
         centres = kmeans(samples.float(), self.n_codes, generator, n_rounds)
-        counts, _ = _gather_by_code(samples, nearest_code(samples, centres), self.n_codes)
+        counts, _ = sum_by_code(samples, nearest_code(samples, centres), self.n_codes)
         # As if each code had had several vectors in each batch so far: the first batches then move
         # the codebook gently, and kill no code that k-means found a use for.
         self.counts.copy_((counts / counts.mean()).clamp(min=1.0) * START_COUNT)
@@ -136,7 +136,7 @@ class VectorQuantizer(Quantizer):
 
     @torch.no_grad()
     def _follow(self, x: Tensor, codes: Tensor) -> None:
-        counts, sums = _gather_by_code(x, codes, self.n_codes)
+        counts, sums = sum_by_code(x, codes, self.n_codes)
         self.counts.lerp_(counts, 1 - self.decay)
         self.sums.lerp_(sums, 1 - self.decay)
         self.n_updates += 1
@@ -152,10 +152,3 @@ class VectorQuantizer(Quantizer):
         chosen = torch.randint(len(x), (n_dead,), generator=generator).to(x.device)
         self.counts[dead] = 1.0
         self.sums[dead] = x[chosen]
-
-
-def _gather_by_code(x: Tensor, codes: Tensor, n_codes: int) -> tuple[Tensor, Tensor]:
-    """Count the vectors of each code, and sum them; shapes (K,) and (K, d)."""
-    counts = torch.bincount(codes, minlength=n_codes).to(x.dtype)
-    sums = torch.zeros(n_codes, x.shape[1], dtype=x.dtype, device=x.device)
-    return counts, sums.index_add_(0, codes, x)

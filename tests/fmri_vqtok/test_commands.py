@@ -14,6 +14,7 @@ class Context:
 
     def __init__(self, directory, settings):
         self.directory, self.settings, self.asked, self.summary = directory, settings, {}, None
+        self.notes = {}
 
     def run(self, work, settings_class, *, resumable=False, **inputs):
         assert isinstance(self.settings, settings_class)
@@ -24,7 +25,7 @@ class Context:
             seed=0,
             device="cpu",
             progress=lambda done, total: None,
-            note=lambda **facts: None,
+            note=self.notes.update,
             language_model=Path,
         )
         self.summary = work(stage, **inputs)
@@ -48,6 +49,7 @@ def test_a_cohort_becomes_a_tokenizer_and_the_tokenizer_its_tokens(tmp_path, coh
     invoke(commands.tokenize, [cohort_dir, tmp_path / "tokenizer"], tokens)
     assert tokens.summary == "21 windows of 7 scans, 3 x 6 codes each"
     assert not tokens.asked["resumable"]
+    assert fit.notes["nearest_code"] == tokens.notes["nearest_code"] == "torch"
 
 
 def test_a_part_of_the_text_options_is_refused(tmp_path, cohort_dir):

@@ -8,8 +8,6 @@ import click
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.settings import FitTokenizerSettings, TokenizeSettings
 
-CODE_PATH = {"attention": "torch scaled_dot_product_attention", "nearest_code": "torch"}
-
 
 @click.command("fit-tokenizer")
 @click.argument("cohort", type=click.Path(path_type=Path))
@@ -75,7 +73,7 @@ def _fit_tokenizer(
             f"--descriptors {descriptors}, --text {text}, --language-model {language_model}: "
             "give all three to align with text, or none"
         )
-    stage.note(**CODE_PATH)
+    stage.note(**_code_path(stage.device))
     return fit_tokenizer(
         cohort,
         stage.directory,
@@ -90,7 +88,7 @@ def _fit_tokenizer(
 def _tokenize(stage: Any, cohort: Path, tokenizer: Path) -> str:
     from fmri_vqtok.tokens import write_tokens
 
-    stage.note(**CODE_PATH)
+    stage.note(**_code_path(stage.device))
     return write_tokens(
         cohort,
         tokenizer,
@@ -99,3 +97,12 @@ def _tokenize(stage: Any, cohort: Path, tokenizer: Path) -> str:
         device=stage.device,
         progress=stage.progress,
     )
+
+
+def _code_path(device: str) -> dict[str, str]:
+    from fmri_vqtok.kernels import chosen_backend
+
+    return {
+        "attention": "torch scaled_dot_product_attention",
+        "nearest_code": chosen_backend(device),
+    }

@@ -7,10 +7,10 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from fmri_vqtok.kernels import nearest_code
+from fmri_vqtok.kernels import nearest_code, sum_by_code
 from fmri_vqtok.quantizer_settings import ResidualSettings
 from fmri_vqtok.quantizers.base import NearestQuantizer
-from fmri_vqtok.quantizers.vq import VectorQuantizer, gather_by_code, kmeans
+from fmri_vqtok.quantizers.vq import VectorQuantizer, kmeans
 
 
 class ResidualQuantizer(NearestQuantizer):
@@ -120,7 +120,7 @@ class ResidualQuantizer(NearestQuantizer):
         codes = self.assign(samples)
         for stage, own in zip(self._stages(), self.unpack(codes).unbind(-1), strict=True):
             left = samples - self.lookup(codes) + stage.lookup(own)
-            counts, sums = gather_by_code(left, own, stage.n_codes)
+            counts, sums = sum_by_code(left, own, stage.n_codes)
             means = sums / counts.clamp(min=1)[:, None]
             stage.start_at(torch.where(counts[:, None] > 0, means, stage.codebook), own)
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from fmri_vqtok.errors import InputError
-from fmri_vqtok.kernels import nearest_code
+from fmri_vqtok.kernels import nearest_code, sum_by_code
 from fmri_vqtok.quantizers.base import NearestQuantizer
 from fmri_vqtok.quantizers.processes import draw_rows, share_first, sum_over_processes
 
@@ -74,7 +74,7 @@ def kmeans(
     order = torch.randperm(len(samples), generator=generator)
     centres = samples[order[:n_codes]].clone()
     for _ in range(n_rounds):
-        counts, sums = gather_by_code(samples, nearest(samples, centres), n_codes)
+        counts, sums = sum_by_code(samples, nearest(samples, centres), n_codes)
         centres = sums / counts.clamp(min=1)[:, None]
         empty = counts == 0
         restarts = torch.randint(len(samples), (int(empty.sum()),), generator=generator)
@@ -202,7 +202,7 @@ class VectorQuantizer(NearestQuantizer):
         x : Tensor, shape (n, d)
         codes : Tensor of int64, shape (n,)
         """
-        counts, sums = gather_by_code(x, codes, self.n_codes)
+        counts, sums = sum_by_code(x, codes, self.n_codes)
         self.counts.lerp_(sum_over_processes(counts), 1 - self.decay)
         if not self.by_gradient:
             self.sums.lerp_(sum_over_processes(sums), 1 - self.decay)
@@ -219,10 +219,3 @@ class VectorQuantizer(NearestQuantizer):
         self.counts[dead] = 1.0
         learned = self.codebook if self.by_gradient else self.sums
         learned[dead] = draw_rows(x, n_dead, seed=int(self.n_updates))
-
-
-def gather_by_code(x: Tensor, codes: Tensor, n_codes: int) -> tuple[Tensor, Tensor]:
-    """Count the vectors of each code, and sum them; shapes (K,) and (K, d)."""
-    counts = torch.bincount(codes, minlength=n_codes).to(x.dtype)
-    sums = torch.zeros(n_codes, x.shape[1], dtype=x.dtype, device=x.device)
-    return counts, sums.index_add_(0, codes, x)

@@ -1,0 +1,122 @@
+import pytest
+import torch
+
+from fmri_vqtok.errors import InputError
+from fmri_vqtok.kernels import chosen_backend, nearest_code, plain, sum_by_code
+
+SHAPES = [(1, 1, 1), (1025, 3, 2), (2049, 65, 7), (5, 130, 33)]
+
+
+@pytest.fixture(autouse=True)
+def _no_switch(monkeypatch):
+    monkeypatch.delenv("FMRI_VQTOK_KERNELS", raising=False)
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(("M", "K", "d"), SHAPES)
+def test_the_nearest_code_is_that_of_exact_distances(M, K, d, dtype):
+    generator = torch.Generator().manual_seed(M)
+    x = torch.randn(M, d, generator=generator).to(dtype)
+    codebook = torch.randn(K, d, generator=generator)
+    exact = torch.cdist(x.double(), codebook.double(), compute_mode="donot_use_mm_for_euclid_dist")
+    assert torch.equal(nearest_code(x, codebook), exact.argmin(dim=1))
+
+
+def test_equal_codes_give_the_lowest_index_in_every_chunk():
+    generator = torch.Generator().manual_seed(0)
+    codebook = torch.randint(-2, 3, (40, 3), generator=generator).float()
+    x = codebook.repeat(80, 1)
+    first = (codebook[:, None] == codebook).all(dim=2).int().argmax(dim=1)
+    assert len(x) > plain.CHUNK_ROWS
+    assert torch.equal(nearest_code(x, codebook.repeat(3, 1)), first.repeat(80))
+
+
+def test_no_vectors_have_no_codes():
+    assert nearest_code(torch.zeros(2, 0, 5), torch.zeros(4, 5)).shape == (2, 0)
+
+
+def test_the_sums_of_half_precision_vectors_are_taken_in_full_precision():
+    codes = torch.zeros(1000, dtype=torch.int64)
+    counts, sums = sum_by_code(torch.ones(1000, 1, dtype=torch.bfloat16), codes, 2)
+    assert counts.tolist() == [1000, 0]  # bfloat16 would stop at 256
+    assert sums.tolist() == [[1000], [0]]
+
+
+def test_sums_are_those_of_adding_one_vector_after_another():
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(500, 6, generator=generator)
+    codes = torch.randint(9, (500,), generator=generator)
+    _, sums = sum_by_code(x, codes, 9)
+    expected = torch.stack([x[codes == code].double().sum(dim=0) for code in range(9)])
+    assert torch.allclose(sums.double(), expected, atol=1e-5)
+
+
+def test_compilation_keeps_both_operators_in_one_graph():
+    kept = []
+
+    def record(graph, inputs):
+        kept.extend(str(node.target) for node in graph.graph.nodes)
+        return graph.forward
+
+    def assign(x, codebook):
+        codes = nearest_code(x, codebook)
+        return codes, *sum_by_code(x, codes, codebook.shape[0])
+
+    x, codebook = torch.randn(9, 3), torch.randn(5, 3)
+    torch.compile(assign, fullgraph=True, backend=record)(x, codebook)
+    assert {n for n in kept if "fmri_vqtok" in n} == {
+        "fmri_vqtok.nearest_code.default",
+        "fmri_vqtok.sum_by_code.default",
+    }
+
+
+def test_compiled_code_gives_the_same_codes():
+    x, codebook = torch.randn(9, 3), torch.randn(5, 3)
+    compiled = torch.compile(nearest_code, fullgraph=True, backend="aot_eager")
+    assert torch.equal(compiled(x, codebook), nearest_code(x, codebook))
+
+
+@pytest.mark.parametrize("name", ["nearest_code", "sum_by_code"])
+def test_the_declared_result_of_an_operator_is_the_real_one(name):
+    x, codes = torch.randn(9, 3), torch.arange(9) % 5
+    operator = getattr(torch.ops.fmri_vqtok, name).default
+    given = (x, torch.randn(5, 3), "auto") if name == "nearest_code" else (x, codes, 5, "auto")
+    checks = ("test_schema", "test_faketensor", "test_aot_dispatch_static")
+    assert set(torch.library.opcheck(operator, given, test_utils=checks).values()) == {"SUCCESS"}
+
+
+@pytest.mark.parametrize(
+    ("mode", "device", "expected"),
+    [("off", "cuda", "torch"), ("off", "cpu", "torch"), ("auto", "cpu", "torch")],
+)
+def test_the_switch_chooses(monkeypatch, mode, device, expected):
+    monkeypatch.setenv("FMRI_VQTOK_KERNELS", mode)
+    assert chosen_backend(device) == expected
+
+
+def test_the_switch_takes_no_other_value(monkeypatch):
+    monkeypatch.setenv("FMRI_VQTOK_KERNELS", "on")
+    with pytest.raises(InputError, match="FMRI_VQTOK_KERNELS=on: set it to one of off, auto, req"):
+        nearest_code(torch.ones(1, 1), torch.ones(1, 1))
+
+
+def test_an_unknown_backend_is_refused():
+    with pytest.raises(InputError, match="backend: 'cuda'; give one of auto, torch, triton"):
+        nearest_code(torch.ones(1, 1), torch.ones(1, 1), backend="cuda")
+
+
+def test_required_kernels_without_a_gpu_are_one_error(monkeypatch):
+    pytest.importorskip("triton")
+    monkeypatch.setenv("FMRI_VQTOK_KERNELS", "require")
+    with pytest.raises(InputError, match=r"=require, but the vectors are on 'cpu': use a CUDA"):
+        nearest_code(torch.ones(1, 1), torch.ones(1, 1))
+
+
+def test_required_kernels_without_triton_name_the_extra(monkeypatch):
+    monkeypatch.setattr("fmri_vqtok.kernels.switch.find_spec", lambda name: None)
+    monkeypatch.setenv("FMRI_VQTOK_KERNELS", "require")
+    with pytest.raises(InputError, match=r"pip install 'fmri-vqtok\[kernels\]'"):
+        chosen_backend("cuda")
+    monkeypatch.setenv("FMRI_VQTOK_KERNELS", "auto")
+    assert chosen_backend("cuda") == "torch"

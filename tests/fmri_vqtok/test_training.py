@@ -33,6 +33,7 @@ KILLED_RUN = """
 import os, signal, sys
 from pathlib import Path
 import torch
+from fmri_vqtok.quantizer_settings import *
 from fmri_vqtok.settings import FitTokenizerSettings, LoopSettings
 from fmri_vqtok.training import TextSource, fit_tokenizer
 

@@ -108,9 +108,9 @@ def test_kmeans_is_as_good_as_scikit_learn_on_separate_clusters():
     samples = (centres[rng.integers(6, size=600)] + rng.normal(size=(600, 4))).astype(np.float32)
     theirs = KMeans(6, n_init=5, random_state=0).fit(samples)
     start = torch.as_tensor(samples)
-    found = kmeans(start, 6, torch.Generator().manual_seed(0), 50)
-    ours = float((start - found[nearest_code(start, found)]).square().sum())
-    assert ours == pytest.approx(theirs.inertia_, rel=1e-3)
+    starts = [kmeans(start, 6, torch.Generator().manual_seed(seed), 50) for seed in range(5)]
+    ours = [float((start - c[nearest_code(start, c)]).square().sum()) for c in starts]
+    assert min(ours) == pytest.approx(theirs.inertia_, rel=1e-3)
 
 
 @pytest.mark.parametrize("seed", range(5))

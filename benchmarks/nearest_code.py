@@ -128,9 +128,8 @@ def compare(n_rounds: int) -> None:
     took = seconds(routes(x, codebook), n_rounds)
     memory = {name: growth_apart(name) for name in took}
     print(f"{N_SCANS} x {N_TOKENS} vectors of width {WIDTH}, {N_CODES} codes, float32")
-    print(
-        f"{torch.get_num_threads()} threads, medians of {n_rounds} rounds, torch {torch.__version__}"
-    )
+    threads = torch.get_num_threads()
+    print(f"{threads} threads, medians of {n_rounds} rounds, torch {torch.__version__}")
     for name, median in took.items():
         print(f"  {name:16}{median:8.3f} s {memory[name] / 2**20:8.0f} MB extra")
     print(f"codes equal to those of vector-quantize-pytorch: {same_codes(x, codebook)}")

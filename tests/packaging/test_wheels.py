@@ -51,6 +51,9 @@ from pathlib import Path
 fmri = Path(sys.executable).with_name("fmri")
 help_page = subprocess.run([fmri, "--help"], capture_output=True, text=True, check=True)
 assert "run-all" in help_page.stdout, help_page
+doctor = subprocess.run([fmri, "doctor"], capture_output=True, text=True)
+assert doctor.returncode == 0, doctor
+assert "torch: not installed" in doctor.stdout, doctor
 """,
 }
 

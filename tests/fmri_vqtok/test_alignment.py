@@ -267,9 +267,44 @@ def test_a_scan_without_a_present_region_pools_to_zeros(pooling):
     assert torch.equal(out, torch.zeros(1, 6))
 
 
+WITHOUT_TEXT = """
+import sys
+for name in ("transformers", "datasets", "tokenizers", "huggingface_hub", "platformdirs", "click"):
+    sys.modules[name] = None
+import torch
+import fmri_vqtok
+from fmri_vqtok.objective import TokenizerObjective
+
+processor = fmri_vqtok.TimeSeriesProcessor(24, 2.0).fit([torch.randn(90, 4).numpy()], [1.0])
+windows, mask = processor(torch.randn(900, 4).numpy(), 1.0)
+config = fmri_vqtok.FMRITokenizerConfig.preset("tiny", n_regions=4, n_frames=24, patch_frames=8)
+tokenizer = fmri_vqtok.FMRITokenizer(config, processor)
+tokenizer.initialise(windows, torch.Generator().manual_seed(0))
+objective = TokenizerObjective(tokenizer, None, 0.5)
+optimiser = torch.optim.SGD(objective.parameters(), lr=1e-3)
+mask = mask.expand(len(windows), -1)
+for _ in range(2):
+    out = objective(windows, mask, ~mask, torch.arange(len(windows)))
+    optimiser.zero_grad()
+    out["loss"].backward()
+    optimiser.step()
+tokenizer.eval().save_pretrained(sys.argv[1])
+tokenizer = fmri_vqtok.FMRITokenizer.from_pretrained(sys.argv[1])
+codes = tokenizer.encode(windows).codes
+print(sorted(out["losses"]), tokenizer.decode(codes).shape == windows.shape)
+"""
+
+
+def test_without_text_the_tokenizer_trains_saves_and_runs_without_transformers(tmp_path):
+    command = [sys.executable, "-c", WITHOUT_TEXT, tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "['commitment', 'reconstruction'] True", done.stderr
+
+
 TWO_PROCESSES = """
 import sys
 import torch
+import torch._dynamo
 from torch import distributed, multiprocessing, nn
 from torch.nn.parallel import DistributedDataParallel
 from fmri_vqtok.alignment import TextAlignment

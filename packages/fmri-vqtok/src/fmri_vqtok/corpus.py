@@ -124,6 +124,8 @@ def _check_column(column: str, columns: Iterable[str], thing: object) -> None:
 def _texts(rows: Iterable[Mapping[str, Any]], column: str, thing: object) -> Iterator[str]:
     """Text of each row; a row whose text is null has none."""
     for row in rows:
+        if not isinstance(row, Mapping):
+            raise InputError(f"{thing}: a {type(row).__name__} instead of a mapping; {_TABLE_FIX}")
         _check_column(column, row, thing)
         value = row[column]
         if isinstance(value, str):

@@ -379,8 +379,7 @@ def _stretch(values: NDArray[np.float64], n_frames: int) -> NDArray[np.float64]:
 def _unstretch(values: NDArray[np.float64], n_frames: int) -> NDArray[np.float64]:
     """Frames between which `_stretch` interpolated."""
     weights = _stretch(np.eye(n_frames), len(values))
-    frames: NDArray[np.float64] = np.linalg.lstsq(weights, values, rcond=None)[0]
-    return frames
+    return np.asarray(np.linalg.lstsq(weights, values, rcond=None)[0], dtype=np.float64)
 
 
 def _robust_z(

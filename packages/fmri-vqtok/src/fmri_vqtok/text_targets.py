@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from fmri_vqtok.corpus import read_corpus
@@ -20,7 +21,7 @@ _TEXTS = 16
 
 
 def embedding_table(model_dir: Path, *, cache_dir: Path | None = None) -> Tensor:
-    """What the language model sees of each of its tokens, shape (V, C), float32.
+    """Input embeddings of the language model, as it sees its tokens; shape (V, C), float32.
 
     Computed once for a model, then read from the cache without loading it.
 
@@ -124,9 +125,9 @@ def _embeddings(model_dir: Path) -> Tensor:
     from fmri_vqtok.language_models import load_model
 
     model = load_model(AutoModel, model_dir)
-    embeddings = model.get_input_embeddings()
+    embeddings = cast("nn.Embedding", model.get_input_embeddings())
     # Through the module and not from its weights: some models (Gemma) scale what they look up.
-    ids = torch.arange(embeddings.weight.shape[0])
+    ids = torch.arange(embeddings.num_embeddings)
     table = torch.cat([embeddings(some) for some in ids.split(_BATCH_TOKENS)])
     width = model.config.get_text_config().hidden_size
     if table.shape[1] != width:
@@ -146,7 +147,7 @@ def _features(model_dir: Path, texts: Sequence[str], max_tokens: int, device: st
     rows = _token_rows(model_dir, texts, max_tokens)
     model = load_model(AutoModel, model_dir)
     _check_length(rows, model.config.get_text_config(), model_dir)
-    model.to(device)
+    cast("nn.Module", model).to(device)
     features: dict[int, Tensor] = {}
     for batch in _padded_batches(rows):
         ids = pad_sequence([rows[k] for k in batch], batch_first=True).to(device)

@@ -77,6 +77,13 @@ def test_the_encoder_gets_the_opposite_of_the_gradient_that_would_help_the_class
     assert torch.allclose(reversed_, -helping)
 
 
+def test_at_the_start_the_classifier_learns_and_the_encoder_is_left_alone(classifier):
+    brain = torch.randn(5, 6, requires_grad=True)
+    domain_loss(classifier, brain, torch.randn(4, 6), reversal_strength(0.0)).backward()
+    assert not brain.grad.any()
+    assert classifier.layers[1].weight.grad.abs().max() > 0
+
+
 def test_the_classifier_learns_from_both_sides_and_text_from_none(classifier):
     brain = torch.randn(5, 6, requires_grad=True)
     text = torch.randn(4, 6, requires_grad=True)
@@ -277,7 +284,8 @@ from fmri_vqtok.objective import TokenizerObjective
 
 processor = fmri_vqtok.TimeSeriesProcessor(24, 2.0).fit([torch.randn(90, 4).numpy()], [1.0])
 windows, mask = processor(torch.randn(900, 4).numpy(), 1.0)
-config = fmri_vqtok.FMRITokenizerConfig.preset("tiny", n_regions=4, n_frames=24, patch_frames=8)
+sizes = {"n_regions": 4, "n_frames": 24, "patch_frames": 8, "n_codes": 16, "code_width": 4}
+config = fmri_vqtok.FMRITokenizerConfig.preset("tiny", **sizes)
 tokenizer = fmri_vqtok.FMRITokenizer(config, processor)
 tokenizer.initialise(windows, torch.Generator().manual_seed(0))
 objective = TokenizerObjective(tokenizer, None, 0.5)

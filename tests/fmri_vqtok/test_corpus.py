@@ -102,3 +102,12 @@ def test_a_broken_table_is_refused_by_its_name(tmp_path, name, content, message)
 def test_a_data_set_of_the_hub_that_cannot_be_had_is_refused_with_the_way_round():
     with pytest.raises(InputError, match=r"data set nobody/nothing .*hub: cannot .*save_to_disk"):
         list(read_corpus("hf:nobody/nothing:plain"))
+
+
+def test_a_data_set_is_streamed_from_its_training_split(tmp_path):
+    # A folder in the layout of the hub is read by the same code, and needs no network.
+    (tmp_path / "test.jsonl").write_text('{"text": "not this"}\n')
+    (tmp_path / "train.jsonl").write_text('{"text": "first"}\n{"text": "second"}\n')
+    assert list(read_corpus(f"hf:{tmp_path}")) == ["first", "second"]
+    with pytest.raises(InputError, match="no column 'body' among text"):
+        list(read_corpus(f"hf:{tmp_path}", "body"))

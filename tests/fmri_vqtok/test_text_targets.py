@@ -18,10 +18,9 @@ from transformers import (
     Qwen3Config,
 )
 
-from fmri_vqtok import text_targets
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.text_cache import cached_tensor, model_fingerprint
-from fmri_vqtok.text_targets import embedding_table, text_features, token_stream
+from fmri_vqtok.text_targets import CPU_TOKENS, embedding_table, text_features, token_stream
 
 TEXTS = [
     "the regions are calm",
@@ -90,11 +89,13 @@ def test_the_feature_of_a_text_is_its_mean_last_hidden_state(made, name):
         assert torch.allclose(feature, hidden[0].mean(dim=0), atol=1e-5)
 
 
-def test_the_features_are_the_same_in_batches_of_any_size(monkeypatch, tmp_path, language_model):
-    together = text_features(language_model, TEXTS, 50, cache_dir=tmp_path / "a")
-    monkeypatch.setattr(text_targets, "_BATCH_TOKENS", 8)
-    apart = text_features(language_model, TEXTS, 50, cache_dir=tmp_path / "b")
-    assert torch.allclose(apart, together, atol=1e-5)
+def test_texts_read_together_have_the_features_of_texts_read_alone(language_model):
+    # More than one batch, of rows of different length.
+    texts = [f"{text} and {' '.join(TEXTS[:k])}" for k in range(4) for text in TEXTS] * 10
+    assert sum(len(text.split()) for text in texts) > 1.5 * CPU_TOKENS
+    together = text_features(language_model, texts, 50)
+    alone = [text_features(language_model, [text], 50)[0] for text in texts[:16]]
+    assert torch.allclose(together[:16], torch.stack(alone), atol=1e-5)
 
 
 def test_embeddings_of_another_width_than_the_hidden_states_are_refused(made):

@@ -13,8 +13,8 @@ from fmri_vqtok.corpus import read_corpus
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.text_cache import cached_tensor, model_fingerprint
 
-_BATCH_TOKENS = 4096
-"""Tokens, with padding, that the model reads at a time."""
+CPU_TOKENS, GPU_TOKENS = 1024, 16_384
+"""Tokens, with padding, that the model reads at a time; on a CPU more gain nothing."""
 
 _TEXTS = 16
 """Texts of a corpus that are cut into tokens at a time."""
@@ -128,7 +128,7 @@ def _embeddings(model_dir: Path) -> Tensor:
     embeddings = cast("nn.Embedding", model.get_input_embeddings())
     # Through the module and not from its weights: some models (Gemma) scale what they look up.
     ids = torch.arange(embeddings.num_embeddings)
-    table = torch.cat([embeddings(some) for some in ids.split(_BATCH_TOKENS)])
+    table = torch.cat([embeddings(some) for some in ids.split(GPU_TOKENS)])
     width = model.config.get_text_config().hidden_size
     if table.shape[1] != width:
         raise InputError(
@@ -149,7 +149,7 @@ def _features(model_dir: Path, texts: Sequence[str], max_tokens: int, device: st
     _check_length(rows, model.config.get_text_config(), model_dir)
     cast("nn.Module", model).to(device)
     features: dict[int, Tensor] = {}
-    for batch in _padded_batches(rows):
+    for batch in _padded_batches(rows, CPU_TOKENS if device == "cpu" else GPU_TOKENS):
         ids = pad_sequence([rows[k] for k in batch], batch_first=True).to(device)
         lengths = torch.tensor([len(rows[k]) for k in batch], device=device)
         # Padding stands on the right, where a causal model does not look.
@@ -180,11 +180,11 @@ def _check_length(rows: Sequence[Tensor], config: object, model_dir: Path) -> No
         )
 
 
-def _padded_batches(rows: Sequence[Tensor]) -> Iterator[list[int]]:
-    """Places of rows of like length, as many as make up a batch."""
+def _padded_batches(rows: Sequence[Tensor], most: int) -> Iterator[list[int]]:
+    """Places of rows of like length, with at most so many tokens a batch."""
     batch: list[int] = []
     for place in sorted(range(len(rows)), key=lambda k: len(rows[k])):
-        if batch and len(rows[place]) * (len(batch) + 1) > _BATCH_TOKENS:
+        if batch and len(rows[place]) * (len(batch) + 1) > most:
             yield batch
             batch = []
         batch.append(place)

@@ -7,19 +7,13 @@ from difflib import get_close_matches
 from typing import Any
 
 from fmri_vqtok.errors import InputError
+from fmri_vqtok.errors import check_choice as _check_choice
 
 MOST_LEVELS = 256
 MOST_FSQ_CODES = 2**31 - 1
 """Codes are written as 32-bit integers."""
 MOST_RESIDUAL_CODES = 2**16
 """The sums of the stages are compared all together."""
-
-
-def _check_choice(key: str, value: object, known: tuple[str, ...]) -> None:
-    if value not in known:
-        near = get_close_matches(str(value), known, n=1, cutoff=0)[0]
-        names = ", ".join(f"'{name}'" for name in known)
-        raise InputError(f"{key}: '{value}'; give one of {names}; did you mean '{near}'?")
 
 
 def _check_learning(settings: Any) -> None:

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 import torch
 from datasets import Array2D, Dataset, Features, Value
-from fmri_descriptors.region_orders import order_labels
 
+from fmri_descriptors.region_orders import order_labels
 from fmri_vqtok import FMRITokenizer, FMRITokenizerConfig, InputError, TimeSeriesProcessor
 from fmri_vqtok.outside.suite_order import order_hash
 from fmri_vqtok.quiet import quiet_datasets
@@ -166,13 +166,13 @@ def test_what_the_codes_say_can_be_evaluated_instead(make_model, checkpoint):
 
 def test_wrong_settings_are_told_in_one_line(make_model, checkpoint, tmp_path, monkeypatch):
     monkeypatch.delenv("FMRI_VQTOK_CHECKPOINT", raising=False)
-    with pytest.raises(InputError, match="^checkpoint: none given; add `--overrides"):
+    with pytest.raises(InputError, match=r"^checkpoint: none given; add `--overrides"):
         make_model()
-    with pytest.raises(InputError, match="^embedding: 'codes'; give one of latents, quantized"):
+    with pytest.raises(InputError, match=r"^embedding: 'codes'; give one of latents, quantized"):
         make_model(checkpoint=checkpoint, embedding="codes")
-    with pytest.raises(InputError, match="^pooling: 'max'; give one of statistics, mean, regions"):
+    with pytest.raises(InputError, match=r"^pooling: 'max'; give one of statistics, mean, regions"):
         make_model(checkpoint=checkpoint, pooling="max")
-    with pytest.raises(InputError, match="^max_windows: 0; give at least 1"):
+    with pytest.raises(InputError, match=r"^max_windows: 0; give at least 1"):
         make_model(checkpoint=checkpoint, max_windows=0)
     tokenizer = FMRITokenizer.from_pretrained(checkpoint)
     tokenizer.processor = None
@@ -195,7 +195,10 @@ def write_suite_data(root):
     )
     for split, seeds in rows.items():
         samples = [
-            {"sub": f"{seed:02}", **a_sample(in_suite_order(a_series(N_FRAMES, seed, 0.9 * (seed % 2))))}
+            {
+                "sub": f"{seed:02}",
+                **a_sample(in_suite_order(a_series(N_FRAMES, seed, 0.9 * (seed % 2)))),
+            }
             for seed in seeds
         ]
         table = [{k: np.asarray(v) if k != "sub" else v for k, v in s.items()} for s in samples]
@@ -210,11 +213,11 @@ def write_suite_data(root):
 
 def test_the_command_of_the_suite_scores_a_checkpoint(checkpoint, tmp_path):
     write_suite_data(tmp_path / "data")
-    command = "-m brainmarks.main_logistic fmri_vqtok cls abide_sex --overrides".split()
+    command = ["-m", "brainmarks.main_logistic", "fmri_vqtok", "cls", "abide_sex", "--overrides"]
     overrides = [
         f"model_kwargs.checkpoint={checkpoint}",
         f"output_root={tmp_path / 'output'}",
-        *"device=cpu amp=false num_workers=1 n_trials=0 batch_size=16 Cs=3".split(),
+        *["device=cpu", "amp=false", "num_workers=1", "n_trials=0", "batch_size=16", "Cs=3"],
     ]
     environment = os.environ | {
         "ABIDE_ROOT": str(tmp_path / "data"),

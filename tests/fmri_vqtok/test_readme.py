@@ -1,10 +1,34 @@
 import re
+import subprocess
+import sys
+
+import pytest
 
 
-def test_the_example_of_the_readme_runs(repository):
+@pytest.fixture
+def examples(repository):
     readme = (repository / "packages" / "fmri-vqtok" / "README.md").read_text(encoding="utf-8")
-    (example,) = re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)
+    return re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)
+
+
+def test_the_example_of_the_readme_runs(examples):
     names: dict = {}
-    exec(example, names)
+    exec(examples[0], names)
     assert names["codes"].shape == (8, 3, 5)
     assert names["signal"].shape == names["windows"].shape
+
+
+def test_fifteen_lines_make_tokens_of_an_eeg_without_text_and_say_how_good_they_are(
+    examples, repository
+):
+    [_, example] = examples
+    assert example.count("\n") <= 15
+    check = "import sys; assert not {'transformers', 'datasets'} & set(sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{example}\n{check}"], check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    said = done.stdout.strip()
+    readme = (repository / "packages" / "fmri-vqtok" / "README.md").read_text(encoding="utf-8")
+    assert f"It prints `{said}`" in readme
+    assert float(said.split()[-1]) < 0.25

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+
 from fmri_descriptors import load_parcellation
 from fmri_descriptors.region_orders import order_labels, permutation
-
 from fmri_vqtok import FMRITokenizer, FMRITokenizerConfig, InputError
 from fmri_vqtok.outside.suite_order import (
     known_orders,
@@ -59,12 +59,12 @@ def test_the_space_of_the_suite_follows_from_the_number_of_regions():
 def test_regions_or_an_order_that_the_suite_does_not_know_are_refused():
     with pytest.raises(InputError, match=r"^tokenizer: 94 regions, but brainmarks has 400"):
         suite_space(a_tokenizer(94))
-    with pytest.raises(InputError, match="^tokenizer: region order strange of parcellation 'x'"):
+    with pytest.raises(InputError, match=r"^tokenizer: region order strange of parcellation 'x'"):
         region_labels(a_tokenizer(450, parcellation="x", order_hash="strange"))
     labels = list(order_labels("tian3-schaefer400-7n"))
-    with pytest.raises(InputError, match="^labels: 'Precentral_L' among 450 regions"):
+    with pytest.raises(InputError, match=r"^labels: 'Precentral_L' among 450 regions"):
         suite_columns([*labels[:-1], "Precentral_L"])
-    with pytest.raises(InputError, match="^labels: a region stands there twice"):
+    with pytest.raises(InputError, match=r"^labels: a region stands there twice"):
         suite_columns([*labels[:-1], labels[0]])
-    with pytest.raises(InputError, match="^labels: 'HIP-head-m-rh' among 1 regions"):
+    with pytest.raises(InputError, match=r"^labels: 'HIP-head-m-rh' among 1 regions"):
         suite_columns(labels[:1])

@@ -1,1 +1,1 @@
-"""What lets other people's evaluation suites run a tokenizer; neither suite is needed to import it."""
+"""What lets the evaluation suites of others run a tokenizer; none of them is imported here."""

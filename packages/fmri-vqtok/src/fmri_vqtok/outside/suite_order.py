@@ -2,7 +2,9 @@
 
 The suite averages over the Schaefer parcels in their 17-network order, with the 50 subcortical
 regions of the Melbourne atlas before them where it has these. It gives no names with its data; the
-names beside this module stand in that order, with those of the 7-network order.
+names beside this module stand in that order, with those of the 7-network order. Names and orders
+are those of Schaefer et al., Cerebral Cortex 2018, and Tian et al., Nature Neuroscience 2020;
+``scripts/build_parcellation_tables.py`` finds them in published packages.
 """
 
 import csv

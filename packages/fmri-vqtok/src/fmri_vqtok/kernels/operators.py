@@ -32,7 +32,8 @@ def nearest_code(x: Tensor, codebook: Tensor, backend: Backend = "auto") -> Tens
         If the backend is unknown or cannot run.
     """
     rows = x.detach().reshape(-1, x.shape[-1])
-    return _nearest_code(rows, codebook.detach(), backend).reshape(x.shape[:-1])
+    nearest = torch.ops.fmri_vqtok.nearest_code.default(rows, codebook.detach(), backend)
+    return nearest.reshape(x.shape[:-1])
 
 
 def sum_by_code(
@@ -60,25 +61,32 @@ def sum_by_code(
     InputError
         If the backend is unknown or cannot run.
     """
-    return _sum_by_code(x.detach(), codes, n_codes, backend)
+    return torch.ops.fmri_vqtok.sum_by_code.default(x.detach(), codes, n_codes, backend)
 
 
-@torch.library.custom_op("fmri_vqtok::nearest_code", mutates_args=())
+# Declared by hand: the first call of an operator that `torch.library.custom_op` makes loads the
+# whole compiler, which takes seconds.
+_LIBRARY = torch.library.Library("fmri_vqtok", "DEF")
+_LIBRARY.define("nearest_code(Tensor x, Tensor codebook, str backend) -> Tensor")
+_LIBRARY.define("sum_by_code(Tensor x, Tensor codes, int n_codes, str backend) -> (Tensor, Tensor)")
+
+
+@torch.library.impl(_LIBRARY, "nearest_code", "CompositeExplicitAutograd")
 def _nearest_code(x: Tensor, codebook: Tensor, backend: str) -> Tensor:
     return _implementation(x, backend).nearest_code(x, codebook)
 
 
-@_nearest_code.register_fake
+@torch.library.register_fake("fmri_vqtok::nearest_code", lib=_LIBRARY)
 def _(x: Tensor, codebook: Tensor, backend: str) -> Tensor:  # noqa: ARG001
     return x.new_empty(x.shape[0], dtype=torch.int64)
 
 
-@torch.library.custom_op("fmri_vqtok::sum_by_code", mutates_args=())
+@torch.library.impl(_LIBRARY, "sum_by_code", "CompositeExplicitAutograd")
 def _sum_by_code(x: Tensor, codes: Tensor, n_codes: int, backend: str) -> tuple[Tensor, Tensor]:
     return _implementation(x, backend).sum_by_code(x, codes, n_codes)
 
 
-@_sum_by_code.register_fake
+@torch.library.register_fake("fmri_vqtok::sum_by_code", lib=_LIBRARY)
 def _(x: Tensor, codes: Tensor, n_codes: int, backend: str) -> tuple[Tensor, Tensor]:  # noqa: ARG001
     counts = x.new_empty(n_codes, dtype=torch.float32)
     return counts, x.new_empty(n_codes, x.shape[1], dtype=torch.float32)

@@ -8,7 +8,8 @@ from fmri_vqtok.blocks import from_patches, to_patches
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.processor import TimeSeriesProcessor
 from fmri_vqtok.token_basis import TokenBasis
-from fmri_vqtok.tokenizer import PRESETS, FMRITokenizer, FMRITokenizerConfig
+from fmri_vqtok.tokenizer import FMRITokenizer, FMRITokenizerConfig
+from fmri_vqtok.tokenizer_config import PRESETS
 
 B, T, N, P, W = 2, 24, 5, 8, 3
 
@@ -256,7 +257,13 @@ def test_an_unknown_preset_is_refused():
     [
         ({"temporal_attention": "none"}, "temporal_attention: 'none'"),
         ({"n_heads": 3}, "width: 16; give a multiple of n_heads, 3"),
-        ({"code_width": 9}, "code_width: 9; give at most 8"),
+        ({"code_width": 17}, "code_width: 17; give at most 16"),
+        ({"decoder_depth": -1}, "decoder_depth: -1; give at least 0"),
+        ({"head_width": 0}, "head_width: 0; give at least 1, or none"),
+        ({"attention": "axial"}, "attention: 'axial'; give one of 'joint', 'factorised'"),
+        ({"attention": "factorised", "encoder_depth": 1}, "encoder_depth: 1; give at least 2 with"),
+        ({"region_positions": "geometry"}, "n_position_features: 0 with region_positions"),
+        ({"n_position_features": 2}, "n_position_features: 2 with region_positions 'learned'"),
     ],
 )
 def test_sizes_that_do_not_fit_are_refused(changes, message):

@@ -4,7 +4,8 @@ import math
 from dataclasses import dataclass
 
 from fmri_vqtok.errors import InputError
-from fmri_vqtok.quantizer_settings import QuantizerChoice
+from fmri_vqtok.quantizer_settings import QuantizerChoice, check_choice
+from fmri_vqtok.tokenizer_config import OPTIONS
 
 
 def check_setting(holds: bool, key: str, value: float, fix: str) -> None:
@@ -89,13 +90,25 @@ class FitTokenizerSettings(QuantizerChoice):
         Repetition time of the windows, in seconds.
     patch_frames : int
         P, frames of a patch.
-    n_codes : int
-        K, codes of the quantizer.
+    n_codes : int or None
+        K, codes of the quantizer; those of the preset, or of the quantizer's settings, if none.
     quantizer : str
         "vq", a learned codebook; "fsq", a grid; "residual", several small codebooks that add up;
         or "external", one of vector-quantize-pytorch. Each has its own settings.
     temporal_attention : str
         "causal", or "full" (next-step prediction on such codes would be cheating).
+    attention : str
+        "joint": a token looks at all regions of all steps that it may see. "factorised", for long
+        recordings: at the regions of its step and at the steps of its region, by turns.
+    decoder : str
+        "full", as many blocks as the encoder; "light", a sixth of them.
+    region_positions : str
+        Where a region is: "learned"; "geometry", from gradients of the training scans and the
+        parcellation's centroids; or "gradients", from gradients alone.
+    n_gradients : int
+        Gradients that positions are made of, unless they are learned.
+    activation_checkpointing : bool
+        Compute the inside of each block twice, to save memory in training.
     token_basis : str
         "shared": the codes of a step describe its regions together; "regions": one region each.
     region_dropout : float
@@ -117,8 +130,13 @@ class FitTokenizerSettings(QuantizerChoice):
     n_frames: int = 160
     target_tr: float = 2.0
     patch_frames: int = 32
-    n_codes: int = 512
+    n_codes: int | None = None
     temporal_attention: str = "causal"
+    attention: str = "joint"
+    decoder: str = "full"
+    region_positions: str = "learned"
+    n_gradients: int = 8
+    activation_checkpointing: bool = False
     token_basis: str = "shared"
     region_dropout: float = 0.0
     domain_weight: float = 0.5
@@ -132,14 +150,22 @@ class FitTokenizerSettings(QuantizerChoice):
         for key in (
             "n_frames",
             "patch_frames",
-            "n_codes",
+            "n_gradients",
             "text_tokens",
             "caption_tokens",
             "start_stride",
             "start_windows",
         ):
             check_setting(getattr(self, key) >= 1, key, getattr(self, key), "give at least 1")
+        if self.n_codes is not None:
+            check_setting(self.n_codes >= 1, "n_codes", self.n_codes, "give at least 1")
         self.check_quantizer(self.n_codes)
+        check_choice(
+            "region_positions", self.region_positions, ("learned", "geometry", "gradients")
+        )
+        check_choice("decoder", self.decoder, ("full", "light"))
+        for key in ("temporal_attention", "attention", "token_basis"):
+            check_choice(key, getattr(self, key), OPTIONS[key])
         check_setting(self.target_tr > 0, "target_tr", self.target_tr, "give seconds above 0")
         check_setting(
             self.domain_weight >= 0, "domain_weight", self.domain_weight, "give 0 or more"

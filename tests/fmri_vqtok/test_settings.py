@@ -37,6 +37,25 @@ def test_a_setting_out_of_range_is_refused_by_name_and_value(settings, key, valu
         settings(**{key: value})
 
 
+@pytest.mark.parametrize(
+    ("key", "near"),
+    [
+        ("region_positions", "learned"),
+        ("decoder", "light"),
+        ("attention", "factorised"),
+        ("temporal_attention", "causal"),
+    ],
+)
+def test_a_choice_that_is_none_names_the_nearest(key, near):
+    with pytest.raises(InputError, match=rf"{key}: '{near}x'; .* did you mean '{near}'\?"):
+        FitTokenizerSettings(**{key: f"{near}x"})
+
+
+def test_without_a_number_of_codes_a_fit_has_that_of_its_preset_or_quantizer():
+    assert FitTokenizerSettings(preset="S").n_codes is None
+    assert FitTokenizerSettings(quantizer="fsq").n_codes is None
+
+
 def loaded_by(statement):
     names = ("torch", "transformers", "datasets", "nilearn")
     code = f"import sys; {statement}; print([n for n in {names} if n in sys.modules])"

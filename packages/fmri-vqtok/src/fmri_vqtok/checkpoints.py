@@ -1,17 +1,15 @@
 """A tokenizer's folder: what is in it, reading it, and the Hugging Face Hub."""
 
 import hashlib
-import importlib.util
 import json
 import re
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from safetensors.torch import save as to_safetensors
 
+from fmri_vqtok import hub
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.processor import TimeSeriesProcessor
 from fmri_vqtok.reading import read_description, read_weights, reading
@@ -54,6 +52,12 @@ def weights_and_config(tokenizer: "FMRITokenizer") -> dict[str, bytes]:
     return {CONFIG: f"{text}\n".encode(), WEIGHTS: to_safetensors(weights)}
 
 
+def files(tokenizer: "FMRITokenizer") -> dict[str, bytes]:
+    """Content of all files of a tokenizer's folder: its card too, if it has one."""
+    made = weights_and_config(tokenizer)
+    return made if tokenizer.card is None else {**made, CARD: tokenizer.card.encode()}
+
+
 def fingerprint(tokenizer: "FMRITokenizer") -> str:
     """Start of the SHA-256 of the two files, 16 hex digits; the card does not count."""
     return hashlib.sha256(b"".join(weights_and_config(tokenizer).values())).hexdigest()[:16]
@@ -61,10 +65,8 @@ def fingerprint(tokenizer: "FMRITokenizer") -> str:
 
 def write(tokenizer: "FMRITokenizer", directory: Path | str) -> None:
     """Write a tokenizer, and its card if it has one, into an existing directory."""
-    for name, content in weights_and_config(tokenizer).items():
+    for name, content in files(tokenizer).items():
         Path(directory, name).write_bytes(content)
-    if tokenizer.card is not None:
-        Path(directory, CARD).write_text(tokenizer.card, encoding="utf-8")
 
 
 def load(
@@ -165,59 +167,7 @@ def local_folder(directory: Path | str, revision: str | None) -> Path:
     InputError
         If it can be neither found nor fetched.
     """
-    if not isinstance(directory, str) or Path(directory).exists():
-        return Path(directory)
-    if not _REPO_ID.fullmatch(directory):
-        return Path(directory)
-    fix = f"{FIX}, or the name of one that the Hub has and this machine can reach"
-    with _hub(f"{directory}: no such folder, and fetching it from the Hugging Face Hub", fix):
-        from huggingface_hub import snapshot_download
-
-        return Path(
-            snapshot_download(directory, revision=revision, allow_patterns=[CONFIG, WEIGHTS, CARD])
-        )
-
-
-def push(
-    tokenizer: "FMRITokenizer",
-    repo_id: str,
-    *,
-    private: bool | None,
-    token: str | None,
-    endpoint: str | None,
-) -> str:
-    """Upload a tokenizer with its card, and return the address of the commit.
-
-    Raises
-    ------
-    InputError
-        If the Hub refuses or cannot be reached.
-    """
-    fix = "log in with `hf auth login` or give `token`, and check name and network"
-    with _hub(f"{repo_id}: uploading it to the Hugging Face Hub", fix):
-        from huggingface_hub import HfApi
-
-        api = HfApi(endpoint=endpoint, token=token)
-        with tempfile.TemporaryDirectory() as folder:
-            write(tokenizer, folder)
-            api.create_repo(repo_id, private=private, exist_ok=True)
-            commit = api.upload_folder(
-                repo_id=repo_id, folder_path=folder, commit_message="Upload tokenizer"
-            )
-    return commit.commit_url
-
-
-@contextmanager
-def _hub(doing: str, fix: str) -> Iterator[None]:
-    """Tell in one line what the Hub or the way to it refused."""
-    if importlib.util.find_spec("huggingface_hub") is None:
-        raise InputError(
-            f'{doing} needs the package huggingface_hub; pip install "fmri-vqtok[hub]", or {fix}'
-        )
-    from httpx import HTTPError
-
-    try:
-        yield
-    except (OSError, ValueError, HTTPError) as error:
-        why = " ".join(str(error).split())[:160]
-        raise InputError(f"{doing} failed ({type(error).__name__}: {why}); {fix}") from error
+    is_name = isinstance(directory, str) and _REPO_ID.fullmatch(directory)
+    if is_name and not Path(directory).exists():
+        return hub.fetch(str(directory), [CONFIG, WEIGHTS, CARD], revision)
+    return Path(directory)

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from fmri_vqtok import checkpoints
+from fmri_vqtok import checkpoints, hub
 from fmri_vqtok.blocks import CorrectedLinear, GridTransformer, to_patches
 from fmri_vqtok.decoder import Decoder
 from fmri_vqtok.encoder import Encoder
@@ -360,7 +360,8 @@ class FMRITokenizer(nn.Module):
             from fmri_vqtok.model_card import model_card
 
             self.card = model_card(self)
-        return checkpoints.push(self, repo_id, private=private, token=token, endpoint=endpoint)
+        files = checkpoints.files(self)
+        return hub.upload(repo_id, files, private=private, token=token, endpoint=endpoint)
 
     @property
     def fingerprint(self) -> str:

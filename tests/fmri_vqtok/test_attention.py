@@ -52,7 +52,8 @@ def test_attention_and_its_gradients_equal_those_through_a_mask_of_all_pairs(att
         torch.testing.assert_close(x.grad, y.grad, atol=1e-5, rtol=1e-4)
 
 
-def test_no_array_of_all_pairs_is_kept_for_the_gradient():
+@pytest.mark.parametrize("keys", [None, torch.arange(100)[None] > 3], ids=["whole", "missing"])
+def test_no_array_of_all_pairs_is_kept_for_the_gradient(keys):
     sizes = []
 
     def note(x):
@@ -62,7 +63,7 @@ def test_no_array_of_all_pairs_is_kept_for_the_gradient():
     with torch.autograd.graph.saved_tensors_hooks(note, lambda x: x):
         generator = torch.Generator().manual_seed(0)
         q, k, v = torch.randn(3, 1, 1, 4, 100, 8, generator=generator, requires_grad=True)
-        attention.attend_to_past(q, k, v, None)
+        attention.attend_to_past(q, k, v, keys)
     assert max(sizes) < 400 * 100  # the pairs of tokens are 400 * 400
 
 

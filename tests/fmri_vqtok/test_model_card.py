@@ -42,6 +42,8 @@ def test_the_card_tells_what_the_run_was(fitted):
     training, quality = table(card, "Training"), table(card, "Quality")
     assert training["scans"] == ["4 train, 1 validation, 2 test"]
     assert (training["seed"], training["training.batch_size"]) == (["3"], ["2"])
+    assert "vq.decay" in training
+    assert "residual.decay" not in training
     written = json.loads((fitted / "quality.json").read_text())
     names = sorted(written["test"])
     assert float(quality["test"][names.index("normalised_mse")]) == pytest.approx(

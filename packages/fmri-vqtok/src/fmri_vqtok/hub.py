@@ -7,6 +7,7 @@ import importlib.util
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 from fmri_vqtok.errors import InputError
 
@@ -79,12 +80,13 @@ def _hub(doing: str, fix: str) -> Iterator[None]:
         )
     from huggingface_hub import errors, utils
 
+    # What the HTTP library below raises; which library that is differs between versions.
+    no_answer = cast("type[Exception]", errors.HfHubHTTPError.__bases__[0])
     shown = not utils.are_progress_bars_disabled()
     utils.disable_progress_bars()
     try:
         yield
-    # The parent of what the Hub answers is what its HTTP library raises when there is no answer.
-    except (OSError, ValueError, errors.HfHubHTTPError.__bases__[0]) as error:
+    except (OSError, ValueError, no_answer) as error:
         why = " ".join(str(error).split())[:160]
         raise InputError(f"{doing} failed ({type(error).__name__}: {why}); {fix}") from error
     finally:

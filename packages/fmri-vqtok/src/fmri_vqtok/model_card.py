@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
+from fmri_vqtok.quantizer_settings import SETTINGS
+
 if TYPE_CHECKING:
     from fmri_vqtok.tokenizer import FMRITokenizer
 
@@ -131,7 +133,11 @@ def _training(facts: RunFacts | None) -> str:
     if facts is None:
         return "Not recorded in this card."
     scans = ", ".join(f"{n} {split}" for split, n in facts.n_scans.items())
-    rows = [("scans", scans), ("seed", facts.seed), *_flat(facts.settings)]
+    settings = dict(_flat(facts.settings))
+    # Settings of quantizers that were not chosen had no effect.
+    idle = {name for name in SETTINGS if name != settings.get("quantizer")}
+    kept = [(key, value) for key, value in settings.items() if key.split(".")[0] not in idle]
+    rows = [("scans", scans), ("seed", facts.seed), *kept]
     return _table(("setting", "value"), rows)
 
 

@@ -83,7 +83,7 @@ class FitTokenizerSettings(QuantizerChoice):
     Attributes
     ----------
     preset : str
-        Sizes of the model.
+        Sizes of the model: "tiny", "S", "B" or "L".
     n_frames : int
         T, frames of a window.
     target_tr : float

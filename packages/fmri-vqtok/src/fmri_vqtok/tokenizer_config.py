@@ -250,6 +250,9 @@ class FMRITokenizerConfig(QuantizerChoice):
         ------
         InputError
             If there is a field that this version does not know.
+        TypeError, ValueError
+            If a size is missing, or ``model`` is no mapping.
         """
-        refuse_unknown(model, [field.name for field in fields(cls)], where)
-        return cls(**model)
+        given = dict(model)
+        refuse_unknown(given, [field.name for field in fields(cls)], where)
+        return cls(**given)

@@ -74,6 +74,12 @@ def test_a_region_that_no_scan_has_stands_at_the_mean_of_the_others():
     torch.testing.assert_close(features[3, :2], others, atol=1e-5, rtol=1e-4)
 
 
+def test_a_scan_without_any_region_adds_nothing():
+    nothing = torch.zeros(N, dtype=torch.bool)
+    with_it = region_features([chain(0), torch.zeros(9, N)], [ALL, nothing], 2, None)
+    assert torch.equal(with_it, region_features([chain(0)], [ALL], 2, None))
+
+
 def test_too_few_regions_for_the_gradients_are_refused():
     with pytest.raises(InputError, match=r"n_gradients: 39, but only 40 regions .* at most 38"):
         region_features([chain(0)], [ALL], 39, None)

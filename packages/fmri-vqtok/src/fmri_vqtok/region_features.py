@@ -86,7 +86,9 @@ def mean_connectivity(
     counts = np.zeros((n_regions, n_regions))
     for values, mask in zip(series, masks, strict=True):
         present = np.flatnonzero(mask.numpy())
-        r = np.atleast_2d(np.corrcoef(values.numpy()[:, present].astype(np.float64).T))
+        if len(present) < 2:
+            continue  # nothing to correlate
+        r = np.corrcoef(values.numpy()[:, present].astype(np.float64).T)
         np.fill_diagonal(r, 0.0)
         pairs = np.ix_(present, present)
         total[pairs] += np.arctanh(np.clip(r, -0.9999999, 0.9999999))

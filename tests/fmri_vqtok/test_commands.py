@@ -52,6 +52,15 @@ def test_a_cohort_becomes_a_tokenizer_and_the_tokenizer_its_tokens(tmp_path, coh
     assert fit.notes["nearest_code"] == tokens.notes["nearest_code"] == "torch"
 
 
+@pytest.mark.parametrize(("given", "kind"), [("hf:owner/name", str), ("folder/corpus.txt", Path)])
+def test_the_text_is_a_path_or_the_name_of_a_data_set_on_the_hub(tmp_path, given, kind):
+    context = Context(tmp_path, FitTokenizerSettings())
+    with pytest.raises(InputError, match="give all three"):
+        invoke(commands.fit_tokenizer, ["cohort", "--text", given], context)
+    assert context.asked["text"] == kind(given)
+    assert isinstance(context.asked["text"], kind)
+
+
 def test_a_part_of_the_text_options_is_refused(tmp_path, cohort_dir):
     context = Context(tmp_path, FitTokenizerSettings())
     with pytest.raises(InputError, match=r"--text None.* give all three"):

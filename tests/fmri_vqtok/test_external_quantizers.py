@@ -57,6 +57,25 @@ def test_nearest_codes_equal_those_of_the_other_library(distance, update):
     assert torch.equal(ours(draw()).codes, theirs(draw()[None])[1][0])
 
 
+def test_running_means_and_commitment_equal_those_of_the_other_library():
+    options = {"decay": 0.9, "threshold_ema_dead_code": 0, "eps": 0.0, "commitment_weight": 0.25}
+    theirs = peer.VectorQuantize(dim=D, codebook_size=16, **options).train()
+    ours = VectorQuantizer(16, D, decay=0.9, commitment=0.25, revive_below=0.0).train()
+    ours.codebook.copy_(theirs.codebook)
+    ours.sums.copy_(theirs.codebook)
+    ours.counts.fill_(1.0)
+    theirs._codebook.embed_avg.copy_(theirs._codebook.embed)
+    theirs._codebook.cluster_size.fill_(1.0)
+    for seed in range(4):
+        x = draw(200, seed)
+        latents, codes, loss = theirs(x[None])
+        out = ours(x)
+        assert torch.equal(out.codes, codes[0])
+        assert torch.allclose(out.latents, latents[0], atol=1e-5)
+        assert torch.allclose(out.losses["commitment"], loss.sum(), atol=1e-6)
+        assert torch.allclose(ours.codebook, theirs.codebook, atol=1e-5)
+
+
 def test_an_external_quantizer_keeps_shapes_and_range(external):
     out = external(draw(60).reshape(2, 5, 6, D))
     name = type(external.module).__name__

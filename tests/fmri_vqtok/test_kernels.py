@@ -1,10 +1,11 @@
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.kernels import chosen_backend, nearest_code, plain, sum_by_code
 
-SHAPES = [(1, 1, 1), (1025, 3, 2), (2049, 65, 7), (5, 130, 33)]
+SHAPES = [(1, 1, 1), (1025, 3, 2), (2049, 65, 7), (5, 130, 33), (300, 20_000, 3)]
 
 
 @pytest.fixture(autouse=True)
@@ -13,7 +14,7 @@ def _no_switch(monkeypatch):
     monkeypatch.delenv("TRITON_INTERPRET", raising=False)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16, torch.float64])
 @pytest.mark.parametrize(("M", "K", "d"), SHAPES)
 def test_the_nearest_code_is_that_of_exact_distances(M, K, d, dtype):
     generator = torch.Generator().manual_seed(M)
@@ -28,8 +29,59 @@ def test_equal_codes_give_the_lowest_index_in_every_chunk():
     codebook = torch.randint(-2, 3, (40, 3), generator=generator).float()
     x = codebook.repeat(80, 1)
     first = (codebook[:, None] == codebook).all(dim=2).int().argmax(dim=1)
-    assert len(x) > plain.CHUNK_ROWS
-    assert torch.equal(nearest_code(x, codebook.repeat(3, 1)), first.repeat(80))
+    many = codebook.repeat(500, 1)
+    assert len(x) > plain.rows_at_once(len(many))
+    assert torch.equal(nearest_code(x, many), first.repeat(80))
+
+
+def test_of_equal_codes_in_two_blocks_and_in_one_the_lowest_index_wins():
+    codebook = torch.full((5 * plain.BLOCK, 2), 9.0)
+    same = [plain.BLOCK - 1, plain.BLOCK, 3 * plain.BLOCK + 5, 3 * plain.BLOCK + 6]
+    for first, *_ in (same, same[1:], same[2:]):
+        codebook[same] = 9.0
+        codebook[[code for code in same if code >= first]] = 1.0
+        assert nearest_code(torch.ones(3, 2), codebook).tolist() == [first] * 3
+
+
+def test_a_code_that_only_overflowing_distances_have_is_still_a_code():
+    # Every distance is infinite, as are those of the codes that fill up the last block.
+    assert nearest_code(torch.ones(2, 1), torch.full((3, 1), 3e38)).tolist() == [0, 0]
+
+
+def test_the_same_vectors_give_the_same_bits_again():
+    generator = torch.Generator().manual_seed(0)
+    x, codebook = (torch.randn(n, 16, generator=generator) for n in (3000, 700))
+    codes = nearest_code(x, codebook)
+    sums = sum_by_code(x, codes, 700)
+    for _ in range(3):
+        assert torch.equal(nearest_code(x, codebook), codes)
+        assert all(map(torch.equal, sum_by_code(x, codes, 700), sums))
+
+
+def test_vectors_that_are_a_strided_view_have_the_codes_of_their_copy():
+    generator = torch.Generator().manual_seed(0)
+    x, codebook = (torch.randn(6, n, 8, generator=generator) for n in (40, 50))
+    x, codebook = x.transpose(0, 1)[..., ::2], codebook[0].T[::2].T
+    assert torch.equal(nearest_code(x, codebook), nearest_code(x.clone(), codebook.clone()))
+
+
+def test_the_matrix_of_all_distances_is_never_held():
+    sizes = []
+
+    class Watched(TorchDispatchMode):
+        def __torch_dispatch__(self, operator, types, arguments=(), options=None):
+            result = operator(*arguments, **(options or {}))
+            sizes.extend(
+                part.untyped_storage().nbytes()
+                for part in (result if isinstance(result, tuple) else (result,))
+                if isinstance(part, torch.Tensor)
+            )
+            return result
+
+    x, codebook = torch.randn(4000, 8), torch.randn(8192, 8)
+    with Watched():
+        plain.nearest_code(x, codebook)
+    assert 1e6 < max(sizes) <= plain.BUFFER_BYTES < len(x) * len(codebook) * 4
 
 
 def test_no_vectors_have_no_codes():

@@ -6,7 +6,7 @@ from sklearn.cluster import KMeans
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.kernels import nearest_code
 from fmri_vqtok.quantizers import VectorQuantizer
-from fmri_vqtok.quantizers.vq import kmeans
+from fmri_vqtok.quantizers.kmeans import kmeans, spread_samples
 
 
 @pytest.fixture
@@ -108,20 +108,23 @@ def test_kmeans_is_as_good_as_scikit_learn_on_separate_clusters():
     samples = (centres[rng.integers(6, size=600)] + rng.normal(size=(600, 4))).astype(np.float32)
     theirs = KMeans(6, n_init=5, random_state=0).fit(samples)
     start = torch.as_tensor(samples)
-    best = min(
-        float(
-            (
-                start
-                - (c := kmeans(start, 6, torch.Generator().manual_seed(s), 50))[
-                    nearest_code(start, c)
-                ]
-            )
-            .square()
-            .sum()
-        )
-        for s in range(10)
-    )
-    assert best == pytest.approx(theirs.inertia_, rel=1e-3)
+    starts = [kmeans(start, 6, torch.Generator().manual_seed(seed), 50) for seed in range(5)]
+    ours = [float((start - c[nearest_code(start, c)]).square().sum()) for c in starts]
+    assert min(ours) == pytest.approx(theirs.inertia_, rel=1e-3)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_few_samples_far_from_all_others_get_a_centre_at_the_start(seed):
+    many = torch.randn(5000, 3, generator=torch.Generator().manual_seed(seed))
+    few = torch.randn(3, 3, generator=torch.Generator().manual_seed(seed)) + 100
+    start = spread_samples(torch.cat([many, few]), 8, torch.Generator().manual_seed(seed))
+    assert (start > 50).all(dim=1).any()
+
+
+def test_the_start_of_kmeans_has_as_many_centres_as_asked_for_when_samples_are_copies():
+    copies = torch.ones(10, 2)
+    start = spread_samples(copies, 4, torch.Generator().manual_seed(0))
+    assert torch.equal(start, torch.ones(4, 2))
 
 
 def test_the_start_is_a_function_of_the_generator_and_leaves_no_code_unused():

@@ -8,7 +8,7 @@ import pytest
 from fmri_vqtok.cohort_reader import Cohort, read_captions
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.reading import reading
-from fmri_vqtok.text_targets import embedding_table, read_text, token_stream
+from fmri_vqtok.text_targets import embedding_table, token_stream
 from fmri_vqtok.tokenizer import FMRITokenizer, FMRITokenizerConfig
 
 NOT_UTF8 = b"\xff\xfe"
@@ -146,20 +146,6 @@ def test_the_line_of_a_broken_caption_is_named(tmp_path):
 def test_a_caption_without_text_is_refused(tmp_path):
     (tmp_path / "captions.jsonl").write_text('{"scan_id": "a", "domain": "all"}\n')
     assert "line 1: no 'text' in it" in refusal(read_captions, tmp_path, ["a"])
-
-
-def test_a_corpus_that_is_not_text_is_refused_by_the_name_of_the_file(tmp_path):
-    (tmp_path / "a.txt").write_text("words")
-    (tmp_path / "b.txt").write_bytes(NOT_UTF8)
-    line = refusal(read_text, tmp_path)
-    assert line.startswith(f"{tmp_path / 'b.txt'}: cannot be read")
-    assert line.endswith("give plain text in UTF-8")
-
-
-def test_a_folder_named_like_a_text_is_not_read_as_one(tmp_path):
-    (tmp_path / "chapter.txt").mkdir()
-    (tmp_path / "chapter.txt" / "a.txt").write_text("words")
-    assert read_text(tmp_path) == "words"
 
 
 @pytest.fixture

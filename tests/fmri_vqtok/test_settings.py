@@ -19,6 +19,8 @@ INF, NAN = float("inf"), float("nan")
         (FitTokenizerSettings, "patch_frames", 0),
         (FitTokenizerSettings, "target_tr", -2.0),
         (FitTokenizerSettings, "domain_weight", -1.0),
+        (FitTokenizerSettings, "contrastive_weight", -0.5),
+        (FitTokenizerSettings, "corpus_limit", 0),
         (FitTokenizerSettings, "region_dropout", 1.0),
         (TokenizeSettings, "batch_size", 0),
         (LoopSettings, "learning_rate", INF),
@@ -40,15 +42,18 @@ def test_a_setting_out_of_range_is_refused_by_name_and_value(settings, key, valu
 @pytest.mark.parametrize(
     ("key", "near"),
     [
+        ("contrast", "siglip"),
+        ("pooling", "attention"),
+        ("windows", "clip"),
         ("region_positions", "learned"),
         ("decoder", "light"),
         ("attention", "factorised"),
         ("temporal_attention", "causal"),
     ],
 )
-def test_a_choice_that_is_none_names_the_nearest(key, near):
-    with pytest.raises(InputError, match=rf"{key}: '{near}x'; .* did you mean '{near}'\?"):
-        FitTokenizerSettings(**{key: f"{near}x"})
+def test_a_choice_that_there_is_not_is_refused_with_the_nearest(key, near):
+    with pytest.raises(InputError, match=f"{key}: '{near}s'; .* did you mean '{near}'"):
+        FitTokenizerSettings(**{key: f"{near}s"})
 
 
 def test_without_a_number_of_codes_a_fit_has_that_of_its_preset_or_quantizer():

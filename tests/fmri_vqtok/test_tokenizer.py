@@ -155,7 +155,7 @@ def test_the_start_alone_beats_kmeans_on_raw_patches_with_as_many_codes():
         return torch.randn(n, T, 2, generator=generator) @ mixing + 0.3 * noise
 
     from fmri_vqtok.kernels import nearest_code
-    from fmri_vqtok.quantizers.vq import kmeans
+    from fmri_vqtok.quantizers.kmeans import kmeans
 
     train, held_out = windows(200), windows(40)
     tokenizer = make()

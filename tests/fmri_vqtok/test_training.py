@@ -2,6 +2,7 @@ import json
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -101,6 +102,14 @@ def test_the_total_is_equation_4():
     expected = (
         parts["reconstruction"] + parts["commitment"] + parts["contrastive"] + 0.5 * parts["domain"]
     )
+    assert out["loss"].item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+def test_the_contrast_weighs_in_the_total_as_the_settings_say():
+    heavy = make_objective()
+    heavy.weights["contrastive"] = 3.0
+    out, plain = heavy(**make_batch()), make_objective()(**make_batch())
+    expected = plain["loss"] + 2.0 * plain["losses"]["contrastive"]
     assert out["loss"].item() == pytest.approx(expected.item(), rel=1e-6)
 
 
@@ -223,6 +232,26 @@ def test_the_written_example_is_what_the_tokenizer_makes_of_its_window(fitted):
         assert present.tolist() == [True, False, True, True, True, True]
         again = tokenizer(window[None], present).signal[0]
         assert torch.allclose(again, torch.from_numpy(example["reconstruction"]), atol=1e-5)
+
+
+def test_training_contrasts_and_pools_as_the_settings_say(tmp_path, cohort_dir, text):
+    from datasets import Dataset
+    from safetensors.torch import load_file
+
+    corpus = Dataset.from_dict({"body": ["the brain has many moods"] * 9})
+    corpus.to_json(tmp_path / "corpus.jsonl")
+    chosen = replace(
+        SETTINGS, contrast="siglip", pooling="attention", windows="clip", text_column="body",
+        corpus_limit=20,
+    )  # fmt: skip
+    source = replace(text, corpus=tmp_path / "corpus.jsonl")
+    fit_tokenizer(cohort_dir, tmp_path, chosen, seed=7, text=source)
+    weights = load_file(tmp_path / "checkpoints" / "checkpoint-6" / "model.safetensors")
+    assert weights["alignment.contrast.bias"] != -10.0
+    assert weights["alignment.pooling.query"].abs().max() > 0
+    quality = json.loads((tmp_path / "quality.json").read_text())
+    assert quality["train"]["n_windows"] == 4
+    assert json.loads((tmp_path / "config.json").read_text())["processor"]["windows"] == "clip"
 
 
 def test_training_needs_no_text(tmp_path, cohort_dir):

@@ -60,7 +60,9 @@ def resources(cubin, folder):
 @pytest.mark.parametrize("capability", [80, 90, 100])
 @pytest.mark.parametrize("dtype", ["fp32", "bf16"])
 @pytest.mark.parametrize("name", ["nearest_kernel", "sum_kernel"])
-def test_no_register_spills(name, dtype, capability, tmp_path, monkeypatch, record_property):
+def test_compiled_kernels_spill_no_registers_and_count_in_64_bits(
+    name, dtype, capability, tmp_path, monkeypatch, record_property
+):
     import triton
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
@@ -80,6 +82,11 @@ def test_no_register_spills(name, dtype, capability, tmp_path, monkeypatch, reco
     used = resources(built.asm["cubin"], tmp_path)
     for resource, amount in used.items():
         record_property(resource, amount)
+    report = ", ".join(f"{resource} {amount}" for resource, amount in used.items())
+    print(f"{name} {dtype} sm_{capability}: {report}")  # noqa: T201 - `pytest -rP` shows it
+    # With many vectors a row times the width passes 2**31.
+    products = re.findall(r"arith\.muli .* : tensor<\d+x\d+x(i\d+)>", built.asm["ttir"])
+    assert set(products) == {"i64"}
     # Spilled registers live in the thread's stack frame.
     assert (used["STACK"], used["LOCAL"]) == (0, 0), used
     assert 0 < used["REG"] < 256

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,10 @@ tokenizer = FMRITokenizer(FMRITokenizerConfig.preset("tiny", n_regions=7))
 signal = torch.randn(2, tokenizer.config.n_frames, 7)
 codes = tokenizer.encode(signal).codes
 assert tokenizer.decode(codes).shape == signal.shape
+from importlib.util import find_spec
+from fmri_vqtok.outside.suite_order import known_orders
+assert len(known_orders(450)[0]) == 450
+assert find_spec("brainmarks.models.fmri_vqtok") and not find_spec("brainmarks.models.registry")
 """,
     "fmri-llm": """
 from fmri_llm import FMRILM
@@ -51,6 +56,9 @@ from pathlib import Path
 fmri = Path(sys.executable).with_name("fmri")
 help_page = subprocess.run([fmri, "--help"], capture_output=True, text=True, check=True)
 assert "run-all" in help_page.stdout, help_page
+doctor = subprocess.run([fmri, "doctor"], capture_output=True, text=True)
+assert doctor.returncode == 0, doctor
+assert "torch: not installed" in doctor.stdout, doctor
 """,
 }
 
@@ -115,3 +123,12 @@ def test_a_wheel_alone_imports_and_does_its_first_job_without_the_other_packages
     ]
     done = _run(python, "-c", "\n".join(check) + "\n" + use, cwd=tmp_path)
     assert done.returncode == 0
+
+
+def test_the_tokenizers_wheel_adds_one_module_to_brainmarks_and_shadows_nothing_of_it(
+    wheels: Path,
+):
+    [wheel] = wheels.glob("fmri_vqtok-*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    # An `__init__.py` would hide the suite's own modules: it is a namespace package.
+    assert [n for n in names if n.startswith("brainmarks/")] == ["brainmarks/models/fmri_vqtok.py"]

@@ -1,4 +1,4 @@
-"""The commands of this package: `run-all`, `report`, `ask`."""
+"""The commands of this package: `run-all`, `report`, `ask`, `doctor`."""
 
 from pathlib import Path
 from typing import Any
@@ -84,3 +84,21 @@ def ask(run: Path, scan: str, question: str, answers: str | None) -> None:
     choices = tuple(part.strip() for part in (answers or "").split(",") if part.strip())
     for line in answer_lines(run, scan, question, choices):
         say(line)
+
+
+@click.command("doctor", short_help="Say whether this machine is ready.")
+@click.option("--json", "for_program", is_flag=True, help="Print JSON, for a program.")
+@debug_option()
+@click.pass_context
+def doctor(ctx: click.Context, /, *, for_program: bool) -> None:
+    """Look at versions, devices, kernels, demo files and folders; exit with 1 for a problem.
+
+    Every line is ok, a note or a problem, with what to do about it.
+    """
+    from fmri_cli.doctor import as_json, examine, is_ready, screen_lines
+    from fmri_cli.screen import say
+
+    findings = examine()
+    for line in [as_json(findings)] if for_program else screen_lines(findings):
+        say(line)
+    ctx.exit(0 if is_ready(findings) else 1)

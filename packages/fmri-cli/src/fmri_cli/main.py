@@ -36,6 +36,7 @@ def cli() -> None:
 
 cli.add_command(commands.run_all)
 cli.add_command(commands.ask)
+cli.add_command(commands.doctor)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,12 +55,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     runtime.quieten_libraries()
     session = Session()
     try:
-        cli.main(args=arguments, prog_name="fmri", standalone_mode=False, obj=session)
+        end = cli.main(args=arguments, prog_name="fmri", standalone_mode=False, obj=session)
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except click.exceptions.Exit as end:
-        return end.exit_code
     except click.Abort:
         click.echo("fmri: interrupted; the same command goes on from here", err=True)
         return INTERRUPTED
@@ -70,7 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         click.echo(f"fmri: {' '.join(in_words(error).split())}", err=True)
         return int(getattr(error, "exit_code", 1))
-    return 0
+    # What a command gave to `ctx.exit`; one that came to its end gives None.
+    return end if isinstance(end, int) else 0
 
 
 def is_users(error: Exception) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import logging
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +12,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from fmri_vqtok.errors import InputError
+from fmri_vqtok.text_cache import CACHE_VARIABLE, cache_folder
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 __all__ = ["CACHE_VARIABLE", "PACKAGED_MODELS", "PackagedModel", "cache_folder", "resolve"]
 
-CACHE_VARIABLE = "FMRI_LM_CACHE"
 _HUB_FILES = ["*.json", "*.safetensors", "*.jinja", "*.txt", "*.model"]
 
 _log = logging.getLogger(__name__)
@@ -72,16 +71,6 @@ def resolve(name: str) -> Path:
     if folder.is_dir():
         return _checked_folder(folder)
     return _from_hub(name)
-
-
-def cache_folder() -> Path:
-    """Folder for converted models: ``$FMRI_LM_CACHE``, else the user's cache."""
-    override = os.environ.get(CACHE_VARIABLE)
-    if override:
-        return Path(override).expanduser()
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("fmri-lm"))
 
 
 def _checked_folder(folder: Path) -> Path:

@@ -18,8 +18,12 @@ from fmri_vqtok.settings import FitTokenizerSettings, TokenizeSettings
 )
 @click.option(
     "--text",
-    type=click.Path(path_type=Path),
-    help="Text file or folder that stands for ordinary text in the domain loss.",
+    callback=lambda _context, _option, given: _corpus(given),
+    metavar="PATH",
+    help=(
+        "What stands for ordinary text in the domain loss: a text, .jsonl or .parquet file, a "
+        "folder of them, a data set saved with `save_to_disk`, or hf:OWNER/NAME."
+    ),
 )
 @click.option("--language-model", help="Model whose text space the tokens are aligned with.")
 @click.pass_obj
@@ -27,7 +31,7 @@ def fit_tokenizer(
     context: Any,
     cohort: Path,
     descriptors: Path | None,
-    text: Path | None,
+    text: Path | str | None,
     language_model: str | None,
 ) -> None:
     """Fit a tokenizer to the training scans of COHORT.
@@ -55,11 +59,16 @@ def tokenize(context: Any, cohort: Path, tokenizer: Path) -> None:
     context.run(_tokenize, TokenizeSettings, cohort=cohort, tokenizer=tokenizer)
 
 
+def _corpus(given: str | None) -> Path | str | None:
+    """Path of a corpus, or the name of a data set on a hub, which is compared as a name."""
+    return given if given is None or given.startswith("hf:") else Path(given)
+
+
 def _fit_tokenizer(
     stage: Any,
     cohort: Path,
     descriptors: Path | None,
-    text: Path | None,
+    text: Path | str | None,
     language_model: str | None,
 ) -> str:
     from fmri_vqtok.training import TextSource, fit_tokenizer

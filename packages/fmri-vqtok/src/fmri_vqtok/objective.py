@@ -18,15 +18,21 @@ class TokenizerObjective(nn.Module):
         None trains on reconstruction alone.
     domain_weight : float
         Lambda of equation 4.
+    contrastive_weight : float, default=1.0
+        1 in equation 4.
     """
 
     def __init__(
-        self, tokenizer: FMRITokenizer, alignment: TextAlignment | None, domain_weight: float
+        self,
+        tokenizer: FMRITokenizer,
+        alignment: TextAlignment | None,
+        domain_weight: float,
+        contrastive_weight: float = 1.0,
     ) -> None:
         super().__init__()
         self.tokenizer = tokenizer
         self.alignment = alignment
-        self.domain_weight = domain_weight
+        self.weights = {"domain": domain_weight, "contrastive": contrastive_weight}
 
     def set_progress(self, fraction: float) -> None:
         """Tell the alignment which part of the training is done."""
@@ -63,8 +69,7 @@ class TokenizerObjective(nn.Module):
         if self.alignment is not None:
             brain = self.tokenizer.project_to_text(out.encoded.quantized)
             losses |= self.alignment(brain, mask, scans, text_ids)
-        weights = {"domain": self.domain_weight}
-        total = sum(weights.get(name, 1.0) * loss for name, loss in losses.items())
+        total = sum(self.weights.get(name, 1.0) * loss for name, loss in losses.items())
         return {"loss": total, "losses": losses}
 
 

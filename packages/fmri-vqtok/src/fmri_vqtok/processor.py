@@ -5,8 +5,9 @@ repetition time, scale each region robustly over time, scale each site, cut into
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -14,13 +15,67 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.signal import resample_poly
 from torch import Tensor
 
-from fmri_vqtok.errors import InputError
+from fmri_vqtok.errors import InputError, check_choice
 
 IQR_OF_NORMAL = 1.349
 """Interquartile range of the standard normal distribution."""
 
 TR_TOLERANCE = 1e-3
 """Largest relative error of the resampled repetition time."""
+
+
+WINDOWS = ("all", "clip")
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """How the values of one recording were normalised, and the way back.
+
+    Attributes
+    ----------
+    center : ndarray, shape (N,)
+        Median of each region, in the recording's units. The constant of a constant region; NaN
+        for a region with a value that is not finite.
+    spread : ndarray, shape (N,)
+        What 1 stands for in the normalised series: IQR / 1.349 times the scale of the site. 0 for
+        a missing region.
+    n_frames : int
+        Frames of the recording.
+    ratio : Fraction
+        Its repetition time over the target, as resampled; 1 if it was not.
+    """
+
+    center: NDArray[np.float64]
+    spread: NDArray[np.float64]
+    n_frames: int
+    ratio: Fraction
+
+    def undo(self, series: Tensor | ArrayLike) -> NDArray[np.float64]:
+        """Normalised series or windows, shape (..., N), in the recording's units.
+
+        Time stays as it is: frames lie at the target repetition time. Exact for what was not
+        clipped.
+        """
+        values = series.detach().cpu().numpy() if isinstance(series, Tensor) else series
+        return np.asarray(values, dtype=np.float64) * self.spread + self.center
+
+
+class Normalised(NamedTuple):
+    """A whole recording, normalised.
+
+    Attributes
+    ----------
+    series : Tensor of float32, shape (T', N)
+        At the target repetition time; T' is at least the frames of a window.
+    mask : Tensor of bool, shape (N,)
+        Regions that are present.
+    scaling : Scaling
+        The way back to the recording's units.
+    """
+
+    series: Tensor
+    mask: Tensor
+    scaling: Scaling
 
 
 class TimeSeriesProcessor:
@@ -34,15 +89,19 @@ class TimeSeriesProcessor:
         Repetition time of the windows, in seconds.
     clip : float, default=8.0
         Normalised values are clipped to plus and minus this.
+    windows : {"all", "clip"}, default="all"
+        What `cut` takes from a recording: "all" windows that do not overlap, or "clip", the first
+        T frames only.
 
     Attributes
     ----------
     site_scale_ : dict of str to float
-        After `fit`: root mean square of the normalised training scans of each site.
+        After `fit`: root of the mean variance (about the median, of values clipped as above) of
+        the training scans of each site.
     pooled_scale_ : float
         After `fit`: the same over all training scans; used for a site that `fit` did not see.
     n_scans_ : int
-        After `fit`: number of training scans seen.
+        After `fit`: number of training scans with a present region.
 
     Examples
     --------
@@ -53,10 +112,18 @@ class TimeSeriesProcessor:
     ((2, 40, 3), [True, True, True])
     """
 
-    def __init__(self, n_frames: int = 160, target_tr: float = 2.0, clip: float = 8.0) -> None:
+    def __init__(
+        self,
+        n_frames: int = 160,
+        target_tr: float = 2.0,
+        clip: float = 8.0,
+        windows: str = "all",
+    ) -> None:
+        check_choice("windows", windows, WINDOWS)
         self.n_frames = n_frames
         self.target_tr = target_tr
         self.clip = clip
+        self.windows = windows
         self.site_scale_: dict[str, float] = {}
         self.pooled_scale_ = 1.0
         self.n_scans_ = 0
@@ -75,19 +142,33 @@ class TimeSeriesProcessor:
         trs : sequence of float
             Repetition times in seconds.
         sites : sequence of str or None, optional
-            Scans without a site count towards the pooled scale only.
+            Scans without a site count towards the pooled scale only, and scans without a present
+            region towards none.
 
         Returns
         -------
         TimeSeriesProcessor
             Itself.
+
+        Raises
+        ------
+        InputError
+            If no scan has a present region.
         """
         names = sites if sites is not None else [None] * len(timeseries)
         powers: dict[str | None, list[float]] = {}
         for series, tr, site in zip(timeseries, trs, names, strict=True):
-            values, mask = self._standardise(series, tr)
-            powers.setdefault(site, []).append(float(np.mean(values[:, mask] ** 2)))
+            values, mask, _ = self._standardise(series, tr)
+            if mask.any():
+                # Clipped, so that a spike in one frame is not taken for the scale of its site.
+                inside = np.clip(values[:, mask], -self.clip, self.clip)
+                powers.setdefault(site, []).append(float(np.mean(inside**2)))
         everything = [power for group in powers.values() for power in group]
+        if not everything:
+            raise InputError(
+                f"timeseries: {len(timeseries)} scans, and no region that varies in any of them; "
+                "give training scans with signal"
+            )
         self.pooled_scale_ = float(np.sqrt(np.mean(everything)))
         self.site_scale_ = {
             site: float(np.sqrt(np.mean(group)))
@@ -100,7 +181,7 @@ class TimeSeriesProcessor:
     def __call__(
         self, timeseries: ArrayLike, tr: float, site: str | None = None
     ) -> tuple[Tensor, Tensor]:
-        """All windows of a recording that do not overlap, and the mask of its regions.
+        """Windows of a recording that do not overlap, and the mask of its regions.
 
         Parameters
         ----------
@@ -112,8 +193,9 @@ class TimeSeriesProcessor:
         Returns
         -------
         windows : Tensor of float32, shape (n_windows, T, N)
-            Frames after the last whole window are left out; a recording shorter than T frames is
-            interpolated linearly to T (see `stretches`). Missing regions are 0.
+            Frames after the last whole window are left out (with ``windows="clip"``, after the
+            first); a recording shorter than T frames is interpolated linearly to T (see
+            `stretches`). Missing regions are 0.
         mask : Tensor of bool, shape (N,)
             False for regions that are constant or have a value that is not finite.
         """
@@ -131,18 +213,77 @@ class TimeSeriesProcessor:
             T' is at least `n_frames`.
         mask : Tensor of bool, shape (N,)
         """
-        values, mask = self._standardise(timeseries, tr)
+        series, mask, _ = self.normalise_with_scaling(timeseries, tr, site)
+        return series, mask
+
+    def normalise_with_scaling(
+        self, timeseries: ArrayLike, tr: float, site: str | None = None
+    ) -> Normalised:
+        """Do what `normalise` does, and keep the way back to the recording's units.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> processor = TimeSeriesProcessor(n_frames=40)
+        >>> recording = np.random.default_rng(0).normal(1000, 20, size=(100, 3))
+        >>> series, mask, scaling = processor.normalise_with_scaling(recording, tr=2.0)
+        >>> windows = processor.cut(series)
+        >>> np.allclose(scaling.undo(windows)[1], recording[40:80])
+        True
+        """
+        values, mask, scaling = self._standardise(timeseries, tr)
         scale = self.site_scale_.get(site, self.pooled_scale_) if site else self.pooled_scale_
         clipped = np.clip(values / scale, -self.clip, self.clip).astype(np.float32)
-        return torch.from_numpy(clipped), torch.from_numpy(mask)
+        return Normalised(
+            torch.from_numpy(clipped),
+            torch.from_numpy(mask),
+            replace(scaling, spread=scaling.spread * scale),
+        )
+
+    def inverse(self, series: Tensor | ArrayLike, scaling: Scaling) -> NDArray[np.float64]:
+        """Give back the recording of a whole normalised series, in its own units and frames.
+
+        Exact for what was not clipped. A recording that was stretched to the length of a window
+        comes back too, since linear interpolation to more frames loses nothing.
+
+        Parameters
+        ----------
+        series : array_like, shape (T', N)
+            Not cut into windows.
+        scaling : Scaling
+            What `normalise_with_scaling` gave for this recording.
+
+        Returns
+        -------
+        ndarray of float64, shape (T_i, N)
+
+        Raises
+        ------
+        InputError
+            If the recording was resampled to another repetition time, or the series has another
+            number of frames.
+        """
+        values = scaling.undo(series)
+        if scaling.ratio != 1:
+            raise InputError(
+                f"scaling: the recording was resampled by {scaling.ratio}, which has no exact "
+                "inverse; call scaling.undo for its units at the target repetition time"
+            )
+        expected = max(scaling.n_frames, self.n_frames)
+        if len(values) != expected:
+            raise InputError(f"series: {len(values)} frames; give all {expected} of the recording")
+        return _unstretch(values, scaling.n_frames) if expected > scaling.n_frames else values
 
     def cut(self, series: Tensor) -> Tensor:
         """Windows that do not overlap, from the first frame on; shape (n_windows, T, N)."""
-        n_windows = len(series) // self.n_frames
+        n_windows = len(series) // self.n_frames if self.windows == "all" else 1
         return series[: n_windows * self.n_frames].unflatten(0, (n_windows, self.n_frames))
 
     def random_window(self, series: Tensor, rng: np.random.Generator) -> Tensor:
-        """One window of T frames at a start drawn from ``rng``; shape (T, N)."""
+        """One window of T frames at a start drawn from ``rng``; shape (T, N).
+
+        For training: whatever `windows` says, it may lie anywhere in the recording.
+        """
         start = int(rng.integers(len(series) - self.n_frames + 1))
         return series[start : start + self.n_frames]
 
@@ -157,6 +298,7 @@ class TimeSeriesProcessor:
             "n_frames": self.n_frames,
             "target_tr": self.target_tr,
             "clip": self.clip,
+            "windows": self.windows,
             "site_scale": self.site_scale_,
             "pooled_scale": self.pooled_scale_,
             "n_scans": self.n_scans_,
@@ -165,7 +307,9 @@ class TimeSeriesProcessor:
     @classmethod
     def from_dict(cls, state: dict[str, Any]) -> Self:
         """Processor that `to_dict` described."""
-        processor = cls(state["n_frames"], state["target_tr"], state["clip"])
+        # Tokenizers that were written before there was a choice took all windows.
+        windows = state.get("windows", "all")
+        processor = cls(state["n_frames"], state["target_tr"], state["clip"], windows)
         processor.site_scale_ = dict(state["site_scale"])
         processor.pooled_scale_ = state["pooled_scale"]
         processor.n_scans_ = state["n_scans"]
@@ -173,26 +317,32 @@ class TimeSeriesProcessor:
 
     def _standardise(
         self, timeseries: ArrayLike, tr: float
-    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        values, mask = _present_regions(timeseries)
-        values = _resample(values, tr, self.target_tr)
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_], Scaling]:
+        values, mask, constant = _present_regions(timeseries)
+        n_frames, ratio = len(values), _resampling_ratio(tr, self.target_tr)
+        values = _resample(values, ratio)
         if len(values) < self.n_frames:
             values = _stretch(values, self.n_frames)
-        return _robust_z(values, mask)
+        values, median, spread = _robust_z(values, mask)
+        center = np.where(mask, median, constant)
+        return values, spread > 0, Scaling(center, spread, n_frames, ratio)
 
 
-def _present_regions(timeseries: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Values with missing regions set to 0, and which regions are present."""
+def _present_regions(
+    timeseries: ArrayLike,
+) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]]:
+    """Values with missing regions set to 0, which are present, and what the others were."""
     values = np.array(timeseries, dtype=np.float64)
     if values.ndim != 2 or len(values) < 2:
         raise InputError(
             f"timeseries: shape {values.shape}; give frames by regions, with at least 2 frames"
         )
-    mask = np.isfinite(values).all(axis=0)
+    finite = np.isfinite(values).all(axis=0)
+    constant = np.where(finite, values[0], np.nan)
+    values[:, ~finite] = 0.0
+    mask = finite & (np.ptp(values, axis=0) > 0)
     values[:, ~mask] = 0.0
-    mask &= np.ptp(values, axis=0) > 0
-    values[:, ~mask] = 0.0
-    return values, mask
+    return values, mask, constant
 
 
 def _resampling_ratio(tr: float, target_tr: float) -> Fraction:
@@ -212,9 +362,8 @@ def _resampled_length(n_frames: int, ratio: Fraction) -> int:
     return -(-n_frames * ratio.numerator // ratio.denominator)
 
 
-def _resample(values: NDArray[np.float64], tr: float, target_tr: float) -> NDArray[np.float64]:
+def _resample(values: NDArray[np.float64], ratio: Fraction) -> NDArray[np.float64]:
     """Values at the target repetition time; polyphase filtering keeps aliases out."""
-    ratio = _resampling_ratio(tr, target_tr)
     if ratio == 1:
         return values
     # "line" extends each region along its trend, so that the edges do not ring.
@@ -227,13 +376,21 @@ def _stretch(values: NDArray[np.float64], n_frames: int) -> NDArray[np.float64]:
     return np.stack([np.interp(new, old, region) for region in values.T], axis=1)
 
 
+def _unstretch(values: NDArray[np.float64], n_frames: int) -> NDArray[np.float64]:
+    """Frames between which `_stretch` interpolated."""
+    weights = _stretch(np.eye(n_frames), len(values))
+    return np.asarray(np.linalg.lstsq(weights, values, rcond=None)[0], dtype=np.float64)
+
+
 def _robust_z(
     values: NDArray[np.float64], mask: NDArray[np.bool_]
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Each region minus its median, over its IQR / 1.349; a region without spread is masked."""
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Each region minus its median, over its IQR / 1.349; with the median and that spread.
+
+    A region that is missing or without spread is 0 and has spread 0.
+    """
     low, middle, high = np.percentile(values, [25, 50, 75], axis=0)
-    spread = (high - low) / IQR_OF_NORMAL
-    mask = mask & (spread > 0)
-    scaled = (values - middle) / np.where(mask, spread, 1.0)
-    scaled[:, ~mask] = 0.0
-    return scaled, mask
+    spread = np.where(mask, (high - low) / IQR_OF_NORMAL, 0.0)
+    scaled = (values - middle) / np.where(spread > 0, spread, 1.0)
+    scaled[:, spread == 0] = 0.0
+    return scaled, middle, spread

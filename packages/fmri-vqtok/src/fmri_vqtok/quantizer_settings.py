@@ -6,26 +6,13 @@ from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from typing import Any
 
-from fmri_vqtok.errors import InputError
+from fmri_vqtok.errors import InputError, check_choice
 
 MOST_LEVELS = 256
 MOST_FSQ_CODES = 2**31 - 1
 """Codes are written as 32-bit integers."""
 MOST_RESIDUAL_CODES = 2**16
 """The sums of the stages are compared all together."""
-
-
-def check_choice(key: str, value: object, known: tuple[str, ...]) -> None:
-    """Refuse what a setting cannot be, and name the nearest that it can.
-
-    Raises
-    ------
-    InputError
-    """
-    if value not in known:
-        near = get_close_matches(str(value), known, n=1, cutoff=0)[0]
-        names = ", ".join(f"'{name}'" for name in known)
-        raise InputError(f"{key}: '{value}'; give one of {names}; did you mean '{near}'?")
 
 
 def _check_learning(settings: Any) -> None:

@@ -88,7 +88,7 @@ def mean_connectivity(
         present = np.flatnonzero(mask.numpy())
         if len(present) < 2:
             continue  # nothing to correlate
-        r = np.corrcoef(values.numpy()[:, present].astype(np.float64).T)
+        r = np.atleast_2d(np.corrcoef(values.numpy()[:, present].astype(np.float64).T))
         np.fill_diagonal(r, 0.0)
         pairs = np.ix_(present, present)
         total[pairs] += np.arctanh(np.clip(r, -0.9999999, 0.9999999))

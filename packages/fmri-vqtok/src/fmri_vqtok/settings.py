@@ -3,8 +3,8 @@
 import math
 from dataclasses import dataclass
 
-from fmri_vqtok.errors import InputError
-from fmri_vqtok.quantizer_settings import QuantizerChoice, check_choice
+from fmri_vqtok.errors import InputError, check_choice
+from fmri_vqtok.quantizer_settings import QuantizerChoice
 from fmri_vqtok.tokenizer_config import OPTIONS
 
 
@@ -88,6 +88,8 @@ class FitTokenizerSettings(QuantizerChoice):
         T, frames of a window.
     target_tr : float
         Repetition time of the windows, in seconds.
+    windows : {"all", "clip"}
+        Windows of a recording: "all" that do not overlap, or "clip", its first T frames only.
     patch_frames : int
         P, frames of a patch.
     n_codes : int or None
@@ -115,6 +117,18 @@ class FitTokenizerSettings(QuantizerChoice):
         Part of the regions that the encoder does not see in a training example, at most.
     domain_weight : float
         Lambda of equation 4.
+    contrastive_weight : float
+        Weight of the contrast, 1 in equation 4.
+    contrast : {"infonce", "siglip"}
+        How scans and captions are contrasted: "infonce", a scan against all captions of the batch,
+        as in equation 3; "siglip", each pair alone.
+    pooling : {"mean", "attention"}
+        How the tokens of a scan become the vector that is contrasted: "mean", or "attention", a
+        mean whose weights are learned.
+    text_column : str
+        Column of a data set of texts (``--text``) that holds the text.
+    corpus_limit : int
+        Tokens of ``--text`` that are read, from its start; the rest is left.
     text_tokens : int
         Text embeddings drawn for each training example.
     caption_tokens : int
@@ -129,6 +143,7 @@ class FitTokenizerSettings(QuantizerChoice):
     preset: str = "tiny"
     n_frames: int = 160
     target_tr: float = 2.0
+    windows: str = "all"
     patch_frames: int = 32
     n_codes: int | None = None
     temporal_attention: str = "causal"
@@ -140,6 +155,11 @@ class FitTokenizerSettings(QuantizerChoice):
     token_basis: str = "shared"
     region_dropout: float = 0.0
     domain_weight: float = 0.5
+    contrastive_weight: float = 1.0
+    contrast: str = "infonce"
+    pooling: str = "mean"
+    text_column: str = "text"
+    corpus_limit: int = 5_000_000
     text_tokens: int = 128
     caption_tokens: int = 256
     start_stride: int = 8
@@ -151,6 +171,7 @@ class FitTokenizerSettings(QuantizerChoice):
             "n_frames",
             "patch_frames",
             "n_gradients",
+            "corpus_limit",
             "text_tokens",
             "caption_tokens",
             "start_stride",
@@ -167,9 +188,11 @@ class FitTokenizerSettings(QuantizerChoice):
         for key in ("temporal_attention", "attention", "token_basis"):
             check_choice(key, getattr(self, key), OPTIONS[key])
         check_setting(self.target_tr > 0, "target_tr", self.target_tr, "give seconds above 0")
-        check_setting(
-            self.domain_weight >= 0, "domain_weight", self.domain_weight, "give 0 or more"
-        )
+        for key in ("domain_weight", "contrastive_weight"):
+            check_setting(getattr(self, key) >= 0, key, getattr(self, key), "give 0 or more")
+        check_choice("contrast", self.contrast, ("infonce", "siglip"))
+        check_choice("pooling", self.pooling, ("mean", "attention"))
+        check_choice("windows", self.windows, ("all", "clip"))
         check_setting(
             0 <= self.region_dropout < 1,
             "region_dropout",

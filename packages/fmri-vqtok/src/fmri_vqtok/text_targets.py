@@ -1,31 +1,58 @@
 """Frozen text targets of any causal language model: embeddings, features and token streams."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import cast
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModel
+from torch.nn.utils.rnn import pad_sequence
 
+from fmri_vqtok.corpus import read_corpus
 from fmri_vqtok.errors import InputError
-from fmri_vqtok.language_models import load_model, load_text_tokenizer
-from fmri_vqtok.reading import reading
+from fmri_vqtok.text_cache import cached_tensor, model_fingerprint
 
-TEXT_SUFFIXES = (".md", ".rst", ".txt")
+CPU_TOKENS, GPU_TOKENS = 1024, 16_384
+"""Tokens, with padding, that the model reads at a time; on a CPU more gain nothing."""
 
-
-@torch.no_grad()
-def embedding_table(model_dir: Path) -> Tensor:
-    """Input embeddings of the language model, shape (V, C), float32."""
-    model = load_model(AutoModel, model_dir)
-    table = cast("nn.Embedding", model.get_input_embeddings()).weight
-    return table.detach().clone()
+_TEXTS = 16
+"""Texts of a corpus that are cut into tokens at a time."""
 
 
-@torch.no_grad()
-def text_features(model_dir: Path, texts: Sequence[str], max_tokens: int) -> Tensor:
+def embedding_table(model_dir: Path, *, cache_dir: Path | None = None) -> Tensor:
+    """Input embeddings of the language model, as it sees its tokens; shape (V, C), float32.
+
+    Computed once for a model, then read from the cache without loading it.
+
+    Parameters
+    ----------
+    model_dir : Path
+        Local folder of a transformers model.
+    cache_dir : Path, optional
+        In place of the user's cache; see `fmri_vqtok.text_cache`.
+
+    Raises
+    ------
+    InputError
+        If there is no such model, or its embeddings and hidden states differ in width.
+    """
+    about = {"kind": "embeddings", "model": model_fingerprint(model_dir)}
+    return cached_tensor(about, lambda: _embeddings(model_dir), cache_dir)
+
+
+def text_features(
+    model_dir: Path,
+    texts: Sequence[str],
+    max_tokens: int,
+    *,
+    device: str = "cpu",
+    cache_dir: Path | None = None,
+) -> Tensor:
     """Mean last hidden state of each text, shape (n, C), float32.
+
+    Computed once for a model, these texts and ``max_tokens``, then read from the cache without
+    loading the model.
 
     Parameters
     ----------
@@ -34,44 +61,138 @@ def text_features(model_dir: Path, texts: Sequence[str], max_tokens: int) -> Ten
     texts : sequence of str
     max_tokens : int
         Tokens after the first ``max_tokens`` of a text are left out.
-    """
-    tokenizer = load_text_tokenizer(model_dir)
-    model = load_model(AutoModel, model_dir)
-    features = []
-    for text in texts:
-        ids = tokenizer(text, return_tensors="pt", truncation=True, max_length=max_tokens)
-        features.append(model(input_ids=ids["input_ids"]).last_hidden_state[0].mean(dim=0))
-    return torch.stack(features)
-
-
-def read_text(path: Path) -> str:
-    """Text of a file, or of all .txt, .md and .rst files of a folder in the order of their names.
+    device : str, default="cpu"
+        Where the model runs.
+    cache_dir : Path, optional
+        In place of the user's cache; see `fmri_vqtok.text_cache`.
 
     Raises
     ------
     InputError
-        If there is no such path, no text in it, or a file that is not UTF-8.
+        If there is no such model, a text has no tokens, or more than the model can read.
     """
-    files = [path] if path.is_file() else _text_files(path)
-    text = "\n\n".join(map(_read_file, files))
-    if not text.strip():
-        raise InputError(f"{path}: no text; give a text file, or a folder of .txt, .md or .rst")
-    return text
+    about = {
+        "kind": "features",
+        "model": model_fingerprint(model_dir),
+        "texts": list(texts),
+        "max_tokens": max_tokens,
+    }
+    return cached_tensor(about, lambda: _features(model_dir, texts, max_tokens, device), cache_dir)
 
 
-def token_stream(model_dir: Path, path: Path) -> Tensor:
-    """Tokens of a text corpus by the language model's own tokenizer, shape (n,), int64."""
+def token_stream(
+    model_dir: Path, source: Path | str, *, column: str = "text", limit: int | None = None
+) -> Tensor:
+    """Tokens of a text corpus by the language model's own tokenizer, shape (n,), int64.
+
+    Parameters
+    ----------
+    model_dir : Path
+    source, column
+        Corpus, as for `fmri_vqtok.corpus.read_corpus`.
+    limit : int, optional
+        Reading stops after so many tokens.
+
+    Raises
+    ------
+    InputError
+        If the corpus cannot be read or has no text.
+    """
+    from fmri_vqtok.language_models import load_text_tokenizer
+
     tokenizer = load_text_tokenizer(model_dir)
-    # The corpus is cut into sequences later, so its length beyond the model's limit is no fault.
-    ids = tokenizer(read_text(path), add_special_tokens=False, verbose=False)["input_ids"]
-    return torch.tensor(ids, dtype=torch.int64)
+    parts: list[Tensor] = []
+    n_tokens = 0
+    for texts in _in_groups(read_corpus(source, column), _TEXTS):
+        # The stream is cut into sequences later: its length beyond the model's limit is no fault.
+        rows = tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
+        parts += [torch.tensor(row, dtype=torch.int64) for row in rows]
+        n_tokens += sum(map(len, rows))
+        if limit is not None and n_tokens >= limit:
+            break
+    if not n_tokens:
+        raise InputError(
+            f"{source}: no text; give a text file, a folder of .txt, .md, .rst, .jsonl or "
+            ".parquet files, or a saved data set"
+        )
+    return torch.cat(parts)[:limit]
 
 
-def _text_files(folder: Path) -> list[Path]:
-    found = (file for file in folder.rglob("*") if file.suffix in TEXT_SUFFIXES)
-    return sorted(file for file in found if file.is_file())
+@torch.no_grad()
+def _embeddings(model_dir: Path) -> Tensor:
+    from transformers import AutoModel
+
+    from fmri_vqtok.language_models import load_model
+
+    model = load_model(AutoModel, model_dir)
+    embeddings = cast("nn.Embedding", model.get_input_embeddings())
+    # Through the module and not from its weights: some models (Gemma) scale what they look up.
+    ids = torch.arange(embeddings.num_embeddings)
+    table = torch.cat([embeddings(some) for some in ids.split(GPU_TOKENS)])
+    width = model.config.get_text_config().hidden_size
+    if table.shape[1] != width:
+        raise InputError(
+            f"language model {model_dir}: embeddings of width {table.shape[1]}, but hidden states "
+            f"of width {width}; give a model where they are equal"
+        )
+    return table
 
 
-def _read_file(file: Path) -> str:
-    with reading(file, "give plain text in UTF-8"):
-        return file.read_text(encoding="utf-8")
+@torch.no_grad()
+def _features(model_dir: Path, texts: Sequence[str], max_tokens: int, device: str) -> Tensor:
+    from transformers import AutoModel
+
+    from fmri_vqtok.language_models import load_model
+
+    rows = _token_rows(model_dir, texts, max_tokens)
+    model = load_model(AutoModel, model_dir)
+    _check_length(rows, model.config.get_text_config(), model_dir)
+    cast("nn.Module", model).to(device)
+    features: dict[int, Tensor] = {}
+    for batch in _padded_batches(rows, CPU_TOKENS if device == "cpu" else GPU_TOKENS):
+        ids = pad_sequence([rows[k] for k in batch], batch_first=True).to(device)
+        lengths = torch.tensor([len(rows[k]) for k in batch], device=device)
+        # Padding stands on the right, where a causal model does not look.
+        real = torch.arange(ids.shape[1], device=device) < lengths[:, None]
+        hidden = model(input_ids=ids, attention_mask=real.long()).last_hidden_state
+        sums = hidden.masked_fill(~real[..., None], 0.0).sum(dim=1)
+        features |= dict(zip(batch, (sums / lengths[:, None]).cpu(), strict=True))
+    return torch.stack([features[k] for k in range(len(rows))])
+
+
+def _token_rows(model_dir: Path, texts: Sequence[str], max_tokens: int) -> list[Tensor]:
+    from fmri_vqtok.language_models import load_text_tokenizer
+
+    tokenizer = load_text_tokenizer(model_dir)
+    rows = tokenizer(list(texts), truncation=True, max_length=max_tokens)["input_ids"]
+    for text, row in zip(texts, rows, strict=True):
+        if not row:
+            raise InputError(f"text {text!r}: no tokens in it; give each text some words")
+    return [torch.tensor(row, dtype=torch.int64) for row in rows]
+
+
+def _check_length(rows: Sequence[Tensor], config: object, model_dir: Path) -> None:
+    longest, most = max(map(len, rows)), getattr(config, "max_position_embeddings", None)
+    if most is not None and longest > most:
+        raise InputError(
+            f"caption_tokens: a text has {longest} tokens, but language model {model_dir} reads "
+            f"at most {most}; give caption_tokens {most}"
+        )
+
+
+def _padded_batches(rows: Sequence[Tensor], most: int) -> Iterator[list[int]]:
+    """Places of rows of like length, with at most so many tokens a batch."""
+    batch: list[int] = []
+    for place in sorted(range(len(rows)), key=lambda k: len(rows[k])):
+        if batch and len(rows[place]) * (len(batch) + 1) > most:
+            yield batch
+            batch = []
+        batch.append(place)
+    if batch:
+        yield batch
+
+
+def _in_groups(texts: Iterable[str], size: int) -> Iterator[list[str]]:
+    iterator = iter(texts)
+    while group := list(islice(iterator, size)):
+        yield group

@@ -5,10 +5,9 @@ from dataclasses import asdict, dataclass, fields
 from difflib import get_close_matches
 from typing import Any, Self
 
-from fmri_vqtok.errors import InputError
+from fmri_vqtok.errors import InputError, check_choice
 from fmri_vqtok.quantizer_settings import (
     QuantizerChoice,
-    check_choice,
     quantizer_sizes,
     without_default_quantizer,
 )

@@ -42,8 +42,8 @@ class TextSource:
     ----------
     descriptors_dir : Path
         Folder with ``captions.jsonl``.
-    corpus : Path
-        Text file or folder whose tokens stand for text in the domain loss.
+    corpus : Path or str
+        Whose tokens stand for text in the domain loss; see `fmri_vqtok.corpus.read_corpus`.
     language_model : Path
         Local folder of a transformers model.
     name : str
@@ -51,7 +51,7 @@ class TextSource:
     """
 
     descriptors_dir: Path
-    corpus: Path
+    corpus: Path | str
     language_model: Path
     name: str
 
@@ -102,14 +102,22 @@ def fit_tokenizer(
     cohort = Cohort(cohort_dir)
     processor = _fit_processor(cohort, settings)
     scans = _normalise(cohort, processor)
-    targets = _text_targets(text, scans, settings) if text is not None else None
+    targets = _text_targets(text, scans, settings, device) if text is not None else None
     tokenizer = _start(cohort, processor, scans, targets, text, settings, seed)
     alignment = None
     if targets is not None:
         with _seeded(seed + 1):
-            alignment = TextAlignment(targets.table, targets.captions, targets.center)
+            alignment = TextAlignment(
+                targets.table,
+                targets.captions,
+                targets.center,
+                contrast=settings.contrast,
+                pooling=settings.pooling,
+            )
     records = train(
-        TokenizerObjective(tokenizer, alignment, settings.domain_weight),
+        TokenizerObjective(
+            tokenizer, alignment, settings.domain_weight, settings.contrastive_weight
+        ),
         *_plans(scans, processor, targets, settings, seed),
         collate,
         settings.training,
@@ -135,7 +143,7 @@ def _fit_processor(cohort: Cohort, settings: FitTokenizerSettings) -> TimeSeries
     if "train" not in splits:
         raise InputError(f"{cohort.directory}: no training scans; make a cohort that has some")
     training = list(cohort.scans("train"))
-    return TimeSeriesProcessor(settings.n_frames, settings.target_tr).fit(
+    return TimeSeriesProcessor(settings.n_frames, settings.target_tr, windows=settings.windows).fit(
         [scan.bold for scan in training],
         [scan.tr for scan in training],
         [scan.site for scan in training],
@@ -154,7 +162,9 @@ def _normalise(cohort: Cohort, processor: TimeSeriesProcessor) -> Scans:
     return scans
 
 
-def _text_targets(text: TextSource, scans: Scans, settings: FitTokenizerSettings) -> _TextTargets:
+def _text_targets(
+    text: TextSource, scans: Scans, settings: FitTokenizerSettings, device: str
+) -> _TextTargets:
     """Frozen text targets of the scans that the training and validation losses look at.
 
     Test scans have a row too, so that rows and scans agree, but their captions are never read.
@@ -162,10 +172,12 @@ def _text_targets(text: TextSource, scans: Scans, settings: FitTokenizerSettings
     everyone = [scan for group in scans.values() for scan in group]
     used = [scan for split in ("train", "validation") for scan in scans.get(split, [])]
     captions = read_captions(text.descriptors_dir, [scan.scan_id for scan in used])
-    features = text_features(text.language_model, captions, settings.caption_tokens)
+    features = text_features(text.language_model, captions, settings.caption_tokens, device=device)
     by_row = features.new_zeros(len(everyone), features.shape[1])
     by_row[[scan.row for scan in used]] = features
-    stream = token_stream(text.language_model, text.corpus)
+    stream = token_stream(
+        text.language_model, text.corpus, column=settings.text_column, limit=settings.corpus_limit
+    )
     return _TextTargets(
         table=embedding_table(text.language_model),
         captions=by_row,

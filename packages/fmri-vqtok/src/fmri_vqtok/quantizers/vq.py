@@ -1,19 +1,16 @@
 """Vector quantization with a learned codebook (van den Oord et al., 2017)."""
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.kernels import nearest_code, sum_by_code
 from fmri_vqtok.quantizers.base import NearestQuantizer
+from fmri_vqtok.quantizers.kmeans import Nearest, kmeans
 from fmri_vqtok.quantizers.processes import draw_rows, share_first, sum_over_processes
 
 START_COUNT = 8.0
 """Running count of an average code after the start."""
-
-Nearest = Callable[[Tensor, Tensor], Tensor]
 
 
 def nearest_by_angle(x: Tensor, codebook: Tensor) -> Tensor:
@@ -35,51 +32,6 @@ def nearest_by_angle(x: Tensor, codebook: Tensor) -> Tensor:
 
 
 NEAREST: dict[str, Nearest] = {"euclidean": nearest_code, "cosine": nearest_by_angle}
-
-
-def kmeans(
-    samples: Tensor,
-    n_codes: int,
-    generator: torch.Generator,
-    n_rounds: int,
-    nearest: Nearest = nearest_code,
-) -> Tensor:
-    """Centres of Lloyd's algorithm; a centre that loses all its samples restarts at a sample.
-
-    Parameters
-    ----------
-    samples : Tensor, shape (n, d)
-    n_codes : int
-        K, at most n.
-    generator : torch.Generator
-    n_rounds : int
-        Rounds of assignment and averaging.
-    nearest : callable, optional
-        ``nearest(samples, centres)``: index of each sample's centre.
-
-    Returns
-    -------
-    Tensor, shape (K, d)
-
-    Raises
-    ------
-    InputError
-        If there are fewer samples than codes.
-    """
-    if len(samples) < n_codes:
-        raise InputError(
-            f"n_codes: {n_codes}, but there are {len(samples)} training vectors; "
-            "give fewer codes or more scans"
-        )
-    order = torch.randperm(len(samples), generator=generator)
-    centres = samples[order[:n_codes]].clone()
-    for _ in range(n_rounds):
-        counts, sums = sum_by_code(samples, nearest(samples, centres), n_codes)
-        centres = sums / counts.clamp(min=1)[:, None]
-        empty = counts == 0
-        restarts = torch.randint(len(samples), (int(empty.sum()),), generator=generator)
-        centres[empty] = samples[restarts]
-    return centres
 
 
 class VectorQuantizer(NearestQuantizer):

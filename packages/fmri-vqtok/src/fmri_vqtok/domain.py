@@ -1,0 +1,88 @@
+"""Brain tokens that a classifier cannot tell from text (equation 2), by gradient reversal."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from fmri_vqtok.collectives import mean_over_processes
+
+
+class _Reverse(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, strength: float) -> Tensor:
+        ctx.strength = strength
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return -ctx.strength * gradients[0], None
+
+
+def reverse_gradient(x: Tensor, strength: float) -> Tensor:
+    """Return ``x`` itself, whose gradient comes back times ``-strength`` (Ganin et al., 2016)."""
+    return _Reverse.apply(x, strength)
+
+
+def reversal_strength(fraction: float) -> float:
+    """Rise from 0 at the start of training to nearly 1 at its end (Ganin et al., 2016).
+
+    Parameters
+    ----------
+    fraction : float
+        Part of the training that is done, 0 to 1.
+    """
+    return 2.0 / (1.0 + math.exp(-10.0 * fraction)) - 1.0
+
+
+class DomainClassifier(nn.Module):
+    """Logit that an embedding comes from a brain and not from text.
+
+    Parameters
+    ----------
+    text_width : int
+        C.
+    hidden_width : int, default=64
+    """
+
+    def __init__(self, text_width: int, hidden_width: int = 64) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.LayerNorm(text_width),
+            nn.Linear(text_width, hidden_width),
+            nn.GELU(),
+            nn.Linear(hidden_width, 1),
+        )
+
+    def forward(self, embeddings: Tensor) -> Tensor:
+        """Logits, shape (...), of embeddings, shape (..., C)."""
+        return self.layers(embeddings).squeeze(-1)
+
+
+def domain_loss(
+    classifier: DomainClassifier, brain: Tensor, text: Tensor, strength: float
+) -> Tensor:
+    """Binary cross-entropy of brain against text, equation 2.
+
+    The classifier learns from both sides. What made ``brain`` gets the reversed gradient, so it
+    learns to be taken for text; what made ``text`` is frozen and gets none.
+
+    Parameters
+    ----------
+    classifier : DomainClassifier
+    brain : Tensor, shape (n, C)
+    text : Tensor, shape (m, C)
+    strength : float
+        Of the reversal.
+
+    Returns
+    -------
+    Tensor
+        Scalar, the mean over all n + m embeddings of all processes.
+    """
+    logits = torch.cat([classifier(reverse_gradient(brain, strength)), classifier(text.detach())])
+    is_brain = torch.cat([logits.new_ones(len(brain)), logits.new_zeros(len(text))])
+    total = functional.binary_cross_entropy_with_logits(logits, is_brain, reduction="sum")
+    return mean_over_processes(total, len(logits))

@@ -51,6 +51,34 @@ def _row(split, seed):
     }
 
 
+def _make_tokenizer(region_features=None, labels=None, seed=0, **changes):
+    """Untrained tokenizer of five regions, three steps of eight frames, in evaluation mode."""
+    from fmri_vqtok import FMRITokenizer, FMRITokenizerConfig, TimeSeriesProcessor
+
+    sizes = {
+        "n_regions": 5, "n_frames": 24, "patch_frames": 8, "width": 16, "n_heads": 2,
+        "encoder_depth": 2, "decoder_depth": 2, "n_codes": 32, "code_width": 4,
+    }  # fmt: skip
+    if region_features is not None:
+        sizes |= {"region_positions": "geometry", "n_position_features": region_features.shape[1]}
+    torch.manual_seed(seed)
+    config = FMRITokenizerConfig(**{**sizes, **changes})
+    tokenizer = FMRITokenizer(
+        config, TimeSeriesProcessor(24), labels=labels, region_features=region_features
+    )
+    # Attention has to matter, as after training: a fresh block hardly changes its input.
+    for name, parameter in tokenizer.named_parameters():
+        if "to_out.weight" in name or "mlp_out.weight" in name:
+            torch.nn.init.normal_(parameter, std=0.3)
+    return tokenizer.eval()
+
+
+@pytest.fixture(scope="session")
+def make_tokenizer():
+    """Function that makes a small tokenizer whose blocks do something."""
+    return _make_tokenizer
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory):
     """Keep what tests compute out of the user's cache."""

@@ -66,7 +66,6 @@ def test_a_tokenizer_config_that_is_none_is_refused(tokenizer_dir, case):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"model": sizes(depth=3)},
         {"model": {"n_regions": 6}},
         {"model": "tiny"},
         {"processor": {"n_frames": 48}},

@@ -40,11 +40,25 @@ def test_a_setting_out_of_range_is_refused_by_name_and_value(settings, key, valu
 
 
 @pytest.mark.parametrize(
-    ("key", "near"), [("contrast", "siglip"), ("pooling", "attention"), ("windows", "clip")]
+    ("key", "near"),
+    [
+        ("contrast", "siglip"),
+        ("pooling", "attention"),
+        ("windows", "clip"),
+        ("region_positions", "learned"),
+        ("decoder", "light"),
+        ("attention", "factorised"),
+        ("temporal_attention", "causal"),
+    ],
 )
 def test_a_choice_that_there_is_not_is_refused_with_the_nearest(key, near):
     with pytest.raises(InputError, match=f"{key}: '{near}s'; .* did you mean '{near}'"):
         FitTokenizerSettings(**{key: f"{near}s"})
+
+
+def test_without_a_number_of_codes_a_fit_has_that_of_its_preset_or_quantizer():
+    assert FitTokenizerSettings(preset="S").n_codes is None
+    assert FitTokenizerSettings(quantizer="fsq").n_codes is None
 
 
 def loaded_by(statement):

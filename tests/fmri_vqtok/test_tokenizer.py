@@ -8,7 +8,7 @@ from fmri_vqtok.blocks import from_patches, to_patches
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.processor import TimeSeriesProcessor
 from fmri_vqtok.token_basis import TokenBasis
-from fmri_vqtok.tokenizer import PRESETS, FMRITokenizer, FMRITokenizerConfig
+from fmri_vqtok.tokenizer import FMRITokenizer, FMRITokenizerConfig
 
 B, T, N, P, W = 2, 24, 5, 8, 3
 
@@ -198,6 +198,22 @@ def test_the_checkpoint_holds_every_parameter_and_buffer(tmp_path):
     assert set(load_file(tmp_path / "model.safetensors")) == set(tokenizer.state_dict())
 
 
+def test_the_description_of_a_default_tokenizer_knows_nothing_of_later_options(tmp_path):
+    make().save_pretrained(tmp_path)
+    model = json.loads((tmp_path / "config.json").read_text())["model"]
+    assert set(model) == {
+        "n_regions", "n_frames", "patch_frames", "width", "n_heads", "encoder_depth",
+        "decoder_depth", "n_codes", "code_width", "temporal_attention", "token_basis",
+        "text_width", "text_space",
+    }  # fmt: skip
+
+
+def test_options_that_are_no_default_come_back(tmp_path):
+    tokenizer = make(attention="factorised", head_width=24)
+    tokenizer.save_pretrained(tmp_path)
+    assert FMRITokenizer.from_pretrained(tmp_path).config == tokenizer.config
+
+
 def test_another_region_order_is_refused(tmp_path):
     tokenizer = make()
     tokenizer.order_hash, tokenizer.parcellation = "abc", "aal2"
@@ -239,15 +255,8 @@ def test_a_tokenizer_without_text_space_says_so():
         make().text_embeddings(torch.zeros(1, 1, N, dtype=torch.int64))
 
 
-@pytest.mark.parametrize("name", sorted(PRESETS))
-def test_a_preset_encodes_and_decodes(name):
-    tokenizer = FMRITokenizer(FMRITokenizerConfig.preset(name, n_regions=3, n_frames=64)).eval()
-    codes = tokenizer.encode(torch.randn(1, 64, 3)).codes
-    assert tokenizer.decode(codes).shape == (1, 64, 3)
-
-
 def test_an_unknown_preset_is_refused():
-    with pytest.raises(InputError, match="preset: 'huge'; give one of tiny"):
+    with pytest.raises(InputError, match="preset: 'huge'; give one of tiny, S, B, L"):
         FMRITokenizerConfig.preset("huge", n_regions=3)
 
 
@@ -256,7 +265,13 @@ def test_an_unknown_preset_is_refused():
     [
         ({"temporal_attention": "none"}, "temporal_attention: 'none'"),
         ({"n_heads": 3}, "width: 16; give a multiple of n_heads, 3"),
-        ({"code_width": 9}, "code_width: 9; give at most 8"),
+        ({"code_width": 17}, "code_width: 17; give at most 16"),
+        ({"decoder_depth": -1}, "decoder_depth: -1; give at least 0"),
+        ({"head_width": 0}, "head_width: 0; give at least 1, or none"),
+        ({"attention": "axial"}, "attention: 'axial'; give one of 'joint', 'factorised'"),
+        ({"attention": "factorised", "encoder_depth": 1}, "encoder_depth: 1; give at least 2 with"),
+        ({"region_positions": "geometry"}, "n_position_features: 0 with region_positions"),
+        ({"n_position_features": 2}, "n_position_features: 2 with region_positions 'learned'"),
     ],
 )
 def test_sizes_that_do_not_fit_are_refused(changes, message):

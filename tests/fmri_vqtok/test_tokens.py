@@ -45,7 +45,7 @@ def test_each_row_holds_the_codes_of_its_window(tmp_path, cohort_dir, tokenizer_
         rows = {(row["scan_id"], row["window"]): row for row in written[split]}
         for scan in Cohort(cohort_dir).scans(split):
             windows, mask = tokenizer.processor(scan.bold, scan.tr, scan.site)
-            for k, grid in enumerate(tokenizer.encode(windows).codes.tolist()):
+            for k, grid in enumerate(tokenizer.encode(windows, mask).codes.tolist()):
                 row = rows.pop((scan.scan_id, k))
                 assert (row["codes"], row["mask"]) == (grid, mask.tolist())
         assert not rows

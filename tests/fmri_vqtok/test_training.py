@@ -227,7 +227,10 @@ def test_the_written_example_is_what_the_tokenizer_makes_of_its_window(fitted):
         assert str(example["scan_id"]) == "test-0"
         assert example["labels"].tolist() == [f"region {n}" for n in range(N_REGIONS)]
         assert example["tr"] == 2.0
-        again = tokenizer(torch.from_numpy(example["signal"])[None]).signal[0]
+        window = torch.from_numpy(example["signal"])
+        present = window.any(dim=0)
+        assert present.tolist() == [True, False, True, True, True, True]
+        again = tokenizer(window[None], present).signal[0]
         assert torch.allclose(again, torch.from_numpy(example["reconstruction"]), atol=1e-5)
 
 

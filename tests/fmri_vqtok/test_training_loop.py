@@ -7,6 +7,8 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from fmri_vqtok.errors import InputError
+from fmri_vqtok.positions import SpaceTimePositions
+from fmri_vqtok.quantizers import VectorQuantizer
 from fmri_vqtok.settings import LoopSettings
 from fmri_vqtok.training_loop import LossRecord, read_losses, train, write_losses
 
@@ -150,6 +152,29 @@ def test_one_step_moves_what_trains_and_nothing_that_is_frozen(tmp_path):
     run(tmp_path, settings=settings, model=model)
     moved = {name for name, value in model.state_dict().items() if (value != before[name]).any()}
     assert moved == {name for name, p in model.named_parameters() if p.requires_grad}
+
+
+class Idle(nn.Module):
+    """Parts of a tokenizer that get a gradient of 0, so that only weight decay can move them."""
+
+    def __init__(self):
+        super().__init__()
+        self.positions = SpaceTimePositions(2, 3, 4)
+        self.quantizer = VectorQuantizer(5, 4, update="gradient")
+        self.linear = nn.Linear(4, 4)
+
+    def forward(self, x, y):
+        nothing = sum(parameter.sum() * 0.0 for parameter in self.parameters())
+        return {"loss": nothing, "losses": {"nothing": nothing}}
+
+
+def test_weight_decay_shrinks_matrices_and_no_table_of_vectors(tmp_path):
+    settings = LoopSettings(steps=1, batch_size=4, warmup_fraction=0.0, weight_decay=0.5)
+    model = Idle()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    run(tmp_path, settings=settings, model=model)
+    moved = {name for name, value in model.state_dict().items() if (value != before[name]).any()}
+    assert moved == {"linear.weight"}
 
 
 def test_a_training_set_of_another_length_is_a_mistake(tmp_path):

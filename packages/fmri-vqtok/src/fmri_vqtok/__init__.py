@@ -8,6 +8,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "errors": ["InputError"],
         "processor": ["TimeSeriesProcessor"],
-        "tokenizer": ["Encoded", "FMRITokenizer", "FMRITokenizerConfig", "Reconstructed"],
+        "tokenizer": ["Encoded", "FMRITokenizer", "Reconstructed"],
+        "tokenizer_config": ["FMRITokenizerConfig"],
     },
 )

@@ -1,10 +1,13 @@
 """Pre-norm transformer blocks over the token grid, causal over time."""
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
-from fmri_vqtok.token_grid import block_causal_mask, flatten, unflatten
+from fmri_vqtok.attention import Attend, attention_of_blocks
 
 
 class Attention(nn.Module):
@@ -15,19 +18,21 @@ class Attention(nn.Module):
     width : int
         D, a multiple of ``n_heads``.
     n_heads : int
+    attend : callable
+        Which tokens a token looks at: a function of `fmri_vqtok.attention`.
     """
 
-    def __init__(self, width: int, n_heads: int) -> None:
+    def __init__(self, width: int, n_heads: int, attend: Attend) -> None:
         super().__init__()
         self.n_heads = n_heads
+        self.attend = attend
         self.to_qkv = nn.Linear(width, 3 * width)
         self.to_out = nn.Linear(width, width)
 
-    def forward(self, x: Tensor, allowed: Tensor | None) -> Tensor:
-        """Attend; ``x`` has shape (B, M, D), ``allowed`` (M, M) is True where it may look."""
-        q, k, v = self.to_qkv(x).unflatten(-1, (3, self.n_heads, -1)).permute(2, 0, 3, 1, 4)
-        heads = functional.scaled_dot_product_attention(q, k, v, attn_mask=allowed)
-        return self.to_out(heads.transpose(1, 2).flatten(2))
+    def forward(self, x: Tensor, keys: Tensor | None) -> Tensor:
+        """Attend; ``x`` has shape (B, W, N, D), ``keys`` (B, N) is True where others may look."""
+        q, k, v = self.to_qkv(x).unflatten(-1, (3, self.n_heads, -1)).permute(3, 0, 4, 1, 2, 5)
+        return self.to_out(self.attend(q, k, v, keys).flatten(3))
 
 
 class Block(nn.Module):
@@ -36,10 +41,10 @@ class Block(nn.Module):
     Both start near zero, so that a new block hardly changes what passes through it.
     """
 
-    def __init__(self, width: int, n_heads: int, mlp_ratio: int = 4) -> None:
+    def __init__(self, width: int, n_heads: int, attend: Attend, mlp_ratio: int = 4) -> None:
         super().__init__()
         self.attention_norm = nn.LayerNorm(width)
-        self.attention = Attention(width, n_heads)
+        self.attention = Attention(width, n_heads, attend)
         self.mlp_norm = nn.LayerNorm(width)
         self.mlp_in = nn.Linear(width, mlp_ratio * width)
         self.mlp_out = nn.Linear(mlp_ratio * width, width)
@@ -47,9 +52,9 @@ class Block(nn.Module):
             nn.init.normal_(last.weight, std=0.002)
             nn.init.zeros_(last.bias)
 
-    def forward(self, x: Tensor, allowed: Tensor | None) -> Tensor:
-        """Next state of the tokens, shape (B, M, D)."""
-        x = x + self.attention(self.attention_norm(x), allowed)
+    def forward(self, x: Tensor, keys: Tensor | None) -> Tensor:
+        """Next state of the tokens, shape (B, W, N, D)."""
+        x = x + self.attention(self.attention_norm(x), keys)
         return x + self.mlp_out(functional.gelu(self.mlp_in(self.mlp_norm(x))))
 
 
@@ -59,25 +64,69 @@ class GridTransformer(nn.Module):
     Parameters
     ----------
     width, depth, n_heads : int
+    attention : {"joint", "factorised"}
+        "joint": a token sees all regions; "factorised": blocks by turns look at the regions of a
+        step and at the steps of a region.
     temporal_attention : {"causal", "full"}
-        "causal": a token sees its own step and the past; "full": every token.
+        "causal": a token sees its own step and the past; "full": every step.
+
+    Attributes
+    ----------
+    checkpointing : bool
+        Whether, in training, a block keeps its input alone and computes the rest again when its
+        gradient is due.
     """
 
-    def __init__(self, width: int, depth: int, n_heads: int, temporal_attention: str) -> None:
+    def __init__(
+        self, width: int, depth: int, n_heads: int, attention: str, temporal_attention: str
+    ) -> None:
         super().__init__()
-        self.causal = temporal_attention == "causal"
-        self.blocks = nn.ModuleList(Block(width, n_heads) for _ in range(depth))
+        self.checkpointing = False
+        self.blocks = nn.ModuleList(
+            Block(width, n_heads, attend)
+            for attend in attention_of_blocks(depth, attention, temporal_attention)
+        )
 
-    def forward(self, grid: Tensor) -> Tensor:
-        """Grid after all blocks, shape (B, W, N, D)."""
-        n_steps, n_regions = grid.shape[1:3]
-        allowed = None
-        if self.causal and n_steps > 1:
-            allowed = block_causal_mask(n_steps, n_regions, grid.device)
-        tokens = flatten(grid)
+    def forward(self, grid: Tensor, present: Tensor | None = None) -> Tensor:
+        """Grid after all blocks, shape (B, W, N, D).
+
+        Parameters
+        ----------
+        grid : Tensor, shape (B, W, N, D)
+        present : Tensor of bool, shape (B, N), optional
+            Regions that may be looked at; in a scan without any, all may.
+        """
+        keys = None if present is None else present | ~present.any(dim=1, keepdim=True)
         for block in self.blocks:
-            tokens = block(tokens, allowed)
-        return unflatten(tokens, n_regions)
+            if self.checkpointing and torch.is_grad_enabled():
+                grid = cast("Tensor", checkpoint(block, grid, keys, use_reentrant=False))
+            else:
+                grid = block(grid, keys)
+        return grid
+
+
+class CorrectedLinear(nn.Linear):
+    """A linear map, and a perceptron that corrects it; the correction starts near zero.
+
+    Parameters
+    ----------
+    in_features, out_features : int
+    hidden_width : int
+        Of the perceptron's one hidden layer.
+    """
+
+    def __init__(self, in_features: int, out_features: int, hidden_width: int) -> None:
+        super().__init__(in_features, out_features)
+        self.norm = nn.LayerNorm(in_features)
+        self.mlp_in = nn.Linear(in_features, hidden_width)
+        self.mlp_out = nn.Linear(hidden_width, out_features)
+        nn.init.normal_(self.mlp_out.weight, std=1e-4)
+        nn.init.zeros_(self.mlp_out.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (..., in_features) to (..., out_features)."""
+        correction = self.mlp_out(functional.gelu(self.mlp_in(self.norm(x))))
+        return super().forward(x) + correction
 
 
 def to_patches(x: Tensor, n_frames: int) -> Tensor:

@@ -52,6 +52,8 @@ class Cohort:
     parcellation, order_hash : str
     labels : list of str
         Names of the regions, in order.
+    centroids : list of list of float, or None
+        Centre of each region in mm; None where the parcellation has none.
 
     Raises
     ------
@@ -70,6 +72,7 @@ class Cohort:
         self.parcellation: str = description["parcellation"]
         self.order_hash: str = description["order_hash"]
         self.labels: list[str] = description["labels"]
+        self.centroids: list[list[float]] | None = description.get("centroids")
 
     @property
     def n_regions(self) -> int:

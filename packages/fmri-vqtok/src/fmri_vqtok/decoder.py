@@ -35,9 +35,13 @@ class Decoder(nn.Module):
         self.transformer = transformer
         self.head = nn.Linear(width, patch_frames)
 
-    def forward(self, grid: Tensor) -> Tensor:
-        """Signal, shape (B, W * P, N), of quantized latents, shape (B, W, N, D)."""
-        return from_patches(self.head(self.transformer(grid + self.positions(grid.shape[1]))))
+    def forward(self, grid: Tensor, present: Tensor | None = None) -> Tensor:
+        """Signal, shape (B, W * P, N), of quantized latents, shape (B, W, N, D).
+
+        ``present``, bool of shape (B, N), says which regions others may look at.
+        """
+        placed = grid + self.positions(grid.shape[1])
+        return from_patches(self.head(self.transformer(placed, present)))
 
     @torch.no_grad()
     def start_at(self, temporal: Tensor) -> None:

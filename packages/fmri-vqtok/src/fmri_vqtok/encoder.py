@@ -33,10 +33,13 @@ class Encoder(nn.Module):
         self.positions = positions
         self.transformer = transformer
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Latents, shape (B, W, N, D), of a signal, shape (B, T, N)."""
+    def forward(self, x: Tensor, present: Tensor | None = None) -> Tensor:
+        """Latents, shape (B, W, N, D), of a signal, shape (B, T, N).
+
+        ``present``, bool of shape (B, N), says which regions others may look at.
+        """
         embedded = self.patch_embedding(to_patches(x, self.patch_frames))
-        return self.transformer(embedded + self.positions(embedded.shape[1]))
+        return self.transformer(embedded + self.positions(embedded.shape[1]), present)
 
     @torch.no_grad()
     def start_at(self, temporal: Tensor) -> None:

@@ -64,8 +64,7 @@ class TokenizerObjective(nn.Module):
         dict
             "loss", a scalar, and "losses", scalars by name.
         """
-        seen = signal.masked_fill(hidden[:, None, :], 0.0)
-        out = self.tokenizer(seen)
+        out = self.tokenizer(signal, mask & ~hidden)
         losses = {"reconstruction": masked_mse(signal, out.signal, mask), **out.losses}
         if self.alignment is not None:
             brain = self.tokenizer.project_to_text(out.encoded.quantized)

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from typing import Any
 
-from fmri_vqtok.errors import InputError
-from fmri_vqtok.errors import check_choice as _check_choice
+from fmri_vqtok.errors import InputError, check_choice
 
 MOST_LEVELS = 256
 MOST_FSQ_CODES = 2**31 - 1
@@ -63,8 +62,8 @@ class VQSettings:
     revive_below: float = 0.5
 
     def __post_init__(self) -> None:
-        _check_choice("update", self.update, ("ema", "gradient"))
-        _check_choice("distance", self.distance, ("euclidean", "cosine"))
+        check_choice("update", self.update, ("ema", "gradient"))
+        check_choice("distance", self.distance, ("euclidean", "cosine"))
         _check_learning(self)
 
 
@@ -161,8 +160,10 @@ class QuantizerChoice:
     residual: ResidualSettings = ResidualSettings()
     external: ExternalSettings = field(default_factory=ExternalSettings)
 
-    def check_quantizer(self, n_codes: int) -> None:
+    def check_quantizer(self, n_codes: int | None) -> None:
         """Turn mappings into settings, and refuse what does not fit together.
+
+        Without ``n_codes`` any number of codes that the quantizer's settings make will do.
 
         Raises
         ------
@@ -170,13 +171,13 @@ class QuantizerChoice:
             If there is no such quantizer or setting, or ``n_codes`` is not what the settings of
             the chosen quantizer make.
         """
-        _check_choice("quantizer", self.quantizer, tuple(SETTINGS))
+        check_choice("quantizer", self.quantizer, tuple(SETTINGS))
         for key, kind in SETTINGS.items():
             value = getattr(self, key)
             if isinstance(value, Mapping):
                 object.__setattr__(self, key, _from_mapping(kind, value, key))
         sizes = {"fsq": ("levels", self.fsq.levels), "residual": ("stages", self.residual.stages)}
-        if self.quantizer in sizes:
+        if self.quantizer in sizes and n_codes is not None:
             name, factors = sizes[self.quantizer]
             if n_codes != math.prod(factors):
                 raise InputError(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from fmri_vqtok.errors import InputError, check_choice
 from fmri_vqtok.quantizer_settings import QuantizerChoice
+from fmri_vqtok.tokenizer_config import OPTIONS
 
 
 def check_setting(holds: bool, key: str, value: float, fix: str) -> None:
@@ -82,7 +83,7 @@ class FitTokenizerSettings(QuantizerChoice):
     Attributes
     ----------
     preset : str
-        Sizes of the model.
+        Sizes of the model: "tiny", "S", "B" or "L".
     n_frames : int
         T, frames of a window.
     target_tr : float
@@ -91,13 +92,25 @@ class FitTokenizerSettings(QuantizerChoice):
         Windows of a recording: "all" that do not overlap, or "clip", its first T frames only.
     patch_frames : int
         P, frames of a patch.
-    n_codes : int
-        K, codes of the quantizer.
+    n_codes : int or None
+        K, codes of the quantizer; those of the preset, or of the quantizer's settings, if none.
     quantizer : str
         "vq", a learned codebook; "fsq", a grid; "residual", several small codebooks that add up;
         or "external", one of vector-quantize-pytorch. Each has its own settings.
     temporal_attention : str
         "causal", or "full" (next-step prediction on such codes would be cheating).
+    attention : str
+        "joint": a token looks at all regions of all steps that it may see. "factorised", for long
+        recordings: at the regions of its step and at the steps of its region, by turns.
+    decoder : str
+        "full", as many blocks as the encoder; "light", a sixth of them.
+    region_positions : str
+        Where a region is: "learned"; "geometry", from gradients of the training scans and the
+        parcellation's centroids; or "gradients", from gradients alone.
+    n_gradients : int
+        Gradients that positions are made of, unless they are learned.
+    activation_checkpointing : bool
+        Compute the inside of each block twice, to save memory in training.
     token_basis : str
         "shared": the codes of a step describe its regions together; "regions": one region each.
     region_dropout : float
@@ -132,8 +145,13 @@ class FitTokenizerSettings(QuantizerChoice):
     target_tr: float = 2.0
     windows: str = "all"
     patch_frames: int = 32
-    n_codes: int = 512
+    n_codes: int | None = None
     temporal_attention: str = "causal"
+    attention: str = "joint"
+    decoder: str = "full"
+    region_positions: str = "learned"
+    n_gradients: int = 8
+    activation_checkpointing: bool = False
     token_basis: str = "shared"
     region_dropout: float = 0.0
     domain_weight: float = 0.5
@@ -152,7 +170,7 @@ class FitTokenizerSettings(QuantizerChoice):
         for key in (
             "n_frames",
             "patch_frames",
-            "n_codes",
+            "n_gradients",
             "corpus_limit",
             "text_tokens",
             "caption_tokens",
@@ -160,7 +178,15 @@ class FitTokenizerSettings(QuantizerChoice):
             "start_windows",
         ):
             check_setting(getattr(self, key) >= 1, key, getattr(self, key), "give at least 1")
+        if self.n_codes is not None:
+            check_setting(self.n_codes >= 1, "n_codes", self.n_codes, "give at least 1")
         self.check_quantizer(self.n_codes)
+        check_choice(
+            "region_positions", self.region_positions, ("learned", "geometry", "gradients")
+        )
+        check_choice("decoder", self.decoder, ("full", "light"))
+        for key in ("temporal_attention", "attention", "token_basis"):
+            check_choice(key, getattr(self, key), OPTIONS[key])
         check_setting(self.target_tr > 0, "target_tr", self.target_tr, "give seconds above 0")
         for key in ("domain_weight", "contrastive_weight"):
             check_setting(getattr(self, key) >= 0, key, getattr(self, key), "give 0 or more")

@@ -1,151 +1,26 @@
 """The tokenizer: signal to codes in a language model's text space, and back."""
 
-import hashlib
-import json
-from dataclasses import asdict, dataclass, fields
-from difflib import get_close_matches
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Self, cast
+from typing import NamedTuple, Self, cast
 
+import numpy as np
 import torch
-from safetensors.torch import save as to_safetensors
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from fmri_vqtok.blocks import GridTransformer, to_patches
+from fmri_vqtok import checkpoints, hub
+from fmri_vqtok.blocks import CorrectedLinear, GridTransformer, to_patches
 from fmri_vqtok.decoder import Decoder
+from fmri_vqtok.embedding_levels import check_level, pool
 from fmri_vqtok.encoder import Encoder
 from fmri_vqtok.errors import InputError
-from fmri_vqtok.positions import SpaceTimePositions
+from fmri_vqtok.positions import SpaceTimePositions, check_region_features
 from fmri_vqtok.processor import TimeSeriesProcessor
-from fmri_vqtok.quantizer_settings import (
-    QuantizerChoice,
-    quantizer_sizes,
-    without_default_quantizer,
-)
 from fmri_vqtok.quantizers import make_quantizer
-from fmri_vqtok.reading import read_description, read_weights, reading
+from fmri_vqtok.region_order import permutation
 from fmri_vqtok.token_basis import TokenBasis, principal_axes
-
-SCHEMA = 1
-"""Newest layout of ``config.json`` that this version reads, and the one it writes."""
-
-PRESETS: dict[str, dict[str, int]] = {
-    "tiny": {
-        "width": 128,
-        "n_heads": 4,
-        "encoder_depth": 2,
-        "decoder_depth": 2,
-        "n_codes": 512,
-        "code_width": 16,
-    },
-}
-
-_SIZES = (
-    "n_regions",
-    "n_frames",
-    "patch_frames",
-    "width",
-    "n_heads",
-    "encoder_depth",
-    "decoder_depth",
-    "n_codes",
-    "code_width",
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class FMRITokenizerConfig(QuantizerChoice):
-    """Sizes of a tokenizer, and its quantizer.
-
-    Attributes
-    ----------
-    n_regions : int
-        N.
-    n_frames : int
-        T, longest signal; W = ceil(T / P) steps have positions.
-    patch_frames : int
-        P.
-    width, n_heads, encoder_depth, decoder_depth : int
-        Of the transformers.
-    n_codes, code_width : int
-        K and d, of the quantizer.
-    quantizer : {"vq", "fsq", "residual", "external"}
-        What makes tokens discrete; ``vq``, ``fsq``, ``residual`` and ``external`` hold the
-        settings of each, as the classes of `fmri_vqtok.quantizer_settings` or as mappings.
-    temporal_attention : {"causal", "full"}
-        "full" lets a token see later steps; next-step prediction on its codes would be cheating.
-    token_basis : {"shared", "regions"}
-        "shared": the N codes of a step describe its regions together, so that no bit is spent on
-        what two regions have in common. "regions": code (w, n) is about region n alone.
-    text_width : int or None
-        C, width of the text space; None without one.
-    text_space : str or None
-        Name of the language model whose text space it is.
-    """
-
-    n_regions: int
-    n_frames: int = 160
-    patch_frames: int = 32
-    width: int
-    n_heads: int
-    encoder_depth: int
-    decoder_depth: int
-    n_codes: int
-    code_width: int
-    temporal_attention: str = "causal"
-    token_basis: str = "shared"
-    text_width: int | None = None
-    text_space: str | None = None
-
-    def __post_init__(self) -> None:
-        for key in _SIZES:
-            if getattr(self, key) < 1:
-                raise InputError(f"{key}: {getattr(self, key)}; give at least 1")
-        if self.temporal_attention not in ("causal", "full"):
-            raise InputError(
-                f"temporal_attention: '{self.temporal_attention}'; give 'causal' or 'full'"
-            )
-        if self.token_basis not in ("shared", "regions"):
-            raise InputError(f"token_basis: '{self.token_basis}'; give 'shared' or 'regions'")
-        if self.width % self.n_heads:
-            raise InputError(f"width: {self.width}; give a multiple of n_heads, {self.n_heads}")
-        self.check_quantizer(self.n_codes)
-
-    @classmethod
-    def preset(cls, name: str, *, n_regions: int, **changes: Any) -> Self:
-        """Sizes by name.
-
-        Parameters
-        ----------
-        name : {"tiny"}
-        n_regions : int
-        **changes
-            Fields that differ from the preset.
-
-        Raises
-        ------
-        InputError
-            If there is no such preset or field.
-        """
-        if name not in PRESETS:
-            raise InputError(f"preset: '{name}'; give one of {', '.join(sorted(PRESETS))}")
-        known = [field.name for field in fields(cls)]
-        for key in changes:
-            if key not in known:
-                near = get_close_matches(key, known, n=1, cutoff=0)[0]
-                raise InputError(f"{key}: no such field of a tokenizer; did you mean '{near}'?")
-        sizes = {**PRESETS[name], **quantizer_sizes(changes), **changes}
-        return cls(n_regions=n_regions, **sizes)
-
-    @property
-    def n_steps(self) -> int:
-        """W, time steps of the longest signal."""
-        return -(-self.n_frames // self.patch_frames)
-
-    @property
-    def n_coefficients(self) -> int:
-        """J, coefficients along time that the codes can draw on."""
-        return min(self.patch_frames, self.width)
+from fmri_vqtok.tokenizer_config import FMRITokenizerConfig
 
 
 class Encoded(NamedTuple):
@@ -193,6 +68,21 @@ class FMRITokenizer(nn.Module):
         Name of the parcellation of the regions.
     order_hash : str, optional
         Hash of the ordered region labels.
+    labels : sequence of str, optional
+        Region labels in order.
+    region_features : Tensor, shape (N, F), optional
+        What positions of regions are made of, with ``region_positions="geometry"``; standardised
+        over the regions.
+
+    Attributes
+    ----------
+    card : str or None
+        Text of the model card, which `save_pretrained` writes beside the weights.
+
+    Raises
+    ------
+    InputError
+        If labels or features do not fit the configuration.
 
     Examples
     --------
@@ -213,32 +103,43 @@ class FMRITokenizer(nn.Module):
         processor: TimeSeriesProcessor | None = None,
         parcellation: str | None = None,
         order_hash: str | None = None,
+        labels: Sequence[str] | None = None,
+        region_features: Tensor | None = None,
     ) -> None:
         super().__init__()
+        if labels is not None and len(labels) != config.n_regions:
+            raise InputError(
+                f"labels: {len(labels)}; give one for each of {config.n_regions} regions"
+            )
+        check_region_features(region_features, config.n_regions, config.n_position_features)
         self.config = config
         self.processor = processor
         self.parcellation = parcellation
         self.order_hash = order_hash
+        self.labels = None if labels is None else tuple(labels)
+        self.card: str | None = None
         width, n_coefficients = config.width, config.n_coefficients
-        self.encoder = Encoder(*_halves(config, config.encoder_depth))
-        self.to_coefficients = nn.Linear(width, n_coefficients)
+        self.encoder = Encoder(*_halves(config, config.encoder_depth, region_features))
+        self.to_coefficients = _head(width, n_coefficients, config.head_width)
         self.basis = TokenBasis(config.n_regions, n_coefficients, config.code_width)
         self.quantizer = make_quantizer(config, config.n_codes, config.code_width)
-        self.from_coefficients = nn.Linear(n_coefficients, width)
-        self.decoder = Decoder(*_halves(config, config.decoder_depth))
+        self.from_coefficients = _head(n_coefficients, width, config.head_width)
+        self.decoder = Decoder(*_halves(config, config.decoder_depth, region_features))
         self.to_text: nn.Module | None = None
         if config.text_width is not None:
             self.to_text = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, config.text_width))
             self.register_buffer("text_center", torch.zeros(config.text_width))
         self._pass_through_first_channels()
 
-    def encode(self, x: Tensor) -> Encoded:
+    def encode(self, x: Tensor, mask: Tensor | None = None) -> Encoded:
         """Codes of a signal, with what stands before and behind them.
 
         Parameters
         ----------
         x : Tensor, shape (B, T, N)
             As the processor makes it; T at most the configured number of frames.
+        mask : Tensor of bool, shape (B, N) or (N,), optional
+            False for missing regions: whatever stands in them changes nothing of the others.
 
         Returns
         -------
@@ -249,16 +150,48 @@ class FMRITokenizer(nn.Module):
         InputError
             If the number of regions or frames does not fit.
         """
-        return self._encode(x)[0]
+        return self._encode(x, self._present(mask, len(x)))[0]
 
-    def decode(self, codes: Tensor) -> Tensor:
-        """Signal that codes stand for, shape (B, T, N), from codes, shape (B, W, N)."""
-        return self._to_signal(self._dequantize(self.quantizer.lookup(codes)))
+    def decode(self, codes: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Signal that codes stand for.
 
-    def embed(self, x: Tensor) -> Tensor:
-        """Continuous embedding of each patch of each region, shape (B, W, N, D)."""
-        self._check(x)
-        return self.encoder(x)
+        Parameters
+        ----------
+        codes : Tensor of int64, shape (B, W, N)
+        mask : Tensor of bool, shape (B, N) or (N,), optional
+            False for regions that were missing: no other is corrected by them.
+
+        Returns
+        -------
+        Tensor, shape (B, T, N)
+        """
+        quantized = self._dequantize(self.quantizer.lookup(codes))
+        return self._to_signal(quantized, self._present(mask, len(codes)))
+
+    def embed(self, x: Tensor, level: str = "patch", mask: Tensor | None = None) -> Tensor:
+        """Continuous embedding of a signal: the encoder's output, or a mean of it.
+
+        Parameters
+        ----------
+        x : Tensor, shape (B, T, N)
+        level : {"patch", "step", "scan"}
+            "patch": each region in each step, (B, W, N, D). "step": mean over the regions that
+            are present, (B, W, D). "scan": mean over them and the steps, (B, D).
+        mask : Tensor of bool, shape (B, N) or (N,), optional
+            False for missing regions, which are neither looked at nor counted.
+
+        Returns
+        -------
+        Tensor
+
+        Raises
+        ------
+        InputError
+            If there is no such level, or the signal or the mask does not fit.
+        """
+        check_level(level)
+        present = self._present(mask, len(x))
+        return pool(self._latents(x, present), level, present)
 
     def informative(self, present: Tensor) -> Tensor:
         """Which of a step's codes say something about the signal.
@@ -299,10 +232,47 @@ class FMRITokenizer(nn.Module):
             )
         return self.to_text(quantized)
 
-    def forward(self, x: Tensor) -> Reconstructed:
-        """Encode, quantize and decode; in training mode the codebook moves."""
-        encoded, losses = self._encode(x)
-        return Reconstructed(self._to_signal(encoded.quantized)[:, : x.shape[1]], encoded, losses)
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Reconstructed:
+        """Encode, quantize and decode, as `encode` does; in training mode the codebook moves."""
+        present = self._present(mask, len(x))
+        encoded, losses = self._encode(x, present)
+        signal = self._to_signal(encoded.quantized, present)[:, : x.shape[1]]
+        return Reconstructed(signal, encoded, losses)
+
+    def enable_activation_checkpointing(self, enabled: bool = True) -> Self:
+        """Keep the inputs of blocks alone in training, and compute the rest again when it is due.
+
+        Gradients stay the same; memory falls, and a step takes about a third longer. Returns the
+        tokenizer itself.
+        """
+        for half in (self.encoder, self.decoder):
+            half.transformer.checkpointing = enabled
+        return self
+
+    def permutation_from(self, labels: Sequence[str]) -> NDArray[np.int64]:
+        """Index that brings regions with these labels into the tokenizer's order.
+
+        Parameters
+        ----------
+        labels : sequence of str
+            Labels of the columns of a signal.
+
+        Returns
+        -------
+        ndarray of int64, shape (N,)
+            ``signal[..., index]`` can be encoded.
+
+        Raises
+        ------
+        InputError
+            If the tokenizer knows no labels, or these are others.
+        """
+        if self.labels is None:
+            raise InputError(
+                "tokenizer: it was saved without region labels, so no order can be told from it; "
+                f"compare with order {self.order_hash} of parcellation '{self.parcellation}'"
+            )
+        return permutation(self.labels, labels)
 
     @torch.no_grad()
     def initialise(self, windows: Tensor, generator: torch.Generator) -> None:
@@ -320,7 +290,7 @@ class FMRITokenizer(nn.Module):
         patches = to_patches(windows, self.config.patch_frames).flatten(0, 1)
         samples = patches.flatten(0, 1).double()
         temporal = principal_axes(samples.T @ samples / len(samples))
-        temporal = temporal[:, : self.config.n_coefficients].float()
+        temporal = temporal[:, : self.config.n_temporal].float()
         self.encoder.start_at(temporal)
         self.decoder.start_at(temporal)
         coefficients = torch.cat(
@@ -349,72 +319,86 @@ class FMRITokenizer(nn.Module):
         self.text_center.copy_(center)
 
     def save_pretrained(self, directory: Path | str) -> None:
-        """Write ``config.json`` and ``model.safetensors`` into an existing directory."""
-        for name, content in self._files().items():
-            Path(directory, name).write_bytes(content)
+        """Write ``config.json`` and ``model.safetensors`` into an existing directory.
+
+        A model card that the tokenizer has in ``card`` is written too, as ``README.md``.
+        """
+        checkpoints.write(self, directory)
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        private: bool | None = None,
+        token: str | None = None,
+        endpoint: str | None = None,
+    ) -> str:
+        """Upload the tokenizer with its model card to the Hugging Face Hub.
+
+        Parameters
+        ----------
+        repo_id : str
+            "owner/name"; made if it does not exist.
+        private : bool, optional
+            Whether a repository that is made is private; by default as the owner has it.
+        token : str, optional
+            By default the one that ``hf auth login`` stored.
+        endpoint : str, optional
+            Address of another Hub.
+
+        Returns
+        -------
+        str
+            Address of the commit.
+
+        Raises
+        ------
+        InputError
+            If huggingface_hub is not installed, or the Hub refuses or cannot be reached.
+        """
+        if self.card is None:
+            from fmri_vqtok.model_card import model_card
+
+            self.card = model_card(self)
+        files = checkpoints.files(self)
+        return hub.upload(repo_id, files, private=private, token=token, endpoint=endpoint)
 
     @property
     def fingerprint(self) -> str:
-        """Start of the SHA-256 of the files that `save_pretrained` writes: 16 hex digits."""
-        return hashlib.sha256(b"".join(self._files().values())).hexdigest()[:16]
-
-    def _files(self) -> dict[str, bytes]:
-        description = {
-            "schema": SCHEMA,
-            "model": without_default_quantizer(asdict(self.config)),
-            "processor": self.processor.to_dict() if self.processor else None,
-            "parcellation": self.parcellation,
-            "order_hash": self.order_hash,
-            "text_space": (
-                {"name": self.config.text_space, "width": self.config.text_width}
-                if self.to_text is not None
-                else None
-            ),
-        }
-        text = json.dumps(description, indent=2, sort_keys=True, ensure_ascii=False)
-        weights = {name: value.contiguous() for name, value in self.state_dict().items()}
-        return {
-            "config.json": f"{text}\n".encode(),
-            "model.safetensors": to_safetensors(weights),
-        }
+        """Start of the SHA-256 of ``config.json`` and ``model.safetensors``: 16 hex digits."""
+        return checkpoints.fingerprint(self)
 
     @classmethod
-    def from_pretrained(cls, directory: Path | str, *, order_hash: str | None = None) -> Self:
+    def from_pretrained(
+        cls,
+        directory: Path | str,
+        *,
+        order_hash: str | None = None,
+        labels: Sequence[str] | None = None,
+        revision: str | None = None,
+    ) -> Self:
         """Tokenizer that `save_pretrained` wrote, in evaluation mode.
 
         Parameters
         ----------
-        directory : path
+        directory : path or str
+            A folder, or "owner/name" on the Hugging Face Hub.
         order_hash : str, optional
             Hash of the region order of the signals to come.
+        labels : sequence of str, optional
+            Region labels of the signals to come, in order.
+        revision : str, optional
+            Branch, tag or commit on the Hub.
 
         Raises
         ------
         InputError
             If the folder holds no tokenizer or a broken one, is of a newer schema, or has another
-            region order.
+            region order; where labels tell, with the permutation that would mend it.
         """
-        fix = "give the folder of a fitted tokenizer"
-        keys = ("model", "processor", "parcellation", "order_hash")
-        description = read_description(Path(directory, "config.json"), SCHEMA, fix, keys=keys)
-        if order_hash is not None and description["order_hash"] != order_hash:
-            raise InputError(
-                f"{directory}: trained on region order {description['order_hash']} of parcellation "
-                f"'{description['parcellation']}', but the signals have order {order_hash}; "
-                "put the regions into the tokenizer's order, or fit a tokenizer for this one"
-            )
-        processor = description["processor"]
-        with reading(Path(directory, "config.json"), fix):
-            tokenizer = cls(
-                FMRITokenizerConfig(**description["model"]),
-                TimeSeriesProcessor.from_dict(processor) if processor else None,
-                description["parcellation"],
-                description["order_hash"],
-            )
-        weights = read_weights(Path(directory, "model.safetensors"), fix)
-        with reading(Path(directory, "model.safetensors"), fix):
-            tokenizer.load_state_dict(weights)
-        return tokenizer.eval()
+        return checkpoints.load(
+            cls, directory, order_hash=order_hash, labels=labels, revision=revision
+        )
 
     @torch.no_grad()
     def _pass_through_first_channels(self) -> None:
@@ -423,18 +407,46 @@ class FMRITokenizer(nn.Module):
         self.from_coefficients.weight.copy_(torch.eye(*self.from_coefficients.weight.shape))
         self.to_coefficients.bias.zero_()
         self.from_coefficients.bias.zero_()
+        # A patch has no more coordinates than these: at the start the other coefficients are 0.
+        self.to_coefficients.weight[self.config.n_temporal :].zero_()
 
-    def _encode(self, x: Tensor) -> tuple[Encoded, dict[str, Tensor]]:
-        latents = self.embed(x)
-        tokens = self.basis.to_tokens(self.to_coefficients(latents))
-        vectors, codes, losses = self.quantizer(tokens)
+    def _latents(self, x: Tensor, present: Tensor | None) -> Tensor:
+        self._check(x)
+        if present is not None:
+            x = x.masked_fill(~present[:, None], 0.0)
+        return self.encoder(x, present)
+
+    def _encode(
+        self, x: Tensor, present: Tensor | None = None
+    ) -> tuple[Encoded, dict[str, Tensor]]:
+        latents = self._latents(x, present)
+        coefficients = self.to_coefficients(latents)
+        if present is not None:
+            # The shared basis mixes regions, so a missing one must have nothing to say.
+            coefficients = coefficients * present[:, None, :, None]
+        vectors, codes, losses = self.quantizer(self.basis.to_tokens(coefficients))
         return Encoded(codes, latents, self._dequantize(vectors)), losses
 
     def _dequantize(self, vectors: Tensor) -> Tensor:
         return self.from_coefficients(self.basis.to_regions(vectors))
 
-    def _to_signal(self, quantized: Tensor) -> Tensor:
-        return self.decoder(quantized)[:, : self.config.n_frames]
+    def _to_signal(self, quantized: Tensor, present: Tensor | None = None) -> Tensor:
+        return self.decoder(quantized, present)[:, : self.config.n_frames]
+
+    def _present(self, mask: Tensor | None, n_scans: int) -> Tensor | None:
+        """Mask for each scan, shape (B, N); None where nothing is missing."""
+        if mask is None:
+            return None
+        n_regions = self.config.n_regions
+        if mask.dtype != torch.bool or tuple(mask.shape) not in (
+            (n_regions,),
+            (n_scans, n_regions),
+        ):
+            raise InputError(
+                f"mask: {mask.dtype} of shape {tuple(mask.shape)}; give bool of shape "
+                f"({n_scans}, {n_regions}) or ({n_regions},), True for regions that are present"
+            )
+        return None if bool(mask.all()) else mask.expand(n_scans, -1)
 
     def _check(self, x: Tensor) -> None:
         config = self.config
@@ -446,9 +458,18 @@ class FMRITokenizer(nn.Module):
 
 
 def _halves(
-    config: FMRITokenizerConfig, depth: int
+    config: FMRITokenizerConfig, depth: int, region_features: Tensor | None
 ) -> tuple[int, SpaceTimePositions, GridTransformer, int]:
     """Parts that encoder and decoder are made of alike."""
-    positions = SpaceTimePositions(config.n_steps, config.n_regions, config.width)
-    transformer = GridTransformer(config.width, depth, config.n_heads, config.temporal_attention)
+    positions = SpaceTimePositions(config.n_steps, config.n_regions, config.width, region_features)
+    transformer = GridTransformer(
+        config.width, depth, config.n_heads, config.attention, config.temporal_attention
+    )
     return config.patch_frames, positions, transformer, config.width
+
+
+def _head(n_in: int, n_out: int, hidden_width: int | None) -> nn.Linear:
+    """Map between latents and coefficients; with a hidden width, corrected by a perceptron."""
+    if hidden_width is None:
+        return nn.Linear(n_in, n_out)
+    return CorrectedLinear(n_in, n_out, hidden_width)

@@ -54,7 +54,9 @@ def write_tokens(
         If the tokenizer has no processor, or another region order than the cohort.
     """
     cohort = Cohort(cohort_dir)
-    tokenizer = FMRITokenizer.from_pretrained(tokenizer_dir, order_hash=cohort.order_hash)
+    tokenizer = FMRITokenizer.from_pretrained(
+        tokenizer_dir, order_hash=cohort.order_hash, labels=cohort.labels
+    )
     writer = _TokenWriter(tokenizer.to(device), tokenizer_dir, settings.batch_size)
     scans = [(split, scan) for split in cohort.splits() for scan in cohort.scans(split)]
     for done, (split, scan) in enumerate(scans, start=1):
@@ -105,7 +107,8 @@ class _TokenWriter:
             self.stretched.append(scan.scan_id)
         device = next(self.tokenizer.parameters()).device
         batches = [batch.to(device) for batch in windows.split(self.batch_size)]
-        codes = torch.cat([self.tokenizer.encode(batch).codes for batch in batches]).cpu()
+        present = mask.to(device)
+        codes = torch.cat([self.tokenizer.encode(batch, present).codes for batch in batches]).cpu()
         self.rows.setdefault(split, []).extend(
             {
                 "scan_id": scan.scan_id,

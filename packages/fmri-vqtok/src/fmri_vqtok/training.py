@@ -21,8 +21,10 @@ from fmri_vqtok.example_plan import (
     WindowPlan,
     collate,
 )
+from fmri_vqtok.model_card import RunFacts, model_card
 from fmri_vqtok.objective import TokenizerObjective
 from fmri_vqtok.processor import TimeSeriesProcessor
+from fmri_vqtok.region_features import training_features
 from fmri_vqtok.settings import FitTokenizerSettings
 from fmri_vqtok.text_targets import embedding_table, text_features, token_stream
 from fmri_vqtok.tokenizer import FMRITokenizer, FMRITokenizerConfig
@@ -129,6 +131,9 @@ def fit_tokenizer(
     write_losses(records, directory / "losses.csv")
     quality = {split: _quality(tokenizer, group) for split, group in scans.items()}
     _write_json(quality, directory / "quality.json")
+    n_scans = {split: len(group) for split, group in scans.items()}
+    facts = RunFacts(settings=settings, seed=seed, n_scans=n_scans, quality=quality)
+    (directory / "README.md").write_text(model_card(tokenizer, facts), encoding="utf-8")
     _write_example(tokenizer, scans, cohort.labels, directory / "reconstruction.npz")
     return _summary(tokenizer.config, quality)
 
@@ -190,24 +195,33 @@ def _start(
     settings: FitTokenizerSettings,
     seed: int,
 ) -> FMRITokenizer:
+    features = training_features(cohort, scans["train"], settings)
+    sizes = {} if settings.n_codes is None else {"n_codes": settings.n_codes}
     config = FMRITokenizerConfig.preset(
         settings.preset,
+        decoder=settings.decoder,
         n_regions=cohort.n_regions,
         n_frames=settings.n_frames,
         patch_frames=settings.patch_frames,
-        n_codes=settings.n_codes,
         quantizer=settings.quantizer,
         vq=settings.vq,
         fsq=settings.fsq,
         residual=settings.residual,
         external=settings.external,
         temporal_attention=settings.temporal_attention,
+        attention=settings.attention,
         token_basis=settings.token_basis,
+        region_positions="learned" if features is None else "geometry",
+        n_position_features=0 if features is None else features.shape[1],
         text_width=targets.table.shape[1] if targets is not None else None,
         text_space=text.name if text is not None else None,
+        **sizes,
     )
     with _seeded(seed):
-        tokenizer = FMRITokenizer(config, processor, cohort.parcellation, cohort.order_hash)
+        tokenizer = FMRITokenizer(
+            config, processor, cohort.parcellation, cohort.order_hash, cohort.labels, features
+        )
+    tokenizer.enable_activation_checkpointing(settings.activation_checkpointing)
     generator = torch.Generator().manual_seed(seed)
     windows = _start_windows(scans["train"], settings, generator)
     tokenizer.initialise(windows, generator)
@@ -268,7 +282,7 @@ def _quality(tokenizer: FMRITokenizer, scans: Sequence[NormalisedScan]) -> dict[
     signals, reconstructions, masks, codes = [], [], [], []
     for scan in scans:
         windows = _windows(tokenizer, scan)
-        out = tokenizer(windows)
+        out = tokenizer(windows, scan.mask)
         signals.append(windows)
         reconstructions.append(out.signal)
         masks.append(scan.mask.expand(len(windows), -1))
@@ -303,7 +317,7 @@ def _write_example(
     np.savez(
         path,
         signal=window[0].numpy(),
-        reconstruction=tokenizer(window).signal[0].numpy(),
+        reconstruction=tokenizer(window, scan.mask).signal[0].numpy(),
         tr=np.float64(cast("TimeSeriesProcessor", tokenizer.processor).target_tr),
         scan_id=np.array(scan.scan_id),
         labels=np.array(labels),

@@ -252,8 +252,18 @@ class _NamedLossTrainer(Trainer):
         )
 
     def get_decay_parameter_names(self, model: nn.Module) -> list[str]:
-        # Biases, norms and temperatures are vectors or scalars: shrinking them helps nothing.
-        return [name for name, parameter in model.named_parameters() if parameter.ndim >= 2]
+        # Biases, norms and temperatures are vectors or scalars: shrinking them helps nothing. Nor
+        # does it help a table of vectors, such as positions, which its module names.
+        tables = {
+            f"{path}.{name}".removeprefix(".")
+            for path, module in model.named_modules()
+            for name in getattr(module, "no_weight_decay", ())
+        }
+        return [
+            name
+            for name, parameter in model.named_parameters()
+            if parameter.ndim >= 2 and name not in tables
+        ]
 
     def compute_loss(self, model: nn.Module, inputs: dict[str, Any], *_: Any, **__: Any) -> Tensor:
         outputs = model(**inputs)

@@ -67,6 +67,7 @@ class VectorQuantizer(NearestQuantizer):
         If there is no such update or distance.
     """
 
+    no_weight_decay = ("codebook",)
     codebook: Tensor
     counts: Tensor
     sums: Tensor

@@ -157,6 +157,18 @@ def test_a_region_without_signal_does_not_count(make_model, checkpoint):
     torch.testing.assert_close(cls[0, 0], kept)
 
 
+def test_a_missing_region_is_not_looked_at_by_the_others(make_model, checkpoint):
+    transform, model = make_model(checkpoint=checkpoint)
+    sample = a_sample(in_suite_order(a_series(N_FRAMES, seed=6)))
+    sample["bold"][:, 60] = 0.0
+    batch = a_batch(transform, sample)
+    windows = batch["windows"][:, 0]
+    expected = model.tokenizer.embed(windows, mask=batch["present"]).flatten(1, 2)
+    embedded = model(batch).patch_embeds
+    torch.testing.assert_close(embedded, expected)
+    assert not torch.equal(embedded, model.tokenizer.embed(windows).flatten(1, 2))
+
+
 def test_what_the_codes_say_can_be_evaluated_instead(make_model, checkpoint):
     transform, model = make_model(checkpoint=checkpoint, embedding="quantized")
     batch = a_batch(transform, a_sample(in_suite_order(a_series(N_FRAMES, seed=7))))

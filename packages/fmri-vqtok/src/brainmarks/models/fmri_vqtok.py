@@ -86,7 +86,8 @@ class TokenizerModel(nn.Module):
             one a step and region, time-major, (B, W * N, D). Averaged over windows.
         """
         present = batch["present"]
-        grid = window_mean(self.tokenizer, batch["windows"], batch["counted"], self.embedding)
+        windows, counted = batch["windows"], batch["counted"]
+        grid = window_mean(self.tokenizer, windows, counted, present, self.embedding)
         recording = pool_recording(grid, present, self.pooling)
         return Embeddings(recording[:, None], grid.mean(dim=1), grid.flatten(1, 2))
 

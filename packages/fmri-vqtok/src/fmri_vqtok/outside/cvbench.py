@@ -107,7 +107,7 @@ class TokenizerClassifier(nn.Module):
     def features(self, windows: Tensor, present: Tensor) -> Tensor:
         """One vector a recording, (B, F), from windows, (B, V, T, N), and masks, (B, N)."""
         counted = torch.ones(windows.shape[:2], dtype=torch.bool, device=windows.device)
-        grid = window_mean(self.tokenizer, windows, counted, self.embedding)
+        grid = window_mean(self.tokenizer, windows, counted, present, self.embedding)
         return pool_recording(grid, present, self.pooling)
 
     @classmethod

@@ -27,7 +27,11 @@ def check_choices(embedding: str, pooling: str) -> None:
 
 
 def window_mean(
-    tokenizer: FMRITokenizer, windows: Tensor, counted: Tensor, embedding: str = "latents"
+    tokenizer: FMRITokenizer,
+    windows: Tensor,
+    counted: Tensor,
+    present: Tensor,
+    embedding: str = "latents",
 ) -> Tensor:
     """Embedding of each patch, averaged over the windows of its recording.
 
@@ -38,6 +42,8 @@ def window_mean(
         Of each recording, as the processor makes them.
     counted : Tensor of bool, shape (B, V)
         False for windows that only fill the tensor up; at least one counts in each recording.
+    present : Tensor of bool, shape (B, N)
+        False for missing regions, which are not looked at.
     embedding : {"latents", "quantized"}
         "latents": what `FMRITokenizer.embed` gives. "quantized": what is left of it in the codes.
 
@@ -46,7 +52,11 @@ def window_mean(
     Tensor, shape (B, W, N, D)
     """
     real = windows[counted]
-    grid = tokenizer.embed(real) if embedding == "latents" else tokenizer.encode(real).quantized
+    mask = present.repeat_interleave(counted.sum(dim=1), dim=0)
+    if embedding == "latents":
+        grid = tokenizer.embed(real, mask=mask)
+    else:
+        grid = tokenizer.encode(real, mask).quantized
     return torch.stack([part.mean(dim=0) for part in grid.split(counted.sum(dim=1).tolist())])
 
 

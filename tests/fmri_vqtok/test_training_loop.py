@@ -34,7 +34,7 @@ class Regression(nn.Module):
 
     def forward(self, x, y):
         error = self.last(self.drop(self.first(self.frozen(x)).tanh()))[:, 0] - y
-        return {"loss": 2 * error.square().mean(), "losses": {"mse": error.square().mean()}}
+        return {"losses": {"mse": error.square().mean()}, "weights": {"mse": 2.0}}
 
 
 class Sums(Dataset):

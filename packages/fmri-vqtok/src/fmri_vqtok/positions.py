@@ -19,6 +19,8 @@ class SpaceTimePositions(nn.Module):
         D.
     """
 
+    no_weight_decay = ("step", "region")
+
     def __init__(self, n_steps: int, n_regions: int, width: int) -> None:
         super().__init__()
         self.step = nn.Parameter(torch.randn(n_steps, width) * 0.02)

@@ -15,7 +15,13 @@ MOST_RESIDUAL_CODES = 2**16
 """The sums of the stages are compared all together."""
 
 
-def _check_choice(key: str, value: object, known: tuple[str, ...]) -> None:
+def check_choice(key: str, value: object, known: tuple[str, ...]) -> None:
+    """Refuse a word that is none of the known ones.
+
+    Raises
+    ------
+    InputError
+    """
     if value not in known:
         near = get_close_matches(str(value), known, n=1, cutoff=0)[0]
         names = ", ".join(f"'{name}'" for name in known)
@@ -69,8 +75,8 @@ class VQSettings:
     revive_below: float = 0.5
 
     def __post_init__(self) -> None:
-        _check_choice("update", self.update, ("ema", "gradient"))
-        _check_choice("distance", self.distance, ("euclidean", "cosine"))
+        check_choice("update", self.update, ("ema", "gradient"))
+        check_choice("distance", self.distance, ("euclidean", "cosine"))
         _check_learning(self)
 
 
@@ -176,7 +182,7 @@ class QuantizerChoice:
             If there is no such quantizer or setting, or ``n_codes`` is not what the settings of
             the chosen quantizer make.
         """
-        _check_choice("quantizer", self.quantizer, tuple(SETTINGS))
+        check_choice("quantizer", self.quantizer, tuple(SETTINGS))
         for key, kind in SETTINGS.items():
             value = getattr(self, key)
             if isinstance(value, Mapping):

@@ -23,10 +23,11 @@ from fmri_vqtok.example_plan import (
 )
 from fmri_vqtok.objective import TokenizerObjective
 from fmri_vqtok.processor import TimeSeriesProcessor
+from fmri_vqtok.quantizers.processes import wait_for_all
 from fmri_vqtok.settings import FitTokenizerSettings
 from fmri_vqtok.text_targets import embedding_table, text_features, token_stream
 from fmri_vqtok.tokenizer import FMRITokenizer, FMRITokenizerConfig
-from fmri_vqtok.training_loop import Progress, train, write_losses
+from fmri_vqtok.training_loop import Progress, join_processes, train, write_losses
 from fmri_vqtok.usage import code_counts, codes_used, dead_codes, normalised_mse, perplexity
 
 Scans = dict[str, list[NormalisedScan]]
@@ -74,6 +75,9 @@ def fit_tokenizer(
 ) -> str:
     """Fit a tokenizer to a cohort's training split and write it with its losses and quality.
 
+    Where ``torchrun`` started several processes, all of them call this with the same arguments:
+    they share each step's examples, and the first one writes.
+
     Parameters
     ----------
     cohort_dir : Path
@@ -97,6 +101,7 @@ def fit_tokenizer(
     InputError
         If the cohort or the text source cannot be used.
     """
+    is_first = join_processes(device)
     cohort = Cohort(cohort_dir)
     processor = _fit_processor(cohort, settings)
     scans = _normalise(cohort, processor)
@@ -117,11 +122,13 @@ def fit_tokenizer(
         progress=progress,
     )
     tokenizer.to("cpu")
-    tokenizer.save_pretrained(directory)
-    write_losses(records, directory / "losses.csv")
     quality = {split: _quality(tokenizer, group) for split, group in scans.items()}
-    _write_json(quality, directory / "quality.json")
-    _write_example(tokenizer, scans, cohort.labels, directory / "reconstruction.npz")
+    if is_first:
+        tokenizer.save_pretrained(directory)
+        write_losses(records, directory / "losses.csv")
+        _write_json(quality, directory / "quality.json")
+        _write_example(tokenizer, scans, cohort.labels, directory / "reconstruction.npz")
+    wait_for_all()
     return _summary(tokenizer.config, quality)
 
 
@@ -234,6 +241,7 @@ def _plans(
         processor,
         loop.steps * loop.batch_size,
         seed=seed,
+        windows=settings.training_windows,
         region_dropout=settings.region_dropout,
         text=draws,
     )

@@ -149,6 +149,11 @@ class VectorQuantizer(NearestQuantizer):
             self.register_buffer("sums", codebook.clone())
         self.register_buffer("n_updates", torch.zeros((), dtype=torch.int64))
 
+    @property
+    def no_weight_decay(self) -> tuple[str, ...]:
+        """Parameters that are no weight matrices: shrinking vectors of data would misplace them."""
+        return ("codebook",) if self.by_gradient else ()
+
     def assign(self, x: Tensor) -> Tensor:
         """Code of each vector, shape (...)."""
         return self.nearest(x, self.codebook.detach())

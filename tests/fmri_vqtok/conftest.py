@@ -1,6 +1,8 @@
 """A small cohort with captions, a corpus and a random language model, all on disk."""
 
+import importlib.util
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -106,3 +108,14 @@ def language_model(tmp_path_factory, corpus):
         )
         LlamaForCausalLM(config).save_pretrained(directory)
     return directory
+
+
+@pytest.fixture(scope="session")
+def loop_run():
+    """The small training run of each quantizer, which other processes start as a script."""
+    spec = importlib.util.spec_from_file_location(
+        "loop_run", Path(__file__).with_name("loop_run.py")
+    )
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -39,7 +39,7 @@ def own_run(run: Path, tmp_path: Path) -> Path:
 
 def test_what_is_measured_is_drawn_behind_the_losses(run: Path) -> None:
     losses = ["commitment", "contrastive", "domain", "reconstruction", "total"]
-    drawn = drawn_names(Run.read(run).losses("tokenizer"))
+    drawn = drawn_names(Run(run).losses("tokenizer"))
     assert drawn == [*losses, "normalised_mse", "perplexity"]
 
 

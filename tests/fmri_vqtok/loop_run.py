@@ -9,11 +9,13 @@ from pathlib import Path
 
 import torch
 
+from fmri_vqtok.errors import InputError
 from fmri_vqtok.example_plan import NormalisedScan, TrainingPlan, WindowPlan, collate
 from fmri_vqtok.objective import TokenizerObjective
 from fmri_vqtok.processor import TimeSeriesProcessor
-from fmri_vqtok.settings import LoopSettings
+from fmri_vqtok.settings import FitTokenizerSettings, LoopSettings
 from fmri_vqtok.tokenizer import FMRITokenizer, FMRITokenizerConfig
+from fmri_vqtok.training import fit_tokenizer
 from fmri_vqtok.training_loop import train, write_losses
 
 N_REGIONS, N_FRAMES = 5, 24
@@ -70,7 +72,16 @@ def run(kind, directory, settings, progress=lambda _done, _total: None):
     return objective, records
 
 
-def main(folder):
+def fit(cohort_dir, directory):
+    """Fit a tokenizer to a cohort; give its line."""
+    settings = FitTokenizerSettings(
+        n_frames=48, patch_frames=16, n_codes=32, training=loop(steps=2, evaluate_every=1)
+    )
+    directory.mkdir(exist_ok=True)
+    return fit_tokenizer(cohort_dir, directory, settings, seed=7)
+
+
+def main(folder, cohort_dir):
     torch.set_num_threads(1)
     rank = int(os.environ["RANK"])
     for kind in CHOICES:
@@ -79,7 +90,12 @@ def main(folder):
         objective, records = run(kind, directory, loop())
         torch.save(objective.state_dict(), directory / f"{rank}.pt")
         write_losses(records, directory / f"{rank}.csv")
+    (folder / f"said-{rank}.txt").write_text(fit(cohort_dir, folder / "tokenizer"))
+    try:
+        run("fsq", folder / "refused", loop(batch_size=3))
+    except InputError as error:
+        (folder / f"refused-{rank}.txt").write_text(str(error))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(*map(Path, sys.argv[1:]))

@@ -21,6 +21,11 @@ INF, NAN = float("inf"), float("nan")
         (FitTokenizerSettings, "domain_weight", -1.0),
         (FitTokenizerSettings, "region_dropout", 1.0),
         (TokenizeSettings, "batch_size", 0),
+        (TokenizeSettings, "n_jobs", 0),
+        (TokenizeSettings, "shard_scans", 0),
+        (LoopSettings, "accumulation_steps", 0),
+        (LoopSettings, "accumulation_steps", 5),
+        (LoopSettings, "patience", -1),
         (LoopSettings, "learning_rate", INF),
         (LoopSettings, "learning_rate", NAN),
         (LoopSettings, "max_grad_norm", NAN),
@@ -34,6 +39,19 @@ INF, NAN = float("inf"), float("nan")
 )
 def test_a_setting_out_of_range_is_refused_by_name_and_value(settings, key, value):
     with pytest.raises(InputError, match=f"{key}: {value}; give"):
+        settings(**{key: value})
+
+
+@pytest.mark.parametrize(
+    ("settings", "key", "value", "near"),
+    [
+        (LoopSettings, "precision", "float61", "float16"),
+        (FitTokenizerSettings, "training_windows", "clips", "clip"),
+        (FitTokenizerSettings, "quantizer", "vqq", "vq"),
+    ],
+)
+def test_a_word_that_is_no_choice_is_refused_with_the_nearest_one(settings, key, value, near):
+    with pytest.raises(InputError, match=f"{key}: '{value}'; give one of .* did you mean '{near}'"):
         settings(**{key: value})
 
 

@@ -1,5 +1,6 @@
 """Two processes on the CPU do what one does."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -31,9 +32,9 @@ def one_thread():
 
 
 @pytest.fixture(scope="module")
-def by_two(tmp_path_factory):
+def by_two(tmp_path_factory, cohort_dir):
     folder = tmp_path_factory.mktemp("two")
-    done = torchrun(2, SCRIPT, folder)
+    done = torchrun(2, SCRIPT, folder, cohort_dir)
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -80,33 +81,20 @@ def test_the_tokenizer_of_two_processes_is_that_of_one(both, loop_run):
     assert torch.allclose(alone[name], torch.load(folder / "0.pt")[name], rtol=0, atol=1e-5)
 
 
-COHORT_RUN = """
-import sys
-from pathlib import Path
-import torch
-from fmri_vqtok.settings import FitTokenizerSettings, LoopSettings
-from fmri_vqtok.training import fit_tokenizer
-
-torch.set_num_threads(1)
-loop = LoopSettings(steps=2, batch_size={batch_size}, log_every=1)
-settings = FitTokenizerSettings(n_frames=48, patch_frames=16, n_codes=32, training=loop)
-print(fit_tokenizer(Path(sys.argv[1]), Path(sys.argv[2]), settings, seed=7))
-"""
-
-
-def test_the_first_of_two_processes_writes_a_tokenizer_and_both_say_so(tmp_path, cohort_dir):
-    script, directory = tmp_path / "fit.py", tmp_path / "tokenizer"
-    directory.mkdir()
-    script.write_text(COHORT_RUN.format(batch_size=4))
-    done = torchrun(2, script, cohort_dir, directory)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("3 x 6 codes of 32 a window; test: normalised MSE") == 2
-    assert FMRITokenizer.from_pretrained(directory).config.n_codes == 32
-    assert {r.step for r in read_losses(directory / "losses.csv")} == {1, 2}
+def test_the_first_of_two_processes_writes_the_tokenizer_that_one_would_and_both_tell_it(
+    by_two, tmp_path, cohort_dir, loop_run
+):
+    line = loop_run.fit(cohort_dir, tmp_path / "alone")
+    assert [(by_two / f"said-{rank}.txt").read_text() for rank in (0, 1)] == [line, line]
+    one, two = (
+        json.loads((d / "quality.json").read_text())
+        for d in (tmp_path / "alone", by_two / "tokenizer")
+    )
+    assert two["test"]["normalised_mse"] == pytest.approx(one["test"]["normalised_mse"], rel=1e-5)
+    assert FMRITokenizer.from_pretrained(by_two / "tokenizer").config.n_codes == 32
 
 
-def test_a_batch_that_two_processes_cannot_share_is_refused(tmp_path, cohort_dir):
-    script = tmp_path / "fit.py"
-    script.write_text(COHORT_RUN.format(batch_size=3))
-    done = torchrun(2, script, cohort_dir, tmp_path)
-    assert "batch_size: 3, but 2 processes share each of the 1 parts" in done.stderr
+def test_a_batch_that_two_processes_cannot_share_is_refused_on_both(by_two):
+    for rank in (0, 1):
+        message = (by_two / f"refused-{rank}.txt").read_text()
+        assert "batch_size: 3, but 2 processes share each of the 1 parts" in message

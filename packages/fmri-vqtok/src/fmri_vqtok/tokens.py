@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 from datasets import Dataset, DatasetDict
@@ -13,7 +14,9 @@ from fmri_vqtok.reading import read_description
 from fmri_vqtok.settings import TokenizeSettings
 from fmri_vqtok.token_shards import ScanEncoder, join_shards, make_shards, plan_shards
 from fmri_vqtok.tokenizer import FMRITokenizer
-from fmri_vqtok.training_loop import Progress
+
+if TYPE_CHECKING:
+    from fmri_vqtok.training_loop import Progress
 
 SCHEMA = 1
 """Newest layout of ``tokens.json`` that this version reads, and the one it writes."""
@@ -29,7 +32,7 @@ def write_tokens(
     settings: TokenizeSettings,
     *,
     device: str = "cpu",
-    progress: Progress = lambda _done, _total: None,
+    progress: "Progress" = lambda _done, _total: None,
 ) -> str:
     """Write the codes of all scans, by split, with ``tokens.json`` beside them.
 

@@ -43,6 +43,7 @@ def write_run(root: Path) -> Path:
         ("commitment", "contrastive", "domain", "reconstruction", "total"),
         random,
     )
+    _add_metrics(root / "tokenizer" / "losses.csv")
     _write_losses(root / "language-model", ("f2f", "f2t", "t2t", "total"), random)
     _write_losses(root / "tuned-model", ("f2t", "total"), random)
     _write_quality(root / "tokenizer")
@@ -133,6 +134,13 @@ def _write_losses(directory: Path, names: tuple[str, ...], random: np.random.Gen
         for value in [1 + 2 * np.exp(-step / 15) + 0.05 * random.normal()]
     ]
     pd.DataFrame(rows).to_csv(directory / "losses.csv", index=False)
+
+
+def _add_metrics(losses: Path) -> None:
+    metrics = {"codes_used": 100, "dead_codes": 28, "normalised_mse": 0.5, "perplexity": 80}
+    with losses.open("a", encoding="utf-8") as file:
+        for name, value in metrics.items():
+            file.writelines(f"{step},train,{name},{value}\n" for step in (20, 40, 60))
 
 
 def _write_evaluation(directory: Path, random: np.random.Generator) -> None:

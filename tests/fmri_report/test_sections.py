@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from fmri_cli.report.artefacts import Run
+from fmri_cli.report.figures.losses import drawn_names
 from fmri_cli.report.figures.networks import NetworkOrder
 from fmri_cli.report.figures.tokenizer import Window, spread_by_error
 from fmri_cli.report.page import render
@@ -34,6 +35,12 @@ from .example_run import MASKED_SCAN
 def own_run(run: Path, tmp_path: Path) -> Path:
     """A copy of the run that a test may change."""
     return Path(shutil.copytree(run, tmp_path / "run"))
+
+
+def test_what_is_measured_is_drawn_behind_the_losses(run: Path) -> None:
+    losses = ["commitment", "contrastive", "domain", "reconstruction", "total"]
+    drawn = drawn_names(Run(run).losses("tokenizer"))
+    assert drawn == [*losses, "normalised_mse", "perplexity"]
 
 
 def test_what_a_model_wrote_is_shown_and_not_run(page: str) -> None:

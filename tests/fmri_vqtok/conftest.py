@@ -1,6 +1,8 @@
 """A small cohort with captions, a corpus and a random language model, all on disk."""
 
+import importlib.util
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,14 +18,16 @@ def make_scan(seed, n_frames=160):
     return sources @ rng.normal(size=(2, N_REGIONS)) + rng.normal(size=(n_frames, N_REGIONS))
 
 
-def _write_cohort(directory, *, test_seed=90, schema=1):
+def _write_cohort(directory, *, test_seed=90, schema=1, frames=160):
     """Cohort of four training, one validation and two test scans of two sites."""
     from datasets import Dataset, DatasetDict
 
     from fmri_vqtok.quiet import quiet_datasets
 
     seeds = {"train": range(4), "validation": [50], "test": [test_seed, test_seed + 1]}
-    splits = {split: [_row(split, seed) for seed in group] for split, group in seeds.items()}
+    splits = {
+        split: [_row(split, seed, frames) for seed in group] for split, group in seeds.items()
+    }
     tables = {name: Dataset.from_list(rows) for name, rows in splits.items()}
     with quiet_datasets():
         DatasetDict(tables).save_to_disk(str(directory))
@@ -38,8 +42,8 @@ def _write_cohort(directory, *, test_seed=90, schema=1):
     return directory
 
 
-def _row(split, seed):
-    values = make_scan(seed)
+def _row(split, seed, frames):
+    values = make_scan(seed, max(frames, 2))
     scaled = (values - values.mean(axis=0)) / values.std(axis=0)
     if split == "test":
         scaled[:, 1] = 0.0
@@ -47,7 +51,7 @@ def _row(split, seed):
         "scan_id": f"{split}-{seed % 10}",
         "site": "ab"[seed % 2],
         "tr": np.float32(2.0),
-        "bold": scaled.astype(np.float16),
+        "bold": scaled[:frames].astype(np.float16),
     }
 
 
@@ -143,3 +147,14 @@ def language_model(tmp_path_factory, corpus):
         )
         LlamaForCausalLM(config).save_pretrained(directory)
     return directory
+
+
+@pytest.fixture(scope="session")
+def loop_run():
+    """The small training run of each quantizer, which other processes start as a script."""
+    spec = importlib.util.spec_from_file_location(
+        "loop_run", Path(__file__).with_name("loop_run.py")
+    )
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

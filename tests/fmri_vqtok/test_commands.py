@@ -1,12 +1,15 @@
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
 
+from fmri_cli.main import main
 from fmri_vqtok import commands
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.settings import FitTokenizerSettings, LoopSettings, TokenizeSettings
+from fmri_vqtok.training_loop import read_losses
 
 
 class Context:
@@ -48,7 +51,7 @@ def test_a_cohort_becomes_a_tokenizer_and_the_tokenizer_its_tokens(tmp_path, coh
     tokens = Context(tmp_path / "tokens", TokenizeSettings())
     invoke(commands.tokenize, [cohort_dir, tmp_path / "tokenizer"], tokens)
     assert tokens.summary == "21 windows of 7 scans, 3 x 6 codes each"
-    assert not tokens.asked["resumable"]
+    assert tokens.asked["resumable"]
     assert fit.notes["nearest_code"] == tokens.notes["nearest_code"] == "torch"
 
 
@@ -65,3 +68,44 @@ def test_a_part_of_the_text_options_is_refused(tmp_path, cohort_dir):
     context = Context(tmp_path, FitTokenizerSettings())
     with pytest.raises(InputError, match=r"--text None.* give all three"):
         invoke(commands.fit_tokenizer, [cohort_dir, "--descriptors", tmp_path], context)
+
+
+RECIPE = """
+seed: 3
+fit-tokenizer:
+  n_frames: 48
+  patch_frames: 16
+  n_codes: 32
+  training: {steps: 4, batch_size: 4, log_every: 1}
+tokenize: {n_jobs: 1}
+"""
+
+
+def test_the_real_commands_read_a_recipe_and_settings_on_top_of_it(tmp_path, cohort_dir, capsys):
+    recipe, run = tmp_path / "recipe.yaml", tmp_path / "run"
+    recipe.write_text(RECIPE)
+    shared = ["--config", recipe, "--device", "cpu"]
+    sets = ["training.steps=2", "training.accumulation_steps=2", "quantizer=fsq", "n_codes=16"]
+    sets = [word for each in [*sets, "fsq.levels=[4, 4]"] for word in ("--set", each)]
+    assert fmri("fit-tokenizer", cohort_dir, "--out", run / "tokenizer", *shared, *sets) == 0
+    settings = json.loads((run / "tokenizer" / "record.json").read_text())["settings"]
+    assert (settings["n_frames"], settings["n_codes"]) == (48, 16)
+    assert settings["training"]["steps"] == settings["training"]["accumulation_steps"] == 2
+    assert {r.step for r in read_losses(run / "tokenizer" / "losses.csv")} == {1, 2}
+    assert not (run / "tokenizer" / "checkpoints").exists()
+    arguments = [cohort_dir, run / "tokenizer", "--out", run / "tokens", *shared]
+    assert fmri("tokenize", *arguments, "--set", "shard_scans=2") == 0
+    assert json.loads((run / "tokens" / "tokens.json").read_text())["n_codes"] == 16
+    assert "21 windows of 7 scans" in capsys.readouterr().out
+
+
+def test_the_real_command_tells_a_setting_that_cannot_be_in_one_line(tmp_path, cohort_dir, capsys):
+    out = ["--out", tmp_path / "run" / "tokenizer"]
+    assert fmri("fit-tokenizer", cohort_dir, *out, "--set", "training.accumulation_steps=3") == 1
+    assert "training.accumulation_steps: 3; give a divisor of batch_size, 32" in (
+        capsys.readouterr().err
+    )
+
+
+def fmri(*words):
+    return main([str(word) for word in words])

@@ -23,6 +23,11 @@ INF, NAN = float("inf"), float("nan")
         (FitTokenizerSettings, "corpus_limit", 0),
         (FitTokenizerSettings, "region_dropout", 1.0),
         (TokenizeSettings, "batch_size", 0),
+        (TokenizeSettings, "n_jobs", 0),
+        (TokenizeSettings, "shard_scans", 0),
+        (LoopSettings, "accumulation_steps", 0),
+        (LoopSettings, "accumulation_steps", 5),
+        (LoopSettings, "patience", -1),
         (LoopSettings, "learning_rate", INF),
         (LoopSettings, "learning_rate", NAN),
         (LoopSettings, "max_grad_norm", NAN),
@@ -40,20 +45,23 @@ def test_a_setting_out_of_range_is_refused_by_name_and_value(settings, key, valu
 
 
 @pytest.mark.parametrize(
-    ("key", "near"),
+    ("settings", "key", "value", "near"),
     [
-        ("contrast", "siglip"),
-        ("pooling", "attention"),
-        ("windows", "clip"),
-        ("region_positions", "learned"),
-        ("decoder", "light"),
-        ("attention", "factorised"),
-        ("temporal_attention", "causal"),
+        (LoopSettings, "precision", "float61", "float16"),
+        (FitTokenizerSettings, "training_windows", "clips", "clip"),
+        (FitTokenizerSettings, "quantizer", "vqq", "vq"),
+        (FitTokenizerSettings, "contrast", "siglips", "siglip"),
+        (FitTokenizerSettings, "pooling", "attentions", "attention"),
+        (FitTokenizerSettings, "windows", "clips", "clip"),
+        (FitTokenizerSettings, "region_positions", "learneds", "learned"),
+        (FitTokenizerSettings, "decoder", "lights", "light"),
+        (FitTokenizerSettings, "attention", "factoriseds", "factorised"),
+        (FitTokenizerSettings, "temporal_attention", "causals", "causal"),
     ],
 )
-def test_a_choice_that_there_is_not_is_refused_with_the_nearest(key, near):
-    with pytest.raises(InputError, match=f"{key}: '{near}s'; .* did you mean '{near}'"):
-        FitTokenizerSettings(**{key: f"{near}s"})
+def test_a_word_that_is_no_choice_is_refused_with_the_nearest_one(settings, key, value, near):
+    with pytest.raises(InputError, match=f"{key}: '{value}'; give one of .* did you mean '{near}'"):
+        settings(**{key: value})
 
 
 def test_without_a_number_of_codes_a_fit_has_that_of_its_preset_or_quantizer():

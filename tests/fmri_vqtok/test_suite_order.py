@@ -51,6 +51,13 @@ def test_a_tokenizer_without_labels_is_known_by_the_hash_of_its_order(name):
     assert order_hash(parcellation.labels) == parcellation.order_hash
 
 
+def test_the_tokenizers_own_labels_count_before_its_hash():
+    shuffled = tuple(np.random.default_rng(0).permutation(order_labels("schaefer400-7n")))
+    seven = load_parcellation("schaefer400-7n")
+    tokenizer = a_tokenizer(400, order_hash=seven.order_hash, labels=shuffled)
+    assert region_labels(tokenizer) == shuffled
+
+
 def test_the_space_of_the_suite_follows_from_the_number_of_regions():
     assert suite_space(a_tokenizer(450)) == "schaefer400_tians3"
     assert suite_space(a_tokenizer(400)) == "schaefer400"

@@ -1,7 +1,12 @@
 import hashlib
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 from datasets import load_from_disk
@@ -10,6 +15,7 @@ from fmri_vqtok.cohort_reader import Cohort
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.processor import TimeSeriesProcessor
 from fmri_vqtok.settings import TokenizeSettings
+from fmri_vqtok.token_shards import ScanEncoder, make_shards, plan_shards
 from fmri_vqtok.tokenizer import FMRITokenizer, FMRITokenizerConfig
 from fmri_vqtok.tokens import check_tokens_of, write_tokens
 
@@ -135,3 +141,106 @@ def test_a_tokenizer_without_processor_is_refused(tmp_path, cohort_dir):
     save_tokenizer(tmp_path, processor=False)
     with pytest.raises(InputError, match="no processor"):
         write_tokens(cohort_dir, tmp_path, tmp_path, TokenizeSettings())
+
+
+def make(folder, cohort_dir, tokenizer_dir, **settings):
+    folder.mkdir(exist_ok=True)
+    write_tokens(cohort_dir, tokenizer_dir, folder, TokenizeSettings(**settings))
+    return files(folder)
+
+
+@pytest.fixture(scope="module")
+def at_once(tmp_path_factory, cohort_dir, tokenizer_dir):
+    """Files of one process that makes one shard a split."""
+    return make(tmp_path_factory.mktemp("once"), cohort_dir, tokenizer_dir)
+
+
+def test_shards_change_no_byte_and_are_gone_in_the_end(
+    tmp_path, cohort_dir, tokenizer_dir, at_once
+):
+    assert make(tmp_path, cohort_dir, tokenizer_dir, shard_scans=1) == at_once
+    assert not [name for name in at_once if "checkpoints" in name]
+
+
+def test_several_processes_write_the_same_bytes(tmp_path, cohort_dir, tokenizer_dir, at_once):
+    done = make(tmp_path, cohort_dir, tokenizer_dir, shard_scans=2, n_jobs=2)
+    assert done == at_once
+
+
+def test_what_a_worker_cannot_read_is_told_as_by_one_process(tmp_path, write_cohort, tokenizer_dir):
+    (tmp_path / "cohort").mkdir()
+    cohort = write_cohort(tmp_path / "cohort", frames=1)
+    messages = []
+    for n_jobs in (1, 2):
+        with pytest.raises(InputError, match="give frames by regions, with at least 2") as caught:
+            make(tmp_path / str(n_jobs), cohort, tokenizer_dir, n_jobs=n_jobs)
+        messages.append(str(caught.value))
+    assert messages[0] == messages[1]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from fmri_vqtok.settings import TokenizeSettings
+from fmri_vqtok.tokens import write_tokens
+
+def progress(done, total):
+    if done >= 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+if __name__ == "__main__":
+    settings = TokenizeSettings(shard_scans=1, n_jobs=int(sys.argv[1]))
+    write_tokens(*map(Path, sys.argv[2:]), settings, progress=progress)
+"""
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_a_killed_run_goes_on_from_its_whole_shards_to_the_same_bytes(
+    tmp_path, cohort_dir, tokenizer_dir, at_once, monkeypatch, n_jobs
+):
+    script, folder = tmp_path / "killed.py", tmp_path / "tokens"
+    script.write_text(KILLED)
+    folder.mkdir()
+    command = [sys.executable, script, n_jobs, cohort_dir, tokenizer_dir, folder]
+    done = subprocess.run([str(word) for word in command], capture_output=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    _assert_no_child_lives(script)
+    whole = {path.name for path in (folder / "checkpoints").glob("*.arrow")}
+    assert 3 <= len(whole) < 7
+    (folder / "checkpoints" / "train-000000.part").write_bytes(b"half")
+    written = []
+    write = ScanEncoder.write
+
+    def watched(self, shard):
+        written.append(shard.path.name)
+        write(self, shard)
+
+    monkeypatch.setattr(ScanEncoder, "write", watched)
+    write_tokens(cohort_dir, tokenizer_dir, folder, TokenizeSettings(shard_scans=1))
+    assert len(written) == 7 - len(whole)
+    assert not whole & set(written)
+    assert files(folder) == at_once
+
+
+def _assert_no_child_lives(script):
+    """Workers of a process that was killed end by themselves."""
+
+    def alive():
+        lines = (process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"]))
+        return [line for line in lines if str(script) in " ".join(line)]
+
+    for _ in range(100):
+        if not alive():
+            return
+        time.sleep(0.1)
+    pytest.fail(f"still there: {alive()}")
+
+
+def test_shards_of_another_tokenizer_are_made_again(tmp_path, cohort_dir, tokenizer_dir, at_once):
+    encoder = ScanEncoder(cohort_dir, tokenizer_dir, 16, "cpu")
+    shards = plan_shards(encoder.cohort, tmp_path / "checkpoints", 16, {"tokenizer": "other"})
+    list(make_shards(shards, encoder, 1))
+    assert all(shard.is_whole() for shard in shards)
+    own = plan_shards(encoder.cohort, tmp_path / "checkpoints", 16, {"tokenizer": "own"})
+    assert not any(shard.is_whole() for shard in own)
+    assert make(tmp_path, cohort_dir, tokenizer_dir) == at_once

@@ -15,6 +15,7 @@ from fmri_vqtok.errors import InputError
 from fmri_vqtok.example_plan import NormalisedScan, TextDraws, TrainingPlan
 from fmri_vqtok.objective import TokenizerObjective, masked_mse
 from fmri_vqtok.processor import TimeSeriesProcessor
+from fmri_vqtok.quantizers import VectorQuantizer
 from fmri_vqtok.settings import FitTokenizerSettings, LoopSettings
 from fmri_vqtok.tokenizer import FMRITokenizer, FMRITokenizerConfig
 from fmri_vqtok.training import TextSource, fit_tokenizer
@@ -218,7 +219,78 @@ def test_the_artefacts_say_what_the_formats_page_says(fitted):
     assert quality["train"]["codes_used"] <= quality["train"]["codebook_size"] == 32
     names = {(record.split, record.name) for record in read_losses(fitted / "losses.csv")}
     losses = ("reconstruction", "commitment", "domain", "contrastive", "total")
-    assert names == {(split, name) for split in ("train", "validation") for name in losses}
+    metrics = ("normalised_mse", "perplexity", "codes_used", "dead_codes")
+    splits = ("train", "validation")
+    assert names == {(split, name) for split in splits for name in losses + metrics}
+
+
+def test_the_last_validation_measures_what_the_written_tokenizer_does(fitted):
+    quality = json.loads((fitted / "quality.json").read_text())["validation"]
+    records = read_losses(fitted / "losses.csv")
+    last = {r.name: r.value for r in records if r[:2] == (6, "validation")}
+    assert last["normalised_mse"] == pytest.approx(quality["normalised_mse"], rel=1e-5)
+    for name in ("perplexity", "codes_used", "dead_codes"):
+        assert last[name] == pytest.approx(quality[name]), name
+
+
+def test_metrics_are_in_no_total(fitted):
+    records = {r[:3]: r.value for r in read_losses(fitted / "losses.csv")}
+    losses = {"reconstruction": 1, "commitment": 1, "contrastive": 1, "domain": 0.5}
+    for step in (2, 4, 6):
+        parts = [weight * records[step, "train", name] for name, weight in losses.items()]
+        assert records[step, "train", "total"] == pytest.approx(sum(parts), rel=1e-5)
+
+
+def test_mixed_precision_leaves_the_quantizer_in_full(tmp_path, cohort_dir, monkeypatch):
+    seen = []
+    follow = VectorQuantizer.follow
+
+    def watched(self, x, codes):
+        seen.append((x.dtype, self.codebook.dtype))
+        follow(self, x, codes)
+
+    monkeypatch.setattr(VectorQuantizer, "follow", watched)
+    loop = LoopSettings(steps=2, batch_size=2, precision="bfloat16")
+    settings = replace(SETTINGS, training=loop)
+    fit_tokenizer(cohort_dir, tmp_path, settings, seed=0)
+    assert seen == 2 * [(torch.float32, torch.float32)]
+    records = read_losses(tmp_path / "losses.csv")
+    assert all(np.isfinite(record.value) for record in records)
+
+
+@pytest.mark.parametrize(("windows", "starts"), [("all", {0, 20, 40}), ("clip", {0})])
+def test_listed_windows_come_each_once_before_any_comes_again(windows, starts):
+    frames = torch.arange(70.0)[:, None]
+    mask = torch.ones(1, dtype=torch.bool)
+    scans = [NormalisedScan(f"s{k}", frames + 100 * k, mask, k) for k in range(3)]
+    n = 3 * len(starts)
+
+    def firsts(seed):
+        plan = TrainingPlan(
+            scans, TimeSeriesProcessor(20), 3 * n, seed=seed, windows=windows, region_dropout=0.0,
+            text=None,
+        )  # fmt: skip
+        return [int(plan[i]["signal"][0]) for i in range(3 * n)]
+
+    one = firsts(1)
+    rounds = [one[k : k + n] for k in range(0, 3 * n, n)]
+    expected = sorted(100 * k + start for k in range(3) for start in starts)
+    assert all(sorted(each) == expected for each in rounds)
+    assert rounds[0] != rounds[1] or rounds[1] != rounds[2]
+    assert one == firsts(1)
+
+
+def test_positions_and_a_codebook_that_learns_by_gradient_do_not_shrink():
+    objective = make_objective()
+    objective.tokenizer.quantizer = VectorQuantizer(16, 4, update="gradient")
+    spared = {
+        f"{prefix}.{name}"
+        for prefix, module in objective.named_modules()
+        for name in getattr(module, "no_weight_decay", ())
+    }
+    assert "tokenizer.quantizer.codebook" in spared
+    assert {f"tokenizer.{half}.positions.step" for half in ("encoder", "decoder")} <= spared
+    assert spared <= {name for name, _ in objective.named_parameters()}
 
 
 def test_the_written_example_is_what_the_tokenizer_makes_of_its_window(fitted):

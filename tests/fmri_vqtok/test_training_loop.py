@@ -10,7 +10,13 @@ from fmri_vqtok.errors import InputError
 from fmri_vqtok.positions import SpaceTimePositions
 from fmri_vqtok.quantizers import VectorQuantizer
 from fmri_vqtok.settings import LoopSettings
-from fmri_vqtok.training_loop import LossRecord, read_losses, train, write_losses
+from fmri_vqtok.training_loop import (
+    LossRecord,
+    _arguments,
+    read_losses,
+    train,
+    write_losses,
+)
 
 SETTINGS = LoopSettings(
     steps=20,
@@ -36,7 +42,7 @@ class Regression(nn.Module):
 
     def forward(self, x, y):
         error = self.last(self.drop(self.first(self.frozen(x)).tanh()))[:, 0] - y
-        return {"loss": 2 * error.square().mean(), "losses": {"mse": error.square().mean()}}
+        return {"losses": {"mse": error.square().mean()}, "weights": {"mse": 2.0}}
 
 
 class Sums(Dataset):
@@ -186,3 +192,153 @@ def test_losses_come_back_from_their_file_to_the_last_bit(tmp_path):
     records = [LossRecord(1, "train", "mse", 0.1 + 0.2), LossRecord(2, "validation", "mse", 1e-17)]
     write_losses(records, tmp_path / "losses.csv")
     assert read_losses(tmp_path / "losses.csv") == records
+
+
+class Masked(nn.Module):
+    """A mean over what is present, as the reconstruction is, and one over all examples."""
+
+    no_weight_decay = ("table",)
+
+    def __init__(self):
+        super().__init__()
+        self.table, self.layer = nn.Parameter(torch.ones(2, 4)), nn.Linear(4, 1)
+
+    def loss_counts(self, x, present):
+        return {"masked": present.sum()}
+
+    def forward(self, x, present):
+        error = self.layer(x + self.table.sum(0)).squeeze(-1).square()
+        masked = (error * present).sum() / present.sum().clamp(min=1)
+        return {"losses": {"masked": masked, "plain": error.mean()}, "weights": {"plain": 0.3}}
+
+
+class Ragged(Sums):
+    """Examples of which ever fewer places are present."""
+
+    def __getitem__(self, index):
+        x = torch.randn(6, 4, generator=torch.Generator().manual_seed(index))
+        return x, torch.arange(6) > index % 6
+
+
+def collate_masked(items):
+    return {"x": torch.stack([x for x, _ in items]), "present": torch.stack([m for _, m in items])}
+
+
+def run_masked(directory, **changes):
+    settings = LoopSettings(**{
+        "steps": 4, "batch_size": 6, "learning_rate": 0.05, "log_every": 1, "weight_decay": 0.5,
+        "warmup_fraction": 0.0, **changes,
+    })  # fmt: skip
+    torch.manual_seed(0)
+    model = Masked()
+    data = Ragged(settings.steps * settings.batch_size)
+    records = train(model, data, Ragged(8), collate_masked, settings, directory, seed=0)
+    return model, records
+
+
+@pytest.fixture(scope="module")
+def unparted(tmp_path_factory):
+    return run_masked(tmp_path_factory.mktemp("unparted"))
+
+
+@pytest.mark.parametrize("parts", [2, 3, 6])
+def test_a_step_in_parts_has_the_losses_and_weights_of_a_step_at_once(tmp_path, unparted, parts):
+    model, records = run_masked(tmp_path, accumulation_steps=parts)
+    assert [r[:3] for r in records] == [r[:3] for r in unparted[1]]
+    for one, other in zip(unparted[1], records, strict=True):
+        assert other.value == pytest.approx(one.value, rel=1e-5), one
+    for name, value in unparted[0].state_dict().items():
+        assert torch.allclose(value, model.state_dict()[name], rtol=0, atol=1e-5), name
+
+
+def test_the_parts_of_the_total_are_divided_by_what_they_count_in_the_whole_step(unparted):
+    first = {r.name: r.value for r in unparted[1] if r[:2] == (1, "train")}
+    torch.manual_seed(0)
+    batch = collate_masked([Ragged(24)[i] for i in range(6)])
+    losses = Masked()(**batch)["losses"]
+    expected = losses["masked"] + 0.3 * losses["plain"]
+    assert first["total"] == pytest.approx(expected.item(), rel=1e-6)
+
+
+def test_the_last_batch_of_a_validation_weighs_by_what_is_present(unparted):
+    batch = collate_masked([Ragged(8)[i] for i in range(8)])
+    losses = unparted[0](**batch)["losses"]
+    last = {r.name: r.value for r in unparted[1] if r[:2] == (4, "validation")}
+    assert last["masked"] == pytest.approx(losses["masked"].item(), rel=1e-5)
+    assert last["plain"] == pytest.approx(losses["plain"].item(), rel=1e-5)
+
+
+def test_weight_matrices_shrink_and_biases_and_what_a_module_spares_do_not(tmp_path):
+    class Still(Masked):
+        def forward(self, x, present):
+            out = super().forward(x, present)
+            return {"losses": {name: 0 * loss for name, loss in out["losses"].items()}}
+
+    torch.manual_seed(0)
+    model = Still()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    settings = LoopSettings(
+        steps=1, batch_size=1, learning_rate=0.1, warmup_fraction=0.0, weight_decay=0.5
+    )
+    train(model, Ragged(1), None, collate_masked, settings, tmp_path, seed=0)
+    factor = {name: model.state_dict()[name] / before[name] for name in before}
+    # One step of AdamW without a gradient multiplies by 1 - rate * decay.
+    assert torch.allclose(factor["layer.weight"], torch.tensor(0.95))
+    assert torch.equal(factor["layer.bias"], torch.ones(1))
+    assert torch.equal(factor["table"], torch.ones(2, 4))
+
+
+def test_mixed_precision_computes_in_half_and_keeps_weights_in_full(tmp_path):
+    class Seeing(Masked):
+        def forward(self, x, present):
+            seen.add(self.layer(x).dtype)
+            return super().forward(x, present)
+
+    seen = set()
+    torch.manual_seed(0)
+    model = Seeing()
+    settings = LoopSettings(steps=2, batch_size=2, precision="bfloat16")
+    train(model, Ragged(4), Ragged(2), collate_masked, settings, tmp_path, seed=0)
+    assert seen == {torch.bfloat16}
+    assert {p.dtype for p in model.parameters()} == {torch.float32}
+    # The model that is handed back computes in full again.
+    model(**collate_masked([Ragged(4)[0]]))
+    assert seen == {torch.bfloat16, torch.float32}
+
+
+def test_tensorboard_gets_the_losses_by_name_and_the_rate(tmp_path, unparted):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    run_masked(tmp_path, report_to="tensorboard", evaluate_every=2)
+    events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    tags = set(events.Tags()["scalars"])
+    assert {"train/masked", "train/plain", "train/total", "train/learning_rate"} <= tags
+    expected = [r.value for r in unparted[1] if r[1:3] == ("train", "masked")]
+    assert [e.value for e in events.Scalars("train/masked")] == pytest.approx(expected, rel=1e-5)
+    assert [e.step for e in events.Scalars("eval/total")] == [2, 4]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"report_to": "tensorbord"}, "report_to: 'tensorbord'; did you mean 'tensorboard'"),
+        ({"report_to": "wandb"}, "report_to: 'wandb' is not installed; pip install wandb"),
+        ({"precision": "float16"}, "precision: 'float16' needs a GPU; on a CPU give 'bfloat16'"),
+    ],
+)
+def test_what_this_machine_cannot_do_is_refused_before_the_first_step(tmp_path, changes, message):
+    with pytest.raises(InputError, match=message):
+        run_masked(tmp_path, **changes)
+
+
+def test_stopping_early_needs_a_validation_set(tmp_path):
+    settings = LoopSettings(steps=1, batch_size=1, patience=3)
+    with pytest.raises(InputError, match="patience: 3, but there are no validation scans"):
+        train(Masked(), Ragged(1), None, collate_masked, settings, tmp_path, seed=0)
+
+
+def test_more_gpus_than_one_are_for_more_processes_than_one(tmp_path, monkeypatch):
+    arguments = _arguments(SETTINGS, tmp_path, 0, "cpu")
+    monkeypatch.setattr(arguments, "_n_gpu", 4)
+    assert arguments.n_gpu == 1
+    assert arguments.train_batch_size == SETTINGS.batch_size

@@ -214,7 +214,7 @@ class FMRILM(nn.Module):
         -------
         dict
             "losses": each loss of non-zero weight by name ("f2t", "f2f", "t2t"), a mean over
-            its targets in the whole batch, in nats. "loss": their weighted sum (Eq. 6).
+            its targets in the whole batch, in nats. "loss": their sum (Eq. 6) by "weights".
 
         Raises
         ------
@@ -237,7 +237,19 @@ class FMRILM(nn.Module):
         if weights.f2f > 0:
             informative = self.brain_tokenizer.informative(present)
             losses["f2f"] = next_step_loss(self._code_logits(output, codes), codes, informative)
-        return {"loss": weighted_sum(losses, vars(weights)), "losses": losses}
+        total = weighted_sum(losses, vars(weights))
+        return {"loss": total, "losses": losses, "weights": vars(weights)}
+
+    def loss_counts(self, codes: Tensor, present: Tensor, **text: Tensor) -> dict[str, Tensor]:
+        """Targets of each loss in a batch, by name; the arguments are those of `forward`."""
+        packed = PackedText(**text)
+        targets = packed.labels != NO_TARGET
+        counts = {
+            "f2t": (targets & packed.sees_brain).sum(),
+            "t2t": (targets & ~packed.sees_brain).sum(),
+            "f2f": self.brain_tokenizer.informative(present).sum() * (codes.shape[1] - 1),
+        }
+        return {name: n for name, n in counts.items() if vars(self.loss_weights)[name] > 0}
 
     @torch.no_grad()
     def forecast(self, codes: Tensor, present: Tensor | None = None) -> Tensor:

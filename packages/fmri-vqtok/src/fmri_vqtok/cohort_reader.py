@@ -83,9 +83,15 @@ class Cohort:
         """Names of the splits that hold scans."""
         return [name for name, rows in self._dataset().items() if len(rows)]
 
-    def scans(self, split: str) -> Iterator[CohortScan]:
-        """Read the scans of a split, one at a time."""
-        for row in self._dataset()[split].with_format("numpy"):
+    def scan_ids(self, split: str) -> list[str]:
+        """Names of the scans of a split, in their order."""
+        return [str(scan_id) for scan_id in self._dataset()[split]["scan_id"]]
+
+    def scans(self, split: str, places: range | None = None) -> Iterator[CohortScan]:
+        """Read the scans of a split, or those at some places in it, one at a time."""
+        table = self._dataset()[split]
+        rows = table if places is None else table.select(places)
+        for row in rows.with_format("numpy"):
             yield CohortScan(
                 scan_id=str(row["scan_id"]),
                 bold=np.asarray(row["bold"], dtype=np.float32),

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, distributed
 from torch.nn import functional
 
+from fmri_vqtok.processes import place_among_processes
+
 
 class Gathered(NamedTuple):
     """Rows of all processes, in the order of their ranks.
@@ -42,7 +44,7 @@ def mean_over_processes(total: Tensor, count: Tensor | int) -> Tensor:
         the mean over all terms.
     """
     count = torch.as_tensor(count, device=total.device)
-    if n_processes() == 1:
+    if place_among_processes()[1] == 1:
         return total / count.clamp(min=1)
     return _SharedMean.apply(total, count)
 
@@ -56,24 +58,17 @@ def gather_rows(x: Tensor) -> Gathered:
     x : Tensor, shape (n, ...)
         The rows of this process.
     """
-    if n_processes() == 1:
+    if place_among_processes()[1] == 1:
         return Gathered(x.detach(), 0)
     sizes = _gather(torch.tensor([len(x)], device=x.device)).flatten().tolist()
     padding = [0, 0] * (x.ndim - 1) + [0, max(sizes) - len(x)]
     everyone = _gather(functional.pad(x.detach(), padding))
     rows = torch.cat([part[:size] for part, size in zip(everyone, sizes, strict=True)])
-    return Gathered(rows, sum(sizes[: distributed.get_rank()]))
-
-
-def n_processes() -> int:
-    """Count the processes that train together: 1 without torch.distributed."""
-    if distributed.is_available() and distributed.is_initialized():
-        return distributed.get_world_size()
-    return 1
+    return Gathered(rows, sum(sizes[: place_among_processes()[0]]))
 
 
 def _gather(x: Tensor) -> Tensor:
-    parts = [torch.empty_like(x) for _ in range(n_processes())]
+    parts = [torch.empty_like(x) for _ in range(place_among_processes()[1])]
     distributed.all_gather(parts, x.contiguous())
     return torch.stack(parts)
 
@@ -85,7 +80,7 @@ class _SharedMean(torch.autograd.Function):
         sums = torch.stack([total.detach().double(), count.double()])
         distributed.all_reduce(sums)
         mean_weight = 1 / sums[1].clamp(min=1)
-        ctx.weight = (n_processes() * mean_weight).to(total.dtype)
+        ctx.weight = (place_among_processes()[1] * mean_weight).to(total.dtype)
         return (sums[0] * mean_weight).to(total.dtype)
 
     @staticmethod

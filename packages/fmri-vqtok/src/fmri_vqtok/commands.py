@@ -56,7 +56,7 @@ def fit_tokenizer(
 @click.pass_obj
 def tokenize(context: Any, cohort: Path, tokenizer: Path) -> None:
     """Write the codes that TOKENIZER gives the scans of COHORT."""
-    context.run(_tokenize, TokenizeSettings, cohort=cohort, tokenizer=tokenizer)
+    context.run(_tokenize, TokenizeSettings, resumable=True, cohort=cohort, tokenizer=tokenizer)
 
 
 def _corpus(given: str | None) -> Path | str | None:

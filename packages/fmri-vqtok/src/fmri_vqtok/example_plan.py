@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,7 @@ class TextDraws:
 
 
 class TrainingPlan(Dataset):
-    """Random windows of the training scans; item i depends on the seed and i alone.
+    """Windows of the training scans; item i depends on the seed and i alone.
 
     Parameters
     ----------
@@ -62,6 +63,10 @@ class TrainingPlan(Dataset):
     processor : TimeSeriesProcessor
     n_examples : int
     seed : int
+    windows : {"random", "all", "clip"}
+        "random": a scan is drawn, and where its window starts. Otherwise the windows that do not
+        overlap, all or only the first of each scan, come in a drawn order, each once before any
+        comes again.
     region_dropout : float
         A share of the regions, uniform between 0 and this, is hidden from the encoder.
     text : TextDraws or None
@@ -74,6 +79,7 @@ class TrainingPlan(Dataset):
         n_examples: int,
         *,
         seed: int,
+        windows: str = "random",
         region_dropout: float,
         text: TextDraws | None,
     ) -> None:
@@ -83,17 +89,35 @@ class TrainingPlan(Dataset):
         self.seed = seed
         self.region_dropout = region_dropout
         self.text = text
+        limit = 1 if windows == "clip" else None
+        self._listed = [
+            (scan, window)
+            for scan in (scans if windows != "random" else ())
+            for window in processor.cut(scan.series)[:limit]
+        ]
+        self._order = lru_cache(maxsize=2)(self._draw_order)
 
     def __len__(self) -> int:
         return self.n_examples
 
     def __getitem__(self, index: int) -> Example:
         rng = np.random.default_rng([self.seed, index])
-        scan = self.scans[int(rng.integers(len(self.scans)))]
-        window = self.processor.random_window(scan.series, rng)
+        scan, window = self._window(index, rng)
         share = rng.uniform(0, self.region_dropout)
         hidden = torch.from_numpy(rng.random(len(scan.mask)) < share)
         return _example(scan, window, hidden, self.text, rng)
+
+    def _window(self, index: int, rng: np.random.Generator) -> tuple[NormalisedScan, Tensor]:
+        if self._listed:
+            round_, place = divmod(index, len(self._listed))
+            return self._listed[self._order(round_)[place]]
+        scan = self.scans[int(rng.integers(len(self.scans)))]
+        return scan, self.processor.random_window(scan.series, rng)
+
+    def _draw_order(self, round_: int) -> list[int]:
+        # A third number keeps this draw apart from those of the items.
+        rng = np.random.default_rng([self.seed, round_, 1])
+        return rng.permutation(len(self._listed)).tolist()
 
 
 class WindowPlan(Dataset):

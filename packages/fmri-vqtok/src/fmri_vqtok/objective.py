@@ -2,10 +2,12 @@
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from fmri_vqtok.alignment import TextAlignment
-from fmri_vqtok.tokenizer import FMRITokenizer
+from fmri_vqtok.tokenizer import FMRITokenizer, Reconstructed
+from fmri_vqtok.usage import code_counts, codes_used, dead_codes, perplexity
 
 
 class TokenizerObjective(nn.Module):
@@ -21,6 +23,8 @@ class TokenizerObjective(nn.Module):
     contrastive_weight : float, default=1.0
         1 in equation 4.
     """
+
+    best_by = "normalised_mse"
 
     def __init__(
         self,
@@ -38,6 +42,26 @@ class TokenizerObjective(nn.Module):
         """Tell the alignment which part of the training is done."""
         if self.alignment is not None:
             self.alignment.set_progress(fraction)
+
+    def loss_counts(self, signal: Tensor, mask: Tensor, **_: Tensor) -> dict[str, Tensor]:
+        """Count what a loss is a mean over, by name, where batches of equal size differ in it.
+
+        Parameters
+        ----------
+        signal : Tensor, shape (B, T, N)
+        mask : Tensor of bool, shape (B, N)
+        """
+        return {"reconstruction": mask.sum() * signal.shape[1]}
+
+    def metrics(self, tallies: dict[str, Tensor]) -> dict[str, float]:
+        """Reconstruction error and codebook usage from the tallies of some batches, added up."""
+        counts = tallies["codes"]
+        return {
+            "normalised_mse": float(tallies["squared_error"] / tallies["power"]),
+            "perplexity": perplexity(counts),
+            "codes_used": float(codes_used(counts)),
+            "dead_codes": float(dead_codes(counts)),
+        }
 
     def forward(
         self,
@@ -62,7 +86,8 @@ class TokenizerObjective(nn.Module):
         Returns
         -------
         dict
-            "loss", a scalar, and "losses", scalars by name.
+            "loss", a scalar, "losses", scalars by name, their "weights" where they are not 1, and
+            "tallies", from which `metrics` are made.
         """
         out = self.tokenizer(signal, mask & ~hidden)
         losses = {"reconstruction": masked_mse(signal, out.signal, mask), **out.losses}
@@ -70,7 +95,19 @@ class TokenizerObjective(nn.Module):
             brain = self.tokenizer.project_to_text(out.encoded.quantized)
             losses |= self.alignment(brain, mask, scans, text_ids)
         total = sum(self.weights.get(name, 1.0) * loss for name, loss in losses.items())
-        return {"loss": total, "losses": losses}
+        tallies = self._tallies(signal, out, mask)
+        return {"loss": total, "losses": losses, "weights": self.weights, "tallies": tallies}
+
+    @torch.no_grad()
+    def _tallies(self, signal: Tensor, out: Reconstructed, mask: Tensor) -> dict[str, Tensor]:
+        present = mask[:, None, :]
+        error = (signal - out.signal.float()).square().masked_fill(~present, 0.0)
+        power = signal.square().masked_fill(~present, 0.0)
+        return {
+            "codes": code_counts(out.encoded.codes, self.tokenizer.config.n_codes),
+            "squared_error": error.sum(dtype=torch.float64),
+            "power": power.sum(dtype=torch.float64),
+        }
 
 
 def masked_mse(signal: Tensor, reconstruction: Tensor, mask: Tensor) -> Tensor:

@@ -39,7 +39,12 @@ class LoopSettings:
     steps : int
         Optimiser steps.
     batch_size : int
-        Examples a step.
+        Examples a step, of all processes together.
+    accumulation_steps : int
+        Parts of a step that go through the model one after the other; each loss is still divided
+        by what it counts in the whole step.
+    precision : str
+        "float32", or the mixed precisions "bfloat16" and (on a GPU) "float16".
     learning_rate : float
         Peak of the cosine schedule.
     warmup_fraction : float
@@ -50,10 +55,18 @@ class LoopSettings:
         Gradients are clipped to this norm.
     checkpoint_every, evaluate_every, log_every : int
         Rhythm in steps; each also happens after the last step.
+    patience : int
+        Stop after so many validations in a row without a better one, and keep the best weights; 0
+        trains to the end and keeps the last ones.
+    report_to : str
+        Where the Trainer also logs: "none", or the name of an experiment tracker that is installed,
+        such as "tensorboard" or "wandb".
     """
 
     steps: int = 1000
     batch_size: int = 32
+    accumulation_steps: int = 1
+    precision: str = "float32"
     learning_rate: float = 1e-4
     warmup_fraction: float = 0.05
     weight_decay: float = 0.01
@@ -61,10 +74,27 @@ class LoopSettings:
     checkpoint_every: int = 100
     evaluate_every: int = 100
     log_every: int = 10
+    patience: int = 0
+    report_to: str = "none"
 
     def __post_init__(self) -> None:
-        for key in ("steps", "batch_size", "checkpoint_every", "evaluate_every", "log_every"):
+        for key in (
+            "steps",
+            "batch_size",
+            "accumulation_steps",
+            "checkpoint_every",
+            "evaluate_every",
+            "log_every",
+        ):
             check_setting(getattr(self, key) >= 1, key, getattr(self, key), "give at least 1")
+        check_setting(
+            self.batch_size % self.accumulation_steps == 0,
+            "accumulation_steps",
+            self.accumulation_steps,
+            f"give a divisor of batch_size, {self.batch_size}",
+        )
+        check_choice("precision", self.precision, ("float32", "bfloat16", "float16"))
+        check_setting(self.patience >= 0, "patience", self.patience, "give 0 or more")
         for key in ("learning_rate", "max_grad_norm"):
             check_setting(getattr(self, key) > 0, key, getattr(self, key), "give a number above 0")
         check_setting(self.weight_decay >= 0, "weight_decay", self.weight_decay, "give 0 or more")
@@ -113,6 +143,9 @@ class FitTokenizerSettings(QuantizerChoice):
         Compute the inside of each block twice, to save memory in training.
     token_basis : str
         "shared": the codes of a step describe its regions together; "regions": one region each.
+    training_windows : str
+        "random", windows that start at any frame; "all", every window that does not overlap the one
+        before, in a drawn order; or "clip", the first window of each scan.
     region_dropout : float
         Part of the regions that the encoder does not see in a training example, at most.
     domain_weight : float
@@ -153,6 +186,7 @@ class FitTokenizerSettings(QuantizerChoice):
     n_gradients: int = 8
     activation_checkpointing: bool = False
     token_basis: str = "shared"
+    training_windows: str = "random"
     region_dropout: float = 0.0
     domain_weight: float = 0.5
     contrastive_weight: float = 1.0
@@ -181,6 +215,7 @@ class FitTokenizerSettings(QuantizerChoice):
         if self.n_codes is not None:
             check_setting(self.n_codes >= 1, "n_codes", self.n_codes, "give at least 1")
         self.check_quantizer(self.n_codes)
+        check_choice("training_windows", self.training_windows, ("random", "all", "clip"))
         check_choice(
             "region_positions", self.region_positions, ("learned", "geometry", "gradients")
         )
@@ -209,9 +244,17 @@ class TokenizeSettings:
     ----------
     batch_size : int
         Windows encoded at a time.
+    n_jobs : int
+        Processes that encode scans, with one thread each where there are several.
+    shard_scans : int
+        Scans that are encoded and written together; a killed run loses at most these. Changes no
+        result.
     """
 
     batch_size: int = 16
+    n_jobs: int = 1
+    shard_scans: int = 16
 
     def __post_init__(self) -> None:
-        check_setting(self.batch_size >= 1, "batch_size", self.batch_size, "give at least 1")
+        for key in ("batch_size", "n_jobs", "shard_scans"):
+            check_setting(getattr(self, key) >= 1, key, getattr(self, key), "give at least 1")

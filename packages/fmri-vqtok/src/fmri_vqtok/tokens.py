@@ -1,23 +1,28 @@
 """Codes of every window of a cohort, as a dataset directory."""
 
 import json
+import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import torch
 from datasets import Dataset, DatasetDict
 
-from fmri_vqtok.cohort_reader import Cohort, CohortScan
 from fmri_vqtok.errors import InputError
-from fmri_vqtok.processor import TimeSeriesProcessor
 from fmri_vqtok.quiet import quiet_datasets
 from fmri_vqtok.reading import read_description
 from fmri_vqtok.settings import TokenizeSettings
+from fmri_vqtok.token_shards import ScanEncoder, join_shards, make_shards, plan_shards
 from fmri_vqtok.tokenizer import FMRITokenizer
-from fmri_vqtok.training_loop import Progress
+
+if TYPE_CHECKING:
+    from fmri_vqtok.training_loop import Progress
 
 SCHEMA = 1
 """Newest layout of ``tokens.json`` that this version reads, and the one it writes."""
+
+SHARDS = "checkpoints"
+"""Folder of what a run has made so far; gone when the tokens are whole."""
 
 
 def write_tokens(
@@ -27,17 +32,19 @@ def write_tokens(
     settings: TokenizeSettings,
     *,
     device: str = "cpu",
-    progress: Progress = lambda _done, _total: None,
+    progress: "Progress" = lambda _done, _total: None,
 ) -> str:
     """Write the codes of all scans, by split, with ``tokens.json`` beside them.
 
-    Each row is a window: scan_id, window (int32), codes ((W, N) int32) and mask ((N,) bool).
+    Each row is a window: scan_id, window (int32), codes ((W, N) int32) and mask ((N,) bool). Rows
+    are made shard by shard; a run that was killed goes on from the shards that are whole. Where
+    several processes make them, the calling script needs ``if __name__ == "__main__":``.
 
     Parameters
     ----------
     cohort_dir, tokenizer_dir : Path
     directory : Path
-        Existing folder for the artefacts.
+        Existing folder for the artefacts; shards of the same scans in it are gone on from.
     settings : TokenizeSettings
     device : str, default="cpu"
     progress : callable, optional
@@ -53,16 +60,19 @@ def write_tokens(
     InputError
         If the tokenizer has no processor, or another region order than the cohort.
     """
-    cohort = Cohort(cohort_dir)
-    tokenizer = FMRITokenizer.from_pretrained(
-        tokenizer_dir, order_hash=cohort.order_hash, labels=cohort.labels
-    )
-    writer = _TokenWriter(tokenizer.to(device), tokenizer_dir, settings.batch_size)
-    scans = [(split, scan) for split in cohort.splits() for scan in cohort.scans(split)]
-    for done, (split, scan) in enumerate(scans, start=1):
-        writer.add(split, scan)
-        progress(done, len(scans))
-    return writer.write(directory, cohort)
+    encoder = ScanEncoder(cohort_dir, tokenizer_dir, settings.batch_size, device)
+    made_of = {"tokenizer": encoder.fingerprint, "batch_size": settings.batch_size}
+    folder = directory / SHARDS
+    shards = plan_shards(encoder.cohort, folder, settings.shard_scans, made_of)
+    missing = [shard for shard in shards if not shard.is_whole()]
+    n_scans = sum(len(shard.places) for shard in shards)
+    done = n_scans - sum(len(shard.places) for shard in missing)
+    for shard in make_shards(missing, encoder, settings.n_jobs):
+        done += len(shard.places)
+        progress(done, n_scans)
+    summary = _write_whole(directory, encoder, join_shards(shards))
+    shutil.rmtree(folder)
+    return summary
 
 
 def check_tokens_of(tokens_dir: Path, tokenizer: FMRITokenizer) -> None:
@@ -89,80 +99,31 @@ def check_tokens_of(tokens_dir: Path, tokenizer: FMRITokenizer) -> None:
         )
 
 
-class _TokenWriter:
-    """Collects the rows of each split and writes them whole."""
-
-    def __init__(self, tokenizer: FMRITokenizer, tokenizer_dir: Path, batch_size: int) -> None:
-        self.tokenizer = tokenizer
-        self.processor = _processor_of(tokenizer, tokenizer_dir)
-        self.batch_size = batch_size
-        self.fingerprint = tokenizer.fingerprint
-        self.rows: dict[str, list[dict[str, object]]] = {}
-        self.stretched: list[str] = []
-
-    @torch.no_grad()
-    def add(self, split: str, scan: CohortScan) -> None:
-        windows, mask = self.processor(scan.bold, scan.tr, scan.site)
-        if self.processor.stretches(len(scan.bold), scan.tr):
-            self.stretched.append(scan.scan_id)
-        device = next(self.tokenizer.parameters()).device
-        batches = [batch.to(device) for batch in windows.split(self.batch_size)]
-        present = mask.to(device)
-        codes = torch.cat([self.tokenizer.encode(batch, present).codes for batch in batches]).cpu()
-        self.rows.setdefault(split, []).extend(
-            {
-                "scan_id": scan.scan_id,
-                "window": window,
-                "codes": grid.tolist(),
-                "mask": mask.tolist(),
-            }
-            for window, grid in enumerate(codes)
-        )
-
-    def write(self, directory: Path, cohort: Cohort) -> str:
-        config = self.tokenizer.config
-        description = {
-            "schema": SCHEMA,
-            "tokenizer": self.fingerprint,
-            "order_hash": cohort.order_hash,
-            "n_codes": config.n_codes,
-            "n_steps": config.n_steps,
-            "n_regions": config.n_regions,
-            "temporal_attention": config.temporal_attention,
-            "interpolated_scans": self.stretched,
-        }
-        splits = {
-            split: _dataset(rows, f"{self.fingerprint}-{split}")
-            for split, rows in self.rows.items()
-        }
-        with quiet_datasets():
-            DatasetDict(splits).save_to_disk(str(directory))
-        text = json.dumps(description, indent=2, sort_keys=True)
-        (directory / "tokens.json").write_text(text + "\n", encoding="utf-8")
-        n_windows = sum(len(rows) for rows in self.rows.values())
-        n_scans = sum(len({row["scan_id"] for row in rows}) for rows in self.rows.values())
-        return (
-            f"{n_windows} windows of {n_scans} scans, {config.n_steps} x {config.n_regions} "
-            f"codes each"
-        )
-
-
-def _dataset(rows: list[dict[str, object]], fingerprint: str) -> Dataset:
-    schema = pa.schema(
-        {
-            "scan_id": pa.string(),
-            "window": pa.int32(),
-            "codes": pa.list_(pa.list_(pa.int32())),
-            "mask": pa.list_(pa.bool_()),
-        }
-    )
+def _write_whole(
+    directory: Path, encoder: ScanEncoder, splits: dict[str, tuple[pa.Table, list[str]]]
+) -> str:
+    config = encoder.tokenizer.config
+    description = {
+        "schema": SCHEMA,
+        "tokenizer": encoder.fingerprint,
+        "order_hash": encoder.cohort.order_hash,
+        "n_codes": config.n_codes,
+        "n_steps": config.n_steps,
+        "n_regions": config.n_regions,
+        "temporal_attention": config.temporal_attention,
+        "interpolated_scans": [scan for _, stretched in splits.values() for scan in stretched],
+    }
     # A fingerprint of our own: the library's default is drawn at random.
-    return Dataset(pa.Table.from_pylist(rows, schema=schema), fingerprint=fingerprint)
-
-
-def _processor_of(tokenizer: FMRITokenizer, directory: Path) -> TimeSeriesProcessor:
-    if tokenizer.processor is None:
-        raise InputError(
-            f"{directory}: the tokenizer has no processor; fit it with `fmri fit-tokenizer`"
-        )
-    return tokenizer.processor
+    tables = {
+        split: Dataset(table, fingerprint=f"{encoder.fingerprint}-{split}")
+        for split, (table, _) in splits.items()
+    }
+    with quiet_datasets():
+        DatasetDict(tables).save_to_disk(str(directory))
+    text = json.dumps(description, indent=2, sort_keys=True)
+    (directory / "tokens.json").write_text(text + "\n", encoding="utf-8")
+    n_windows = sum(len(table) for table, _ in splits.values())
+    n_scans = sum(len(table["scan_id"].unique()) for table, _ in splits.values())
+    return (
+        f"{n_windows} windows of {n_scans} scans, {config.n_steps} x {config.n_regions} codes each"
+    )

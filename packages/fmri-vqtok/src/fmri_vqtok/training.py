@@ -23,12 +23,13 @@ from fmri_vqtok.example_plan import (
 )
 from fmri_vqtok.model_card import RunFacts, model_card
 from fmri_vqtok.objective import TokenizerObjective
+from fmri_vqtok.processes import wait_for_all
 from fmri_vqtok.processor import TimeSeriesProcessor
 from fmri_vqtok.region_features import training_features
 from fmri_vqtok.settings import FitTokenizerSettings
 from fmri_vqtok.text_targets import embedding_table, text_features, token_stream
 from fmri_vqtok.tokenizer import FMRITokenizer, FMRITokenizerConfig
-from fmri_vqtok.training_loop import Progress, train, write_losses
+from fmri_vqtok.training_loop import Progress, join_processes, train, write_losses
 from fmri_vqtok.usage import code_counts, codes_used, dead_codes, normalised_mse, perplexity
 
 Scans = dict[str, list[NormalisedScan]]
@@ -76,6 +77,9 @@ def fit_tokenizer(
 ) -> str:
     """Fit a tokenizer to a cohort's training split and write it with its losses and quality.
 
+    Where ``torchrun`` started several processes, all of them call this with the same arguments:
+    they share each step's examples, and the first one writes.
+
     Parameters
     ----------
     cohort_dir : Path
@@ -99,6 +103,7 @@ def fit_tokenizer(
     InputError
         If the cohort or the text source cannot be used.
     """
+    is_first = join_processes(device)
     cohort = Cohort(cohort_dir)
     processor = _fit_processor(cohort, settings)
     scans = _normalise(cohort, processor)
@@ -127,14 +132,16 @@ def fit_tokenizer(
         progress=progress,
     )
     tokenizer.to("cpu")
-    tokenizer.save_pretrained(directory)
-    write_losses(records, directory / "losses.csv")
     quality = {split: _quality(tokenizer, group) for split, group in scans.items()}
-    _write_json(quality, directory / "quality.json")
-    n_scans = {split: len(group) for split, group in scans.items()}
-    facts = RunFacts(settings=settings, seed=seed, n_scans=n_scans, quality=quality)
-    (directory / "README.md").write_text(model_card(tokenizer, facts), encoding="utf-8")
-    _write_example(tokenizer, scans, cohort.labels, directory / "reconstruction.npz")
+    if is_first:
+        n_scans = {split: len(group) for split, group in scans.items()}
+        facts = RunFacts(settings=settings, seed=seed, n_scans=n_scans, quality=quality)
+        tokenizer.card = model_card(tokenizer, facts)
+        tokenizer.save_pretrained(directory)
+        write_losses(records, directory / "losses.csv")
+        _write_json(quality, directory / "quality.json")
+        _write_example(tokenizer, scans, cohort.labels, directory / "reconstruction.npz")
+    wait_for_all()
     return _summary(tokenizer.config, quality)
 
 
@@ -260,6 +267,7 @@ def _plans(
         processor,
         loop.steps * loop.batch_size,
         seed=seed,
+        windows=settings.training_windows,
         region_dropout=settings.region_dropout,
         text=draws,
     )

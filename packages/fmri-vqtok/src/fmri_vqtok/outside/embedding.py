@@ -43,7 +43,7 @@ def window_mean(
     counted : Tensor of bool, shape (B, V)
         False for windows that only fill the tensor up; at least one counts in each recording.
     present : Tensor of bool, shape (B, N)
-        False for missing regions, which the tokenizer does not look at.
+        False for missing regions, which are not looked at.
     embedding : {"latents", "quantized"}
         "latents": what `FMRITokenizer.embed` gives. "quantized": what is left of it in the codes.
 
@@ -51,11 +51,13 @@ def window_mean(
     -------
     Tensor, shape (B, W, N, D)
     """
-    real, n_windows = windows[counted], counted.sum(dim=1)
-    mask = present.repeat_interleave(n_windows, dim=0)
-    latents = embedding == "latents"
-    grid = tokenizer.embed(real, mask=mask) if latents else tokenizer.encode(real, mask).quantized
-    return torch.stack([part.mean(dim=0) for part in grid.split(n_windows.tolist())])
+    real = windows[counted]
+    mask = present.repeat_interleave(counted.sum(dim=1), dim=0)
+    if embedding == "latents":
+        grid = tokenizer.embed(real, mask=mask)
+    else:
+        grid = tokenizer.encode(real, mask).quantized
+    return torch.stack([part.mean(dim=0) for part in grid.split(counted.sum(dim=1).tolist())])
 
 
 def pool_recording(grid: Tensor, present: Tensor, pooling: str = "statistics") -> Tensor:

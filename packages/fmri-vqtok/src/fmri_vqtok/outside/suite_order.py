@@ -93,9 +93,8 @@ def region_labels(tokenizer: "FMRITokenizer") -> tuple[str, ...]:
     InputError
         If it carries no labels and its order is not a known one.
     """
-    own: Sequence[str] | None = getattr(tokenizer, "labels", None)
-    if own is not None:
-        return tuple(own)
+    if tokenizer.labels is not None:
+        return tokenizer.labels
     for labels in known_orders(tokenizer.config.n_regions):
         if order_hash(labels) == tokenizer.order_hash:
             return labels

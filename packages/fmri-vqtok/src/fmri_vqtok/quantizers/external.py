@@ -52,6 +52,11 @@ class ExternalQuantizer(Quantizer):
         self.packed_shape = tuple(indices.shape[2:])
         self.n_codes = size ** (indices.numel())
 
+    @property
+    def no_weight_decay(self) -> tuple[str, ...]:
+        """All parameters: which of them are vectors of data, only the quantizer knows."""
+        return tuple(name for name, _ in self.named_parameters())
+
     def forward(self, x: Tensor) -> Quantized:
         """Quantize ``x``, shape (..., d); the quantizer's loss is called "external"."""
         with torch.autocast(x.device.type, enabled=False):

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from fmri_vqtok.processes import share_first
 from fmri_vqtok.quantizer_settings import FSQSettings
 from fmri_vqtok.quantizers.base import NearestQuantizer
-from fmri_vqtok.quantizers.processes import share_first
 
 SCALE_CANDIDATES = torch.linspace(0.25, 4.0, 61)
 """Outermost levels that `initialise` tries, in root mean squares of a component."""

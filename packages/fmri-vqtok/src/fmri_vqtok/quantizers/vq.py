@@ -5,9 +5,9 @@ from torch import Tensor, nn
 
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.kernels import nearest_code, sum_by_code
+from fmri_vqtok.processes import draw_rows, share_first, sum_over_processes
 from fmri_vqtok.quantizers.base import NearestQuantizer
 from fmri_vqtok.quantizers.kmeans import Nearest, kmeans
-from fmri_vqtok.quantizers.processes import draw_rows, share_first, sum_over_processes
 
 START_COUNT = 8.0
 """Running count of an average code after the start."""
@@ -67,7 +67,6 @@ class VectorQuantizer(NearestQuantizer):
         If there is no such update or distance.
     """
 
-    no_weight_decay = ("codebook",)
     codebook: Tensor
     counts: Tensor
     sums: Tensor
@@ -101,6 +100,11 @@ class VectorQuantizer(NearestQuantizer):
         if not self.by_gradient:
             self.register_buffer("sums", codebook.clone())
         self.register_buffer("n_updates", torch.zeros((), dtype=torch.int64))
+
+    @property
+    def no_weight_decay(self) -> tuple[str, ...]:
+        """Parameters that are no weight matrices: shrinking vectors of data would misplace them."""
+        return ("codebook",) if self.by_gradient else ()
 
     def assign(self, x: Tensor) -> Tensor:
         """Code of each vector, shape (...)."""

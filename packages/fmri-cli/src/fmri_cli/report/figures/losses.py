@@ -1,4 +1,4 @@
-"""Training and validation losses, one panel a name."""
+"""Training and validation losses, one panel a name, and behind them what is measured beside."""
 
 import math
 from typing import TYPE_CHECKING
@@ -11,16 +11,24 @@ if TYPE_CHECKING:
 
 _COLUMNS = 3
 
+MEASURED = {"normalised_mse": "normalised MSE", "perplexity": "codebook perplexity"}
+"""Titles of the panels of numbers that are in no total."""
+
+NOT_DRAWN = ("codes_used", "dead_codes")
+"""Numbers that say again what the perplexity says."""
+
 
 def loss_curves(losses: "pd.DataFrame") -> str:
     """Every loss of a stage against the step, in the order in which the file names them.
+
+    Numbers that are no losses come last, under titles of their own.
 
     Parameters
     ----------
     losses
         Columns step, split, name, value.
     """
-    names = list(dict.fromkeys(losses["name"]))
+    names = drawn_names(losses)
     columns = min(_COLUMNS, len(names))
     rows = math.ceil(len(names) / columns)
     with sheet(0.2 + 3 * columns, 0.5 + 2.1 * rows) as drawing:
@@ -36,6 +44,12 @@ def loss_curves(losses: "pd.DataFrame") -> str:
     return drawing.uri
 
 
+def drawn_names(losses: "pd.DataFrame") -> list[str]:
+    """Names that have a panel: first the losses, then what is measured beside them."""
+    found = [name for name in dict.fromkeys(losses["name"]) if name not in NOT_DRAWN]
+    return sorted(found, key=lambda name: name in MEASURED)
+
+
 def _curve(axes: "Axes", losses: "pd.DataFrame", name: str) -> None:
     for split, colour, marker in (("train", BLUE, None), ("validation", ORANGE, "o")):
         part = losses[losses["split"] == split].sort_values("step", kind="stable")
@@ -48,5 +62,5 @@ def _curve(axes: "Axes", losses: "pd.DataFrame", name: str) -> None:
             lw=1.2,
             label=split,
         )
-    axes.set_title(name)
+    axes.set_title(MEASURED.get(name, name))
     axes.locator_params(axis="x", integer=True)

@@ -1,7 +1,35 @@
-"""One codebook for all processes of a training run; with a single process nothing is exchanged."""
+"""What the processes of a training run share; with a single process nothing is exchanged."""
+
+import contextlib
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, distributed
+
+_apart = False
+"""Whether this process works on its own for a while."""
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Exchange nothing inside this context: what it does, the other processes may not do."""
+    global _apart  # noqa: PLW0603 - the state of the process, like the group itself
+    before, _apart = _apart, True
+    try:
+        yield
+    finally:
+        _apart = before
+
+
+def place_among_processes() -> tuple[int, int]:
+    """Rank of this process, and the number of processes; (0, 1) without others."""
+    return (distributed.get_rank(), distributed.get_world_size()) if _several() else (0, 1)
+
+
+def wait_for_all() -> None:
+    """Go on when every process has come here."""
+    if _several():
+        distributed.barrier()
 
 
 def sum_over_processes(values: Tensor) -> Tensor:
@@ -33,9 +61,7 @@ def draw_rows(x: Tensor, n_rows: int, seed: int) -> Tensor:
     -------
     Tensor, shape (n_rows, d)
     """
-    rank, n_processes = (
-        (distributed.get_rank(), distributed.get_world_size()) if _several() else (0, 1)
-    )
+    rank, n_processes = place_among_processes()
     sizes = torch.zeros(n_processes, dtype=torch.int64, device=x.device)
     sizes[rank] = len(x)
     sum_over_processes(sizes)
@@ -49,4 +75,4 @@ def draw_rows(x: Tensor, n_rows: int, seed: int) -> Tensor:
 
 
 def _several() -> bool:
-    return distributed.is_available() and distributed.is_initialized()
+    return not _apart and distributed.is_available() and distributed.is_initialized()

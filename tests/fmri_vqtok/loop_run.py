@@ -1,0 +1,101 @@
+"""One small training run of each quantizer, on scans with different numbers of missing regions.
+
+Started by `torchrun` it is one of several processes; imported, it runs in the one that imports it.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import torch
+
+from fmri_vqtok.errors import InputError
+from fmri_vqtok.example_plan import NormalisedScan, TrainingPlan, WindowPlan, collate
+from fmri_vqtok.objective import TokenizerObjective
+from fmri_vqtok.processor import TimeSeriesProcessor
+from fmri_vqtok.settings import FitTokenizerSettings, LoopSettings
+from fmri_vqtok.tokenizer import FMRITokenizer, FMRITokenizerConfig
+from fmri_vqtok.training import fit_tokenizer
+from fmri_vqtok.training_loop import train, write_losses
+
+N_REGIONS, N_FRAMES = 5, 24
+CHOICES = {
+    "vq-ema": {"vq": {"decay": 0.9}},
+    "vq-gradient": {"vq": {"update": "gradient"}},
+    "fsq": {"quantizer": "fsq", "fsq": {"levels": [4, 4, 2]}},
+    "residual": {"quantizer": "residual", "residual": {"stages": [8, 4], "decay": 0.9}},
+}
+
+
+def loop(**changes):
+    return LoopSettings(**{
+        "steps": 5, "batch_size": 4, "learning_rate": 0.01, "weight_decay": 0.1,
+        "checkpoint_every": 2, "evaluate_every": 2, "log_every": 1, **changes,
+    })  # fmt: skip
+
+
+def make_scans(first, n_scans):
+    scans = []
+    for k in range(first, first + n_scans):
+        series = torch.randn(60, N_REGIONS, generator=torch.Generator().manual_seed(k))
+        mask = torch.arange(N_REGIONS) >= k % 4
+        scans.append(NormalisedScan(f"s{k}", series * mask, mask, k))
+    return scans
+
+
+def make_objective(kind):
+    torch.manual_seed(0)
+    config = FMRITokenizerConfig(**{
+        "n_regions": N_REGIONS, "n_frames": N_FRAMES, "patch_frames": 8, "width": 16, "n_heads": 2,
+        "encoder_depth": 1, "decoder_depth": 1, "n_codes": 32, "code_width": 3, **CHOICES[kind],
+    })  # fmt: skip
+    tokenizer = FMRITokenizer(config)
+    windows = torch.randn(20, N_FRAMES, N_REGIONS, generator=torch.Generator().manual_seed(0))
+    tokenizer.initialise(windows, torch.Generator().manual_seed(0))
+    return TokenizerObjective(tokenizer, None, 0.0)
+
+
+def run(kind, directory, settings, progress=lambda _done, _total: None):
+    """Train an objective; give it, and its losses."""
+    processor = TimeSeriesProcessor(N_FRAMES)
+    n_examples = settings.steps * settings.batch_size
+    plan = TrainingPlan(
+        make_scans(0, 6), processor, n_examples, seed=1, region_dropout=0.5, text=None
+    )
+    # Nine windows: the last batch is neither full nor there for every process.
+    validation = WindowPlan(make_scans(6, 5)[:5], processor, seed=1, text=None)
+    validation.windows = validation.windows[:9]
+    objective = make_objective(kind)
+    records = train(
+        objective, plan, validation, collate, settings, directory, seed=3, progress=progress
+    )
+    return objective, records
+
+
+def fit(cohort_dir, directory):
+    """Fit a tokenizer to a cohort; give its line."""
+    settings = FitTokenizerSettings(
+        n_frames=48, patch_frames=16, n_codes=32, training=loop(steps=2, evaluate_every=1)
+    )
+    directory.mkdir(exist_ok=True)
+    return fit_tokenizer(cohort_dir, directory, settings, seed=7)
+
+
+def main(folder, cohort_dir):
+    torch.set_num_threads(1)
+    rank = int(os.environ["RANK"])
+    for kind in CHOICES:
+        directory = folder / kind
+        directory.mkdir(exist_ok=True)
+        objective, records = run(kind, directory, loop())
+        torch.save(objective.state_dict(), directory / f"{rank}.pt")
+        write_losses(records, directory / f"{rank}.csv")
+    (folder / f"said-{rank}.txt").write_text(fit(cohort_dir, folder / "tokenizer"))
+    try:
+        run("fsq", folder / "refused", loop(batch_size=3))
+    except InputError as error:
+        (folder / f"refused-{rank}.txt").write_text(str(error))
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:]))

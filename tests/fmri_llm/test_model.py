@@ -181,3 +181,25 @@ def test_brain_tokens_start_as_long_as_word_embeddings(tiny_folder):
     lengths = fresh.brain(tokenizer.text_embeddings(codes)).norm(dim=-1)
     words = fresh.words.weight.norm(dim=-1)
     torch.testing.assert_close(lengths.mean(), words.mean(), rtol=0.1, atol=0)
+
+
+@torch.no_grad()
+def test_each_loss_of_a_batch_is_the_mean_of_its_examples_by_what_they_count(tiny_model, codes):
+    longer = TextSegment(ids=[72, 105, 33, 50, 51, 60, 61, 62], n_given=2)
+    present = PRESENT.clone()
+    present[1, 0] = False
+
+    def example(rows, *segments):
+        text = sequences.pack(list(segments))
+        return {"codes": codes[rows], "present": present[rows], **text._asdict()}
+
+    parts = [example([0], [ABOUT_SCAN, PLAIN]), example([1], [longer, PLAIN, PLAIN])]
+    whole = example([0, 1], [ABOUT_SCAN, PLAIN], [longer, PLAIN, PLAIN])
+    found = [(tiny_model(**part)["losses"], tiny_model.loss_counts(**part)) for part in parts]
+    total, counts = tiny_model(**whole)["losses"], tiny_model.loss_counts(**whole)
+    assert set(counts) == set(total) == {"f2t", "t2t", "f2f"}
+    assert counts["f2t"] == 2 + 6
+    for name, loss in total.items():
+        assert sum(count[name] for _, count in found) == counts[name]
+        expected = sum(loss[name] * count[name] for loss, count in found) / counts[name]
+        assert loss.item() == pytest.approx(expected.item(), rel=1e-5), name

@@ -29,10 +29,6 @@ def progress(done, total):
 torch.set_num_threads(1)
 loop_run.run(sys.argv[2], Path(sys.argv[3]), LoopSettings(**json.loads(sys.argv[4])), progress)
 """
-CASES = {
-    "a running mean in two parts": ("vq-ema", {"accumulation_steps": 2}),
-    "by gradient, stopping early": ("vq-gradient", {"patience": 1, "learning_rate": 0.3}),
-}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -43,11 +39,13 @@ def one_thread():
     torch.set_num_threads(n_threads)
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_a_killed_run_goes_on_to_the_same_bits(tmp_path, loop_run, case):
-    kind, changes = CASES[case]
+def test_a_run_killed_at_any_step_goes_on_to_the_same_bits(tmp_path, loop_run):
+    kind = "vq-ema"
     # An interval is open at each checkpoint, and the last one before the kill lies some steps back.
-    settings = loop_run.loop(steps=11, checkpoint_every=3, evaluate_every=2, log_every=4, **changes)
+    settings = loop_run.loop(
+        steps=11, checkpoint_every=3, evaluate_every=2, log_every=4, accumulation_steps=2,
+        patience=4, learning_rate=0.05,
+    )  # fmt: skip
     whole, part = tmp_path / "whole", tmp_path / "part"
     whole.mkdir(), part.mkdir()
     expected, records = loop_run.run(kind, whole, settings)

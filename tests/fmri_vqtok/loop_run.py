@@ -13,6 +13,7 @@ from fmri_vqtok.errors import InputError
 from fmri_vqtok.example_plan import NormalisedScan, TrainingPlan, WindowPlan, collate
 from fmri_vqtok.objective import TokenizerObjective
 from fmri_vqtok.processor import TimeSeriesProcessor
+from fmri_vqtok.quantizers.processes import alone, place_among_processes
 from fmri_vqtok.settings import FitTokenizerSettings, LoopSettings
 from fmri_vqtok.tokenizer import FMRITokenizer, FMRITokenizerConfig
 from fmri_vqtok.training import fit_tokenizer
@@ -91,6 +92,8 @@ def main(folder, cohort_dir):
         torch.save(objective.state_dict(), directory / f"{rank}.pt")
         write_losses(records, directory / f"{rank}.csv")
     (folder / f"said-{rank}.txt").write_text(fit(cohort_dir, folder / "tokenizer"))
+    with alone():
+        (folder / f"alone-{rank}.txt").write_text(repr(place_among_processes()))
     try:
         run("fsq", folder / "refused", loop(batch_size=3))
     except InputError as error:

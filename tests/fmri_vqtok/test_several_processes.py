@@ -98,3 +98,7 @@ def test_a_batch_that_two_processes_cannot_share_is_refused_on_both(by_two):
     for rank in (0, 1):
         message = (by_two / f"refused-{rank}.txt").read_text()
         assert "batch_size: 3, but 2 processes share each of the 1 parts" in message
+
+
+def test_a_process_apart_takes_itself_for_the_only_one(by_two):
+    assert [(by_two / f"alone-{rank}.txt").read_text() for rank in (0, 1)] == 2 * ["(0, 1)"]

@@ -181,14 +181,15 @@ def test_what_a_worker_cannot_read_is_told_as_by_one_process(tmp_path, write_coh
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from fmri_vqtok.settings import TokenizeSettings
-from fmri_vqtok.tokens import write_tokens
 
 def progress(done, total):
     if done >= 3:
         os.kill(os.getpid(), signal.SIGKILL)
 
 if __name__ == "__main__":
+    from fmri_vqtok.settings import TokenizeSettings
+    from fmri_vqtok.tokens import write_tokens
+
     settings = TokenizeSettings(shard_scans=1, n_jobs=2)
     write_tokens(*map(Path, sys.argv[1:]), settings, progress=progress)
 """

@@ -1,4 +1,4 @@
-"""One small training run of each quantizer, on scans with different numbers of missing regions.
+"""One small training run of each quantizer and contrast, on scans with missing regions.
 
 Started by `torchrun` it is one of several processes; imported, it runs in the one that imports it.
 """
@@ -9,11 +9,13 @@ from pathlib import Path
 
 import torch
 
+from fmri_vqtok.alignment import TextAlignment
+from fmri_vqtok.contrast import CONTRASTS
 from fmri_vqtok.errors import InputError
-from fmri_vqtok.example_plan import NormalisedScan, TrainingPlan, WindowPlan, collate
+from fmri_vqtok.example_plan import NormalisedScan, TextDraws, TrainingPlan, WindowPlan, collate
 from fmri_vqtok.objective import TokenizerObjective
+from fmri_vqtok.processes import alone, place_among_processes
 from fmri_vqtok.processor import TimeSeriesProcessor
-from fmri_vqtok.quantizers.processes import alone, place_among_processes
 from fmri_vqtok.settings import FitTokenizerSettings, LoopSettings
 from fmri_vqtok.tokenizer import FMRITokenizer, FMRITokenizerConfig
 from fmri_vqtok.training import fit_tokenizer
@@ -25,7 +27,10 @@ CHOICES = {
     "vq-gradient": {"vq": {"update": "gradient"}},
     "fsq": {"quantizer": "fsq", "fsq": {"levels": [4, 4, 2]}},
     "residual": {"quantizer": "residual", "residual": {"stages": [8, 4], "decay": 0.9}},
+    "infonce": {"text_width": 7},
+    "siglip": {"text_width": 7},
 }
+"""By the name of the quantizer, or of the contrast with text."""
 
 
 def loop(**changes):
@@ -53,18 +58,26 @@ def make_objective(kind):
     tokenizer = FMRITokenizer(config)
     windows = torch.randn(20, N_FRAMES, N_REGIONS, generator=torch.Generator().manual_seed(0))
     tokenizer.initialise(windows, torch.Generator().manual_seed(0))
-    return TokenizerObjective(tokenizer, None, 0.0)
+    alignment = None
+    if kind in CONTRASTS:
+        table, captions = torch.randn(30, 7), torch.randn(11, 7)
+        pooling = {"infonce": "mean", "siglip": "attention"}[kind]
+        alignment = TextAlignment(
+            table, captions, captions.mean(dim=0), contrast=kind, pooling=pooling
+        )
+    return TokenizerObjective(tokenizer, alignment, 0.5)
 
 
 def run(kind, directory, settings, progress=lambda _done, _total: None):
     """Train an objective; give it, and its losses."""
     processor = TimeSeriesProcessor(N_FRAMES)
     n_examples = settings.steps * settings.batch_size
+    text = TextDraws(torch.arange(30), 9) if kind in CONTRASTS else None
     plan = TrainingPlan(
-        make_scans(0, 6), processor, n_examples, seed=1, region_dropout=0.5, text=None
+        make_scans(0, 6), processor, n_examples, seed=1, region_dropout=0.5, text=text
     )
     # Nine windows: the last batch is neither full nor there for every process.
-    validation = WindowPlan(make_scans(6, 5)[:5], processor, seed=1, text=None)
+    validation = WindowPlan(make_scans(6, 5)[:5], processor, seed=1, text=text)
     validation.windows = validation.windows[:9]
     objective = make_objective(kind)
     records = train(

@@ -12,7 +12,7 @@ from fmri_vqtok.tokenizer import FMRITokenizer
 from fmri_vqtok.training_loop import read_losses
 
 SCRIPT = Path(__file__).with_name("loop_run.py")
-KINDS = ("vq-ema", "vq-gradient", "fsq", "residual")
+KINDS = ("vq-ema", "vq-gradient", "fsq", "residual", "infonce", "siglip")
 
 
 def torchrun(n_processes, *arguments):
@@ -41,7 +41,7 @@ def by_two(tmp_path_factory, cohort_dir):
 
 @pytest.fixture(scope="module", params=KINDS)
 def both(request, by_two, tmp_path_factory, loop_run):
-    """What one process and what two processes made, with one kind of quantizer."""
+    """What one process and what two processes made, with one quantizer or contrast."""
     kind = request.param
     objective, records = loop_run.run(kind, tmp_path_factory.mktemp(kind), loop_run.loop())
     return objective.state_dict(), records, by_two / kind

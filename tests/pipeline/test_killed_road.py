@@ -34,6 +34,7 @@ def kill_when(process, run, moment):
     return output
 
 
+@pytest.mark.slow
 def test_a_run_killed_in_every_training_and_between_stages_ends_with_the_same_artefacts(
     road, finished, tmp_path
 ):

@@ -11,8 +11,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from fmri_vqtok.cache import CACHE_VARIABLE, cache_folder
 from fmri_vqtok.errors import InputError
-from fmri_vqtok.text_cache import CACHE_VARIABLE, cache_folder
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

@@ -4,7 +4,6 @@ import functools
 import hashlib
 import json
 import logging
-import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-CACHE_VARIABLE = "FMRI_LM_CACHE"
+from fmri_vqtok.cache import cache_folder
 
 LAYOUT = 1
 """Part of every key: raised when what is computed from the same input becomes another."""
@@ -22,16 +21,6 @@ LAYOUT = 1
 _MODEL_SUFFIXES = {".bin", ".jinja", ".json", ".model", ".safetensors", ".txt"}
 
 _log = logging.getLogger(__name__)
-
-
-def cache_folder() -> Path:
-    """Folder for what is computed once: ``$FMRI_LM_CACHE``, else the user's cache."""
-    override = os.environ.get(CACHE_VARIABLE)
-    if override:
-        return Path(override).expanduser()
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("fmri-lm"))
 
 
 def cached_tensor(

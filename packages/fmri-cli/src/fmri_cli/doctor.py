@@ -195,7 +195,7 @@ def half_precision_finding(device: "torch.device") -> Finding:
     """Whether bfloat16 pays on a device: a small matrix product in both types, timed."""
     import torch
 
-    x = torch.ones(128, 128, device=device)
+    x = torch.ones(512, 512, device=device)
     try:
         slower = product_seconds(x.bfloat16()) / product_seconds(x)
     except RuntimeError as error:
@@ -206,7 +206,7 @@ def half_precision_finding(device: "torch.device") -> Finding:
     return Finding("torch", f"bfloat16 on {device}", "note", value, "train in float32 here")
 
 
-def product_seconds(x: "torch.Tensor", repeats: int = 3) -> float:
+def product_seconds(x: "torch.Tensor", repeats: int = 7) -> float:
     """Shortest time of a matrix product."""
     import time
 

@@ -31,12 +31,7 @@ loop_run.run(sys.argv[2], Path(sys.argv[3]), LoopSettings(**json.loads(sys.argv[
 """
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(n_threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def test_a_run_killed_at_any_step_goes_on_to_the_same_bits(tmp_path, loop_run):

@@ -51,13 +51,7 @@ fit_tokenizer(cohort, directory, settings, seed=7, text=text, progress=progress)
 """
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Sums depend on the number of threads: here, and in the process that is killed, it is one."""
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(n_threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

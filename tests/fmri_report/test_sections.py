@@ -43,6 +43,13 @@ def test_what_is_measured_is_drawn_behind_the_losses(run: Path) -> None:
     assert drawn == [*losses, "normalised_mse", "perplexity"]
 
 
+def test_only_the_stage_that_measures_something_says_so(page: str) -> None:
+    told = (
+        "The last panels, normalised MSE and codebook perplexity, are measured and not minimised."
+    )
+    assert page.count(told) == page.count("measured and not minimised") == 1
+
+
 def test_what_a_model_wrote_is_shown_and_not_run(page: str) -> None:
     assert "&lt;b&gt;word&lt;/b&gt;" in page
     assert "<b>word</b>" not in page

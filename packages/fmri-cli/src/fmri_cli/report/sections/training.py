@@ -1,7 +1,7 @@
 """Loss curves of the three training stages."""
 
 from fmri_cli.report.artefacts import Run
-from fmri_cli.report.figures.losses import loss_curves
+from fmri_cli.report.figures.losses import MEASURED, drawn_names, loss_curves
 from fmri_cli.report.sections.base import Section
 from fmri_cli.report.settings import ReportSettings
 
@@ -18,7 +18,12 @@ def build(run: Run, settings: ReportSettings) -> Section:  # noqa: ARG001
     for stage, title in TRAINED.items():
         losses = run.losses(stage)
         stages.append(
-            {"title": title, "steps": int(losses["step"].max()), "figure": loss_curves(losses)}
+            {
+                "title": title,
+                "steps": int(losses["step"].max()),
+                "figure": loss_curves(losses),
+                "measured": [MEASURED[name] for name in drawn_names(losses) if name in MEASURED],
+            }
         )
     return Section(
         anchor="training",

@@ -113,7 +113,7 @@ def test_steps_and_scans_are_means_over_the_present_regions(make_tokenizer):
 
 
 def test_a_level_that_is_none_is_refused(make_tokenizer):
-    with pytest.raises(InputError, match="level: 'region'; give 'patch', 'step' or 'scan'"):
+    with pytest.raises(InputError, match="level: 'region'; give one of 'patch', 'step', 'scan'"):
         make_tokenizer().embed(signal(), level="region")
 
 

@@ -2,20 +2,7 @@
 
 from torch import Tensor
 
-from fmri_vqtok.errors import InputError
-
 LEVELS = ("patch", "step", "scan")
-
-
-def check_level(level: str) -> None:
-    """Refuse what is no level of an embedding.
-
-    Raises
-    ------
-    InputError
-    """
-    if level not in LEVELS:
-        raise InputError(f"level: '{level}'; give 'patch', 'step' or 'scan'")
 
 
 def pool(grid: Tensor, level: str, present: Tensor | None) -> Tensor:

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from fmri_vqtok import checkpoints, hub
 from fmri_vqtok.blocks import CorrectedLinear, GridTransformer, to_patches
 from fmri_vqtok.decoder import Decoder
-from fmri_vqtok.embedding_levels import check_level, pool
+from fmri_vqtok.embedding_levels import LEVELS, pool
 from fmri_vqtok.encoder import Encoder
-from fmri_vqtok.errors import InputError
+from fmri_vqtok.errors import InputError, check_choice
 from fmri_vqtok.positions import SpaceTimePositions, check_region_features
 from fmri_vqtok.processor import TimeSeriesProcessor
 from fmri_vqtok.quantizers import make_quantizer
@@ -189,7 +189,7 @@ class FMRITokenizer(nn.Module):
         InputError
             If there is no such level, or the signal or the mask does not fit.
         """
-        check_level(level)
+        check_choice("level", level, LEVELS)
         present = self._present(mask, len(x))
         return pool(self._latents(x, present), level, present)
 

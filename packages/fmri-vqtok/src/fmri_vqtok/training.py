@@ -29,7 +29,13 @@ from fmri_vqtok.region_features import training_features
 from fmri_vqtok.settings import FitTokenizerSettings
 from fmri_vqtok.text_targets import embedding_table, text_features, token_stream
 from fmri_vqtok.tokenizer import FMRITokenizer, FMRITokenizerConfig
-from fmri_vqtok.training_loop import Progress, join_processes, train, write_losses
+from fmri_vqtok.training_loop import (
+    Progress,
+    check_surroundings,
+    join_processes,
+    train,
+    write_losses,
+)
 from fmri_vqtok.usage import code_counts, codes_used, dead_codes, normalised_mse, perplexity
 
 Scans = dict[str, list[NormalisedScan]]
@@ -107,6 +113,8 @@ def fit_tokenizer(
     cohort = Cohort(cohort_dir)
     processor = _fit_processor(cohort, settings)
     scans = _normalise(cohort, processor)
+    # Here as well as in the loop: text features and the start from data take long.
+    check_surroundings(settings.training, device, has_validation="validation" in scans)
     targets = _text_targets(text, scans, settings, device) if text is not None else None
     tokenizer = _start(cohort, processor, scans, targets, text, settings, seed)
     alignment = None

@@ -128,7 +128,7 @@ def train(  # noqa: PLR0913 - what a run is made of, each named
     """
     join_processes(device)
     _check_length(training_set, settings)
-    _check_surroundings(settings, device, has_validation=validation_set is not None)
+    check_surroundings(settings, device, has_validation=validation_set is not None)
     checkpoints = directory / "checkpoints"
     journal = Journal(_identity(settings, seed))
     resume_from = _newest_whole(checkpoints)
@@ -391,7 +391,13 @@ def _check_length(training_set: Dataset, settings: LoopSettings) -> None:
         )
 
 
-def _check_surroundings(settings: LoopSettings, device: str, *, has_validation: bool) -> None:
+def check_surroundings(settings: LoopSettings, device: str, *, has_validation: bool) -> None:
+    """Refuse settings that do not fit the device, the processes or the installed packages.
+
+    Raises
+    ------
+    InputError
+    """
     n_processes = place_among_processes()[1]
     parts = n_processes * settings.accumulation_steps
     if settings.batch_size % parts:

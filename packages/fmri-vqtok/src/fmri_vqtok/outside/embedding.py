@@ -6,7 +6,8 @@ B recordings, V windows of each, W steps, N regions, D width.
 import torch
 from torch import Tensor
 
-from fmri_vqtok.errors import InputError
+from fmri_vqtok.embedding_levels import pool
+from fmri_vqtok.errors import check_choice
 from fmri_vqtok.tokenizer import FMRITokenizer
 
 EMBEDDINGS = ("latents", "quantized")
@@ -20,10 +21,8 @@ def check_choices(embedding: str, pooling: str) -> None:
     ------
     InputError
     """
-    if embedding not in EMBEDDINGS:
-        raise InputError(f"embedding: '{embedding}'; give one of {', '.join(EMBEDDINGS)}")
-    if pooling not in POOLINGS:
-        raise InputError(f"pooling: '{pooling}'; give one of {', '.join(POOLINGS)}")
+    check_choice("embedding", embedding, EMBEDDINGS)
+    check_choice("pooling", pooling, POOLINGS)
 
 
 def window_mean(
@@ -76,16 +75,14 @@ def pool_recording(grid: Tensor, present: Tensor, pooling: str = "statistics") -
     -------
     Tensor, shape (B, 2D), (B, D) or (B, N * D)
     """
-    weights = present[:, None, :, None].to(grid.dtype)
     if pooling == "regions":
-        return (grid * weights).mean(dim=1).flatten(1)
-    count = grid.shape[1] * weights.sum(dim=(1, 2)).clamp(min=1)
-    mean = (grid * weights).sum(dim=(1, 2)) / count
+        return (grid * present[:, None, :, None]).mean(dim=1).flatten(1)
+    mean = pool(grid, "scan", present)
     if pooling == "mean":
         return mean
-    squares = ((grid - mean[:, None, None]).square() * weights).sum(dim=(1, 2)) / count
+    variance = pool((grid - mean[:, None, None]).square(), "scan", present)
     # The bound keeps the gradient of the root finite where nothing varies.
-    return torch.cat([mean, squares.clamp(min=1e-12).sqrt()], dim=1)
+    return torch.cat([mean, variance.clamp(min=1e-12).sqrt()], dim=1)
 
 
 def pooled_width(tokenizer: FMRITokenizer, pooling: str) -> int:

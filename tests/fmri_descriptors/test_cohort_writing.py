@@ -57,12 +57,13 @@ def test_a_scan_that_cannot_be_used_is_listed_and_the_rest_goes_on(write, source
     spoil(source_dir, 3)
     directory, said = write()
     header, line = (directory / "rejected.tsv").read_text().splitlines()
-    assert header == "path\tscan_id\treason"
-    path, scan_id, reason = line.split("\t")
+    assert header == "path\tscan_id\treason\tstatus\trule"
+    path, scan_id, reason, status, rule = line.split("\t")
     assert (path, scan_id) == ("sub-3_ses-a.npy", "sub-3_ses-a")
+    assert (status, rule) == ("rejected", "n/a")
     assert reason.startswith("cannot be read as a .npy array")
     assert said.startswith("7 scans of 7 subjects")
-    assert said.endswith("1 rejected, see rejected.tsv")
+    assert "8 files found: 7 used, 1 rejected, 0 left out (rejected.tsv)" in said
     assert "sub-3_ses-a" not in [scan for scans in splits(directory).values() for scan in scans]
     assert len(read_cohort(directory)) == 7
 
@@ -84,8 +85,9 @@ def test_no_path_of_this_machine_is_in_the_list(write, source_dir, tmp_path, tre
 
 def test_without_rejected_scans_the_list_has_its_header_only(write):
     directory, said = write()
-    assert (directory / "rejected.tsv").read_text() == "path\tscan_id\treason\n"
-    assert "rejected" not in said
+    assert (directory / "rejected.tsv").read_text() == "path\tscan_id\treason\tstatus\trule\n"
+    assert "8 files found: 8 used, 0 rejected, 0 left out" in said
+    assert "rejected.tsv" not in said
 
 
 def test_strict_fails_at_the_first_such_scan_and_names_it(write, source_dir):

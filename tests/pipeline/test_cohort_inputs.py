@@ -63,7 +63,7 @@ def test_a_parcellation_is_never_guessed(lab, capsys):
 def test_a_damaged_scan_is_listed_and_counted(lab, capsys):
     assert main(command(lab)) == 0
     assert "5 scans of 5 subjects" in (said := capsys.readouterr().out)
-    assert "1 rejected, see rejected.tsv" in said
+    assert "6 files found: 5 used, 1 rejected, 0 left out (rejected.tsv)" in said
     assert "sub-5.npy\tsub-5\tcannot be read" in (lab / "cohort" / "rejected.tsv").read_text()
 
 

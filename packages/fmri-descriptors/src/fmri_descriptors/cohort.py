@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from fmri_descriptors.cohort_document import (
     REJECTED,
     SCHEMA,
+    accounting,
     cohort_document,
     phenotype_kinds,
     write_rejected,
@@ -68,7 +69,8 @@ def write_cohort(
     float16, z-scored per region with the population standard deviation; raw = bold * std + mean. A
     masked region has bold 0 and std 0.
 
-    A scan that cannot be used is listed in ``rejected.tsv`` and the rest goes on. Subjects are
+    A scan that cannot be used is listed in ``rejected.tsv`` and the rest goes on, and so is what
+    was found and is left out under a rule; the summary counts both. Subjects are
     split before any scan is read, so a scan that turns out to be damaged moves no other subject.
     Called again on a directory that it was stopped in, with the same arguments, it goes on with
     the scans that are left and writes the same bytes.
@@ -117,10 +119,10 @@ def write_cohort(
     parts.save(by_split)
     kept = [source.recordings[i] for i in used]
     write_json(cohort_document(source, kept, parcellation, splits), directory / "cohort.json")
-    lines = [*source.rejected, *rejected.values()]
-    write_rejected(lines, directory / REJECTED)
+    unusable = [*source.rejected, *rejected.values()]
+    write_rejected(unusable, source.left_out, directory / REJECTED)
     parts.discard()
-    return _summary(kept, by_split, len(lines))
+    return _summary(source, kept, by_split)
 
 
 def _parcellation_name(source: Source, settings: CohortSettings) -> str:
@@ -190,11 +192,17 @@ def _check_used(
         )
 
 
-def _summary(used: list[Recording], by_split: Mapping[str, list[int]], n_rejected: int) -> str:
+def _summary(source: Source, used: list[Recording], by_split: Mapping[str, list[int]]) -> str:
     shares = ", ".join(f"{len(by_split[split])} {split}" for split in SPLITS)
     subjects = {recording.subject for recording in used}
-    rejected = f"; {n_rejected} rejected, see {REJECTED}" if n_rejected else ""
-    return f"{len(used)} scans of {len(subjects)} subjects ({shares}){rejected}"
+    count = accounting(source, len(used))
+    listed = f" ({REJECTED})" if count["found"] > count["used"] else ""
+    found = (
+        f"{count['found']} {count['unit']} found: {count['used']} used, {count['rejected']} "
+        f"rejected, {count['left_out']} left out{listed}"
+    )
+    parts = [f"{len(used)} scans of {len(subjects)} subjects ({shares})", found, *source.choices]
+    return "; ".join(parts)
 
 
 @dataclass(frozen=True, eq=False)

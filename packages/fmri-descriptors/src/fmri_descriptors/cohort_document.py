@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from fmri_descriptors.parcellation import Parcellation
-from fmri_descriptors.readers.sources import Recording, Rejected, Source
+from fmri_descriptors.readers.sources import LeftOut, Recording, Rejected, Source
 from fmri_descriptors.splits import SPLITS
 
 SCHEMA = 1
 """Version of the cohort directory that this package writes and the newest it reads."""
 
 REJECTED = "rejected.tsv"
+REJECTED_COLUMNS = ("path", "scan_id", "reason", "status", "rule")
 
 
 def cohort_document(
@@ -39,7 +40,28 @@ def cohort_document(
             split: [r.scan_id for r in used if splits[r.subject] == split] for split in SPLITS
         },
         "n_scans": len(used),
+        "accounting": accounting(source, len(used)),
+        "choices": list(source.choices),
         "phenotypes": _phenotypes(source, used),
+    }
+
+
+def accounting(source: Source, n_used: int) -> dict[str, Any]:
+    """Return how many were found, used, rejected and left out, and what is counted.
+
+    Parameters
+    ----------
+    source : Source
+        Where the recordings come from.
+    n_used : int
+        Number of those that are in the cohort.
+    """
+    return {
+        "unit": source.unit,
+        "found": source.n_found,
+        "used": n_used,
+        "rejected": source.n_found - n_used - len(source.left_out),
+        "left_out": len(source.left_out),
     }
 
 
@@ -53,11 +75,13 @@ def phenotype_kinds(recordings: Sequence[Recording]) -> dict[str, str]:
     }
 
 
-def write_rejected(rejected: Iterable[Rejected], path: Path) -> None:
-    """Write the scans that could not be used: path, scan_id, reason."""
-    lines = ["path\tscan_id\treason"]
-    for each in rejected:
-        cells = (each.path, each.scan_id or "n/a", each.reason)
+def write_rejected(rejected: Iterable[Rejected], left_out: Iterable[LeftOut], path: Path) -> None:
+    """Write what was found and is not in the cohort: path, scan_id, reason, status, rule."""
+    rows = [(each, "rejected", "n/a") for each in rejected]
+    rows += [(each, "left out", each.rule) for each in left_out]
+    lines = ["\t".join(REJECTED_COLUMNS)]
+    for each, status, rule in rows:
+        cells = (each.path, each.scan_id or "n/a", each.reason, status, rule)
         lines.append("\t".join(" ".join(cell.split()) for cell in cells))
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 

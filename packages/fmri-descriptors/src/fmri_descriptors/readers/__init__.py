@@ -5,7 +5,7 @@ import lazy_loader as lazy
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     submod_attrs={
-        "sources": ["ReadOptions", "Recording", "Rejected", "Source", "open_source"],
+        "sources": ["LeftOut", "ReadOptions", "Recording", "Rejected", "Source", "open_source"],
         "neurolib": ["neurolib_source"],
         "table": ["table_source"],
     },

@@ -67,6 +67,7 @@ def arrow_source(path: Path, options: ReadOptions) -> Source:
         tuple(recordings),
         tuple(files),
         rejected=tuple(rejected),
+        unit="rows",
         parcellation=parcellation,
     )
 

@@ -2,9 +2,9 @@
 
 import hashlib
 import json
+from pathlib import Path
 from typing import Any
 
-from fmri_descriptors.errors import InputError
 from fmri_descriptors.readers.sources import Source
 
 
@@ -13,8 +13,9 @@ def listing_digest(source: Source, *settings: Any) -> str:
 
     Recordings can be terabytes, so their bytes are not read: a file counts as changed when its
     size or its time of modification (in nanoseconds) is another. What was read to list them
-    (names, repetition times, phenotypes, rejections) counts by content. The folder they lie in
-    does not count.
+    (names, repetition times, phenotypes, what is rejected or left out) counts by content. A file
+    that is not there, such as a link without content, counts as that. The folder they lie in does
+    not count.
 
     Parameters
     ----------
@@ -23,10 +24,6 @@ def listing_digest(source: Source, *settings: Any) -> str:
     *settings
         JSON values that count too.
 
-    Raises
-    ------
-    InputError
-        If a file is not there any more.
     """
     digest = hashlib.sha256(json.dumps([source.name, settings]).encode())
     for r in source.recordings:
@@ -34,10 +31,16 @@ def listing_digest(source: Source, *settings: Any) -> str:
         digest.update(json.dumps(who, sort_keys=True).encode())
     for rejected in source.rejected:
         digest.update(json.dumps([rejected.path, rejected.scan_id]).encode())
+    for left_out in source.left_out:
+        digest.update(json.dumps([left_out.path, left_out.rule]).encode())
     for path in dict.fromkeys(source.files):
-        try:
-            stat = path.stat()
-        except OSError as error:
-            raise InputError(f"{path}: cannot be looked up ({error.strerror}); mend it") from error
-        digest.update(json.dumps([path.name, stat.st_size, stat.st_mtime_ns]).encode())
+        digest.update(json.dumps([path.name, *_version(path)]).encode())
     return digest.hexdigest()[:16]
+
+
+def _version(path: Path) -> tuple[int, int] | tuple[()]:
+    try:
+        stat = path.stat()
+    except OSError:
+        return ()
+    return stat.st_size, stat.st_mtime_ns

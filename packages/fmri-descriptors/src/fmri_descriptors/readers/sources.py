@@ -92,6 +92,48 @@ class Rejected:
         return self.reason if named else f"{self.path}: {self.reason}"
 
 
+@dataclass(frozen=True)
+class LeftOut:
+    """A file that was found and is not read, although nothing is wrong with it.
+
+    Parameters
+    ----------
+    path : str
+        Path relative to the source, the same on every machine.
+    rule : str
+        Name of the rule, one of `LEFT_OUT_RULES`.
+    reason : str
+        One line: how the rule applies to this file.
+    scan_id : str, optional
+        Name of the scan that it is of, where it is known.
+    """
+
+    path: str
+    rule: str
+    reason: str
+    scan_id: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.rule not in LEFT_OUT_RULES:
+            raise ValueError(f"{self.rule!r} is no rule; name it in LEFT_OUT_RULES")
+
+
+LEFT_OUT_RULES = {
+    "other task": "its task is none of those that are read",
+    "other space": "its recording is read in the space that the whole source is read in",
+    "other description": "its recording is read as processed otherwise",
+    "other parcellation": "its series are those of another parcellation",
+    "joined runs": "its frames are those of the runs beside it",
+    "single echo": "its recording is read from the image that combines the echoes",
+    "other part": "it holds the phase of a complex image, or its real or imaginary part",
+    "second copy": "its recording is read from a file of the same content",
+    "not a series of means": "its values are no mean series of regions",
+    "not a series": "it holds one volume by its name, such as a mask or an anatomical image",
+    "other kind of file": "the layout is read from files of another kind",
+}
+"""By name: why a file that was found is not read."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ReadOptions:
     """What a user says about an input that its files may not say.
@@ -107,12 +149,20 @@ class ReadOptions:
         Name of a strategy of `nilearn.interfaces.fmriprep.load_confounds_strategy`.
     phenotypes : Path, optional
         A BIDS ``participants.tsv``, joined by subject.
+    tasks : tuple of str
+        Tasks that are read, as file names have them; if empty, those named ``rest...`` where there
+        are several.
+    space : str, optional
+        Space that is read, such as ``MNI152NLin6Asym`` or ``MNI152NLin6Asym:res-2``; without it,
+        that of most recordings.
     """
 
     tr: float | None = None
     atlas: Path | None = None
     confounds: str | None = None
     phenotypes: Path | None = None
+    tasks: tuple[str, ...] = ()
+    space: str | None = None
 
 
 @dataclass(frozen=True)
@@ -131,6 +181,12 @@ class Source:
         Site to the reason why its TR is an assumption; sites whose TR is documented are absent.
     rejected : tuple of Rejected
         Files that were found and cannot become a recording.
+    left_out : tuple of LeftOut
+        Files that were found and are not read under a named rule.
+    unit : str
+        What is counted: ``files``, or ``lines``, ``rows`` or ``series`` of files.
+    choices : tuple of str
+        What was chosen among several, one phrase each, such as ``"task rest of nback, rest"``.
     levels : mapping of str to mapping
         By phenotype, what the codes of a category mean, where somebody wrote it down.
     parcellation : str, optional
@@ -142,8 +198,16 @@ class Source:
     files: tuple[Path, ...]
     assumed_tr: Mapping[str, str] = field(default_factory=dict)
     rejected: tuple[Rejected, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    unit: str = "files"
+    choices: tuple[str, ...] = ()
     levels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     parcellation: str | None = None
+
+    @property
+    def n_found(self) -> int:
+        """Number of all that was found: recordings, rejected and left out."""
+        return len(self.recordings) + len(self.rejected) + len(self.left_out)
 
 
 def checked_tr(value: object) -> float:

@@ -58,7 +58,7 @@ def table_source(path: Path, options: ReadOptions) -> Source:
             reason = f"line {line} names {row['path'].strip()}, which is not a file; correct it"
             rejected.append(Rejected(recording.name, reason, recording.scan_id))
     files = (path, *(recording.path for recording in recordings))
-    return Source(path.name, tuple(recordings), files, rejected=tuple(rejected))
+    return Source(path.name, tuple(recordings), files, rejected=tuple(rejected), unit="lines")
 
 
 def _read_rows(path: Path, options: ReadOptions) -> dict[int, dict[str, str]]:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from fmri_descriptors.errors import InputError
 from fmri_descriptors.parcellation import Parcellation
+from fmri_descriptors.region_signal import has_signal
 
 MIN_FRAMES = 16
 """Fewer frames than this give no correlation worth a name."""
@@ -17,16 +18,13 @@ MIN_TR, MAX_TR = 0.01, 60.0
 
 _LARGEST = float(np.finfo(np.float32).max)  # cohorts store means and deviations as float32
 
-# A region whose spread is below this share of its level holds rounding noise, no signal.
-_CONSTANT_RELATIVE_SPREAD = 1e-10
-
 
 @dataclass(frozen=True, eq=False)
 class Scan:
     """One resting-state recording on the regions of a parcellation.
 
-    A missing (all NaN) or constant region keeps its column and is masked, so that columns
-    never shift.
+    A region that is missing (all NaN) or without signal (`has_signal`) keeps its column and is
+    masked, so that columns never shift.
 
     Parameters
     ----------
@@ -152,9 +150,10 @@ def _usable_regions(
             f"{int(missing[:, region].sum())} of {len(series)} frames; interpolate or drop those "
             "frames, or make the whole region NaN to mask it"
         )
-    filled = np.where(missing, 0.0, series)
-    spread = np.ptp(filled, axis=0)
-    usable = spread > _CONSTANT_RELATIVE_SPREAD * np.abs(filled).max(axis=0)
+    usable = has_signal(series)
     if not usable.any():
-        raise InputError(f"{scan_id}: every region is constant or NaN; check the recording")
+        raise InputError(
+            f"{scan_id}: every region is constant or NaN, in half of its frames or in all; check "
+            "the recording"
+        )
     return usable

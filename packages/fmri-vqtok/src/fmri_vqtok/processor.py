@@ -16,6 +16,7 @@ from scipy.signal import resample_poly
 from torch import Tensor
 
 from fmri_vqtok.errors import InputError, check_choice
+from fmri_vqtok.region_signal import has_signal
 
 IQR_OF_NORMAL = 1.349
 """Interquartile range of the standard normal distribution."""
@@ -197,7 +198,7 @@ class TimeSeriesProcessor:
             first); a recording shorter than T frames is interpolated linearly to T (see
             `stretches`). Missing regions are 0.
         mask : Tensor of bool, shape (N,)
-            False for regions that are constant or have a value that is not finite.
+            False for regions without signal (`has_signal`) or with a value that is not finite.
         """
         series, mask = self.normalise(timeseries, tr, site)
         return self.cut(series), mask
@@ -340,7 +341,7 @@ def _present_regions(
     finite = np.isfinite(values).all(axis=0)
     constant = np.where(finite, values[0], np.nan)
     values[:, ~finite] = 0.0
-    mask = finite & (np.ptp(values, axis=0) > 0)
+    mask = has_signal(values) & finite
     values[:, ~mask] = 0.0
     return values, mask, constant
 

@@ -129,13 +129,14 @@ def test_words_are_not_put_before_a_sentence_that_cannot_take_them():
 @pytest.mark.parametrize("phrasing", range(6))
 def test_no_connecting_words_are_used_twice_in_a_row(how, phrasing):
     parts = [Part("A.", "first", joins=True), *[Part("B.", how, joins=True)] * 8]
-    words = render_paragraph("ICA", parts, phrasing).split(". ")[1:]
-    opening = [sentence.split(",")[0] for sentence in words]
+    words = render_paragraph("ICA", parts, phrasing)[1:]
+    opening = [sentence.text.split(",")[0] for sentence in words]
     assert all(a != b for a, b in pairwise(opening))
 
 
 @pytest.mark.parametrize("domain", ["FC", "gradients", "ICA", "graph"])
 def test_every_domain_has_opening_words_of_its_own(domain):
-    texts = {render_paragraph(domain, [Part("A.", "first", joins=True)], i) for i in range(3)}
+    parts = [Part("A.", "first", joins=True)]
+    texts = {render_paragraph(domain, parts, i)[0].text for i in range(3)}
     assert len(texts) == 3
     assert all(text.endswith(", a.") for text in texts)

@@ -72,7 +72,8 @@ def test_the_captions_connecting_words_can_be_replaced(own):
         own("{% for part in parts %}* {{ part.text }} {% endfor %}", "caption")
     )
     parts = [Part("A.", "first", joins=True), Part("B.", "same", joins=True)]
-    assert render_paragraph("FC", parts, 0, templates) == "* A. * B."
+    (sentence,) = render_paragraph("FC", parts, 0, templates)
+    assert sentence.text == "* A. * B."
 
 
 def test_a_syntax_error_names_file_and_line(own):

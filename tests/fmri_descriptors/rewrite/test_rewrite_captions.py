@@ -29,7 +29,16 @@ def rewrite(tmp_path, aal2):
 
 def test_a_rewrite_that_passes_replaces_the_text(chat_server, captions, rewrite, prose):
     _, lines, _ = rewrite(captions(1), chat_server.settings())
-    assert lines == [{"scan_id": "sub-00", "domain": "graph", "text": prose, "source": "rewritten"}]
+    unit = {"text": prose, "standalone": True}
+    assert lines == [
+        {
+            "scan_id": "sub-00",
+            "domain": "graph",
+            "text": prose,
+            "source": "rewritten",
+            "sentences": [unit],
+        }
+    ]
 
 
 def test_every_line_is_kept_in_its_order(chat_server, captions, rewrite, prose):
@@ -232,6 +241,10 @@ def test_damaged_captions_are_one_clear_line(chat_server, captions, rewrite):
         rewrite(source, chat_server.settings())
 
 
+def joined_text(line):
+    return " ".join(sentence["text"] for sentence in line["sentences"])
+
+
 def test_a_described_cohort_is_rewritten_in_place(chat_server, cohort_dir, described_dir, tmp_path):
     from fmri_descriptors import read_cohort
 
@@ -244,7 +257,8 @@ def test_a_described_cohort_is_rewritten_in_place(chat_server, cohort_dir, descr
     text = (tmp_path / "captions.jsonl").read_text(encoding="utf-8")
     lines = [json.loads(line) for line in text.splitlines()]
     assert report.outcomes["rewritten"] == len(lines) == 60
-    assert all(line["text"].startswith("In this scan:\n") for line in lines)
+    assert all(line["sentences"][0]["text"] == "In this scan:" for line in lines)
+    assert all(joined_text(line) == line["text"] for line in lines)
 
 
 def test_the_folder_of_a_local_model_is_taken_as_it_is(cohort_dir, described_dir, tmp_path):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from fmri_descriptors.cohort import Cohort, read_cohort
 from fmri_descriptors.cohort_features import measure_cohort
-from fmri_descriptors.cohort_texts import Wording, write_texts
+from fmri_descriptors.cohort_texts import Measured, Wording, write_texts
 from fmri_descriptors.features.extractor import FeatureExtractor
 from fmri_descriptors.files import file_digest
 from fmri_descriptors.norms import POOLED, CohortNorms
@@ -117,9 +117,7 @@ def describe_cohort(
     norms, z, pooled = _compared(cohort, features, splits, settings, directory)
     wording = Wording(seed=seed, form=settings.caption_form, templates=options.templates)
     write_texts(
-        features,
-        z,
-        cohort.parcellation,
+        Measured(features=features, z=z, parcellation=cohort.parcellation),
         wording,
         directory,
         jobs=options.jobs,

@@ -2,19 +2,21 @@
 
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fmri_descriptors.description import Descriptor, caption, describe_features
+from fmri_descriptors.description import Descriptor, describe_features, paragraphs
 from fmri_descriptors.files import rename_whole
 from fmri_descriptors.parallel import map_ordered
 from fmri_descriptors.parcellation import Parcellation
 from fmri_descriptors.registry import DOMAINS
 from fmri_descriptors.render import load_templates
+from fmri_descriptors.sentences import as_records, joined
 from fmri_descriptors.templating import Templates
 
 if TYPE_CHECKING:
@@ -45,12 +47,38 @@ class Wording:
     templates: Path | None = None
 
 
-@dataclass(frozen=True)
-class _Rows:
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """Scans as they were measured and compared.
+
+    Parameters
+    ----------
+    features, z : DataFrame
+        One row a scan, indexed by scan id.
+    parcellation : Parcellation
+        Regions that were measured.
+    reasons : mapping of str to mapping
+        By scan id, why features are missing, as in `describe_features`.
+    """
+
     features: "pd.DataFrame"
     z: "pd.DataFrame"
     parcellation: Parcellation
-    wording: Wording
+    reasons: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def pieces(self, size: int) -> "Iterator[Measured]":
+        """Give the scans in order, so many at a time."""
+        for start in range(0, len(self), size):
+            rows = self.features.index[start : start + size]
+            yield replace(
+                self,
+                features=self.features.loc[rows],
+                z=self.z.loc[rows],
+                reasons={i: self.reasons[i] for i in rows if i in self.reasons},
+            )
 
 
 @dataclass(frozen=True)
@@ -61,9 +89,7 @@ class _Texts:
 
 
 def write_texts(
-    features: "pd.DataFrame",
-    z: "pd.DataFrame",
-    parcellation: Parcellation,
+    measured: Measured,
     wording: Wording,
     directory: Path,
     *,
@@ -75,10 +101,8 @@ def write_texts(
 
     Parameters
     ----------
-    features, z : DataFrame
-        One row a scan, indexed by scan id.
-    parcellation : Parcellation
-        Regions that were measured.
+    measured : Measured
+        The scans.
     wording : Wording
         How scans are put into words.
     directory : Path
@@ -96,7 +120,6 @@ def write_texts(
     import pyarrow as pa
     from pyarrow import parquet
 
-    chunks = _chunks(features, z, parcellation, wording)
     schema = pa.schema([(name, pa.string()) for name in COLUMNS])
     with ExitStack() as open_files:
         paths = [
@@ -105,22 +128,16 @@ def write_texts(
         ]
         table = open_files.enter_context(parquet.ParquetWriter(paths[0], schema))
         captions = open_files.enter_context(paths[1].open("w", encoding="utf-8"))
-        for texts in map_ordered(_texts_of, chunks, jobs, scheduler):
+        for texts in map_ordered(
+            partial(_texts_of, wording), measured.pieces(_CHUNK), jobs, scheduler
+        ):
             table.write_table(pa.Table.from_pylist(texts.descriptors, schema=schema))
             captions.writelines(f"{line}\n" for line in texts.captions)
             progress(texts.n_scans)
 
 
-def _chunks(
-    features: "pd.DataFrame", z: "pd.DataFrame", parcellation: Parcellation, wording: Wording
-) -> Iterator[_Rows]:
-    for start in range(0, len(features), _CHUNK):
-        rows = slice(start, start + _CHUNK)
-        yield _Rows(features.iloc[rows], z.iloc[rows], parcellation, wording)
-
-
-def _texts_of(rows: _Rows) -> _Texts:
-    templates = _templates(rows.wording.templates)
+def _texts_of(wording: Wording, rows: Measured) -> _Texts:
+    templates = _templates(wording.templates)
     descriptors: list[dict[str, str]] = []
     captions: list[str] = []
     for scan_id in rows.features.index:
@@ -128,12 +145,13 @@ def _texts_of(rows: _Rows) -> _Texts:
             rows.features.loc[scan_id],
             rows.z.loc[scan_id],
             rows.parcellation,
-            seed=rows.wording.seed,
+            seed=wording.seed,
             templates=templates,
+            reasons=rows.reasons.get(scan_id),
         )
         descriptors += [_plain(str(scan_id), item) for item in described]
-        captions += _caption_lines(str(scan_id), described, rows.wording.form, templates)
-    return _Texts(descriptors, captions, len(rows.features))
+        captions += _caption_lines(str(scan_id), described, wording.form, templates)
+    return _Texts(descriptors, captions, len(rows))
 
 
 @lru_cache(maxsize=1)
@@ -167,10 +185,17 @@ def _plain(scan_id: str, descriptor: Descriptor) -> dict[str, str]:
 def _caption_lines(
     scan_id: str, descriptors: Sequence[Descriptor], form: str, templates: Templates
 ) -> Iterator[str]:
-    texts = {"all": caption(descriptors, form, templates)} | {
-        domain: caption((d for d in descriptors if d.domain == domain), "long", templates)
+    told = {"all": paragraphs(descriptors, form, templates)} | {
+        domain: paragraphs((d for d in descriptors if d.domain == domain), "long", templates)
         for domain in DOMAINS
     }
-    for domain, text in texts.items():
-        line = {"scan_id": scan_id, "domain": domain, "text": text, "source": "template"}
+    for domain, text in told.items():
+        sentences = list(chain.from_iterable(text))
+        line = {
+            "scan_id": scan_id,
+            "domain": domain,
+            "text": joined(sentences),
+            "sentences": as_records(sentences),
+            "source": "template",
+        }
         yield json.dumps(line, ensure_ascii=False)

@@ -1,6 +1,6 @@
 """Features and z-scores to the 23 descriptors, captions, and the files of a cohort."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from fmri_descriptors.render import (
     verdict,
 )
 from fmri_descriptors.scan import Scan
+from fmri_descriptors.sentences import Sentence, joined
 from fmri_descriptors.templating import Templates
 from fmri_descriptors.values import FeatureValue, select_patterns
 from fmri_descriptors.wording import capitalised
@@ -40,10 +41,8 @@ class Descriptor:
         ``"network"`` or ``"global"``.
     values : tuple of FeatureValue
         The numbers that it is about.
-    text : str
-        One or more sentences.
-    headline : str
-        The most telling of these sentences.
+    sentences : tuple of str
+        What it says, the most telling sentence first.
     joins : bool
         Whether a caption may put words before the text, such as "Likewise".
     variant : int
@@ -57,11 +56,20 @@ class Descriptor:
     domain: str
     level: str
     values: tuple[FeatureValue, ...]
-    text: str
-    headline: str
+    sentences: tuple[str, ...]
     joins: bool = False
     variant: int = 0
     norms: str = POOLED
+
+    @property
+    def text(self) -> str:
+        """All sentences."""
+        return " ".join(self.sentences)
+
+    @property
+    def headline(self) -> str:
+        """The most telling sentence."""
+        return self.sentences[0]
 
 
 def describe(
@@ -117,6 +125,7 @@ def describe_features(
     *,
     seed: int = 0,
     templates: Templates | None = None,
+    reasons: Mapping[str, str] | None = None,
 ) -> list[Descriptor]:
     """Return the 23 descriptors of a scan that has been measured.
 
@@ -130,6 +139,9 @@ def describe_features(
         Seed that, with the scan's id, chooses the phrasings.
     templates : Templates, optional
         The package's own if not given.
+    reasons : mapping of str to str, optional
+        Why a feature is missing, by column: a clause that can follow "because", such as "the
+        recording was band-passed".
 
     Raises
     ------
@@ -138,7 +150,7 @@ def describe_features(
     """
     descriptors = []
     for row in DESCRIPTORS:
-        values = _values(row, features, z, parcellation)
+        values = _values(row, features, z, parcellation, reasons or {})
         chosen = variant(seed, str(features.name), row.name)
         sentences = render_descriptor(row, values, chosen, templates)
         whole = [capitalised(sentence) for sentence in sentences]
@@ -148,8 +160,7 @@ def describe_features(
                 row.domain,
                 row.level,
                 tuple(values),
-                " ".join(whole),
-                whole[0],
+                tuple(whole),
                 sentences[0][:1].islower(),
                 chosen,
             )
@@ -162,9 +173,16 @@ def _values(
     features: "pd.Series[float]",
     z: "pd.Series[float]",
     parcellation: Parcellation,
+    reasons: Mapping[str, str],
 ) -> list[FeatureValue]:
     values = [
-        FeatureValue(column, float(features[column]), float(z[column]), networks)
+        FeatureValue(
+            column,
+            float(features[column]),
+            float(z[column]),
+            networks,
+            reasons.get(column, ""),
+        )
         for column, networks in row_columns(row, parcellation).items()
     ]
     return select_patterns(values) if row.kind == "patterns" else values
@@ -192,16 +210,26 @@ def caption(
     InputError
         If the form is not known or a template fails.
     """
+    return "\n".join(joined(paragraph) for paragraph in paragraphs(descriptors, form, templates))
+
+
+def paragraphs(
+    descriptors: Iterable[Descriptor], form: str = "long", templates: Templates | None = None
+) -> list[list[Sentence]]:
+    """Return a caption as paragraphs of sentences that know whether they stand alone.
+
+    Parameters and errors are those of `caption`.
+    """
     if form not in {"long", "short"}:
         raise InputError(f"caption form: {form!r}; give 'long' or 'short'")
     by_domain: dict[str, list[Descriptor]] = {}
     for descriptor in descriptors:
         by_domain.setdefault(descriptor.domain, []).append(descriptor)
-    return "\n".join(
+    return [
         # Other bits than those that chose the first phrasing, or the two would go together.
         render_paragraph(domain, _parts(members, form), members[0].variant >> 8, templates)
         for domain, members in by_domain.items()
-    )
+    ]
 
 
 def _parts(descriptors: Sequence[Descriptor], form: str) -> list[Part]:
@@ -212,7 +240,7 @@ def _parts(descriptors: Sequence[Descriptor], form: str) -> list[Part]:
         told_by_z = descriptor.name != "fc_patterns"
         now = verdict(descriptor.values) if told_by_z else None
         how = relation(before, now) if parts else "first"
-        text = descriptor.text if form == "long" else descriptor.headline
-        parts.append(Part(text, how, descriptor.joins))
+        told = descriptor.sentences if form == "long" else descriptor.sentences[:1]
+        parts.append(Part("\n".join(told), how, descriptor.joins))
         before = now
     return parts

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fmri_descriptors.registry import DESCRIPTORS, DescriptorRow
+from fmri_descriptors.sentences import Sentence
 from fmri_descriptors.templating import Templates, package_templates
 from fmri_descriptors.values import FeatureValue, group_by_word, known_first
 from fmri_descriptors.wording import TYPICAL, UNKNOWN, capitalised, direction
@@ -98,7 +99,7 @@ class Part:
     Parameters
     ----------
     text : str
-        Its sentences.
+        Its sentences, one a line.
     relation : str
         ``"first"`` in its paragraph, ``"same"`` direction as the one before, ``"opposite"``, or
         ``"other"``.
@@ -134,8 +135,8 @@ def relation(before: int | None, now: int | None) -> str:
 
 def render_paragraph(
     domain: str, parts: Sequence[Part], phrasing: int, templates: Templates | None = None
-) -> str:
-    """Write one domain's paragraph of a caption.
+) -> list[Sentence]:
+    """Write the sentences of one domain's paragraph of a caption.
 
     Parameters
     ----------
@@ -150,7 +151,7 @@ def render_paragraph(
     """
     told = {"domain": domain, "parts": list(parts), "variant": phrasing}
     templates = templates or package_templates()
-    return " ".join(templates.render("caption", phrasing, told))
+    return [Sentence.of(line) for line in templates.render("caption", phrasing, told)]
 
 
 def load_templates(directory: Path | None) -> Templates:

@@ -38,12 +38,15 @@ class FeatureValue:
         Its z-score; NaN where it is missing or the cohort has no spread.
     networks : tuple of str
         Networks it is about: none, one, or two.
+    reason : str
+        Why the value is missing, as a clause that can follow "because"; empty if not known.
     """
 
     feature: str
     value: float
     z: float
     networks: tuple[str, ...] = ()
+    reason: str = ""
 
     @property
     def level_word(self) -> str:

@@ -20,6 +20,7 @@ from fmri_descriptors.rewrite.journal import Journal, key_of
 from fmri_descriptors.rewrite.local_server import local_server
 from fmri_descriptors.rewrite.privacy import WithheldError, without_ids
 from fmri_descriptors.rewrite.report import RewriteReport
+from fmri_descriptors.sentences import Sentence, as_records, joined
 from fmri_descriptors.settings import RewriteSettings
 
 JOURNAL = "rewriting.jsonl"
@@ -97,8 +98,11 @@ def rewrite_captions(
 
 
 def _change(entry: Entry) -> Entry:
-    rewritten = entry["outcome"] == "rewritten"
-    return {"text": entry["text"], "source": "rewritten"} if rewritten else {}
+    """Return what a rewrite changes about a line; each paragraph of it is one unit."""
+    if entry["outcome"] != "rewritten":
+        return {}
+    units = [Sentence.of(paragraph) for paragraph in entry["text"].splitlines()]
+    return {"text": joined(units), "sentences": as_records(units), "source": "rewritten"}
 
 
 def _lines(captions: Path) -> Iterator[Entry]:

@@ -1,6 +1,7 @@
 """Training a model: what moves, what is written, and what a killed run goes on with."""
 
 import json
+from dataclasses import replace
 
 import datasets
 import pytest
@@ -244,6 +245,23 @@ def test_the_stage_holds_the_end_of_the_corpus_out(stage, monkeypatch):
     n_train, n_held_out = (len(plans[name].corpus) for name in ("train", "held_out"))
     assert n_train + n_held_out == len(text)
     assert n_held_out == max(len(text) // 20, 16)
+
+
+def test_the_stage_reads_a_data_set_of_the_hub_up_to_its_limit(stage, tmp_path, monkeypatch):
+    # A folder in the layout of the hub is read by the same code, and needs no network.
+    (tmp_path / "hub").mkdir()
+    lines = [json.dumps({"body": "The brain rests. "}) for _ in range(40)]
+    (tmp_path / "hub" / "train.jsonl").write_text("\n".join(lines))
+    stage["text_path"] = f"hf:{tmp_path / 'hub'}"
+    stage["settings"] = replace(stage["settings"], text_column="body", corpus_limit=100)
+    lengths = []
+    monkeypatch.setattr(
+        training,
+        "fine_tune",
+        lambda _model, *plans, **_: lengths.extend(len(plan.corpus) for plan in plans[:2]),
+    )
+    training.fit_llm(**stage)
+    assert sum(lengths) == 100
 
 
 def test_the_stage_refuses_tokens_of_another_region_order(stage):

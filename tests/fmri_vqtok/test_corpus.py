@@ -1,4 +1,5 @@
 import json
+import tracemalloc
 
 import pytest
 from datasets import Dataset, DatasetDict
@@ -65,14 +66,40 @@ def test_a_folder_named_like_a_text_is_not_read_as_one(tmp_path):
     assert list(read_corpus(tmp_path)) == ["words"]
 
 
-def test_a_long_text_comes_in_parts_cut_between_lines(tmp_path):
-    lines = [f"line {k} of a long text\n" for k in range(100_000)]
-    (tmp_path / "long.txt").write_text("".join(lines))
-    parts = list(read_corpus(tmp_path / "long.txt"))
+def write_long(kind, folder, text):
+    """Corpus that is one long text, in a text file or a row of a table."""
+    if kind == "txt":
+        (folder / "corpus.txt").write_text(text)
+    else:
+        (folder / "corpus.jsonl").write_text(json.dumps({"text": text}))
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["txt", "jsonl"])
+@pytest.mark.parametrize(
+    ("unit", "ends"), [("line {} of a text\n", "\n"), ("word{} of", " of"), ("x{}", "")]
+)
+def test_a_long_text_comes_in_parts_cut_after_lines_else_before_spaces(tmp_path, kind, unit, ends):
+    join = " " if unit == "word{} of" else ""
+    text = join.join(unit.format(k) for k in range(30_000))
+    parts = list(read_corpus(write_long(kind, tmp_path, text)))
+    assert "".join(parts) == text
     assert len(parts) > 1
-    assert max(map(len, parts)) < 2**20 + 100
-    assert all(part.endswith("\n") for part in parts)
-    assert "".join(parts) == "".join(lines)
+    assert max(map(len, parts)) <= 2**16
+    if ends != " of":
+        assert all(part.endswith(ends) for part in parts)
+    else:
+        assert all(part.startswith(" ") for part in parts[1:])
+
+
+def test_memory_does_not_grow_with_a_text_file_of_one_line(tmp_path):
+    (tmp_path / "long.txt").write_text("word " * 4_000_000)
+    tracemalloc.start()
+    n_characters = sum(map(len, read_corpus(tmp_path / "long.txt")))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert n_characters == 20_000_000
+    assert peak < 2_000_000
 
 
 def test_a_corpus_that_is_not_text_is_refused_by_the_name_of_the_file(tmp_path):

@@ -1,7 +1,10 @@
+import errno
+import io
 import itertools
 import shutil
 import subprocess
 import sys
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
@@ -236,6 +239,30 @@ def test_the_stream_stops_at_its_limit(tmp_path, language_model, corpus):
     assert len(token_stream(language_model, tmp_path, limit=50)) == 50
     with pytest.raises(InputError, match=r"99\.txt: cannot be read"):
         token_stream(language_model, tmp_path)
+
+
+def test_memory_does_not_grow_with_the_tokens_of_a_corpus(tmp_path, language_model):
+    with (tmp_path / "long.txt").open("w") as file:
+        for _ in range(100):
+            file.write("the brain has many moods " * 1000)
+    tracemalloc.start()
+    stream = token_stream(language_model, tmp_path / "long.txt")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(stream) == 500_000
+    assert torch.equal(stream[-5:], stream[:5])
+    # 16 texts of 65,536 characters as lists of whole numbers, and not 4 MB of tokens more.
+    assert peak < 6_000_000
+
+
+def test_a_corpus_whose_tokens_find_no_space_is_refused(language_model, corpus, monkeypatch):
+    class Full(io.BytesIO):
+        def write(self, _content):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", Full)
+    with pytest.raises(InputError, match=r"No space left.*smaller corpus_limit"):
+        token_stream(language_model, corpus)
 
 
 def test_a_corpus_without_text_is_refused(tmp_path, language_model):

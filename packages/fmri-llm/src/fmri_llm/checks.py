@@ -167,7 +167,7 @@ def check_length(n_positions: int, config: PretrainedConfig) -> None:
         raise InputError(msg)
 
 
-def check_corpus(n_tokens: int, needed: int, path: Path) -> None:
+def check_corpus(n_tokens: int, needed: int, path: Path | str) -> None:
     """Refuse a text-only corpus that is too short to train and to hold some out.
 
     Parameters
@@ -175,7 +175,7 @@ def check_corpus(n_tokens: int, needed: int, path: Path) -> None:
     n_tokens : int
         Tokens of the corpus.
     needed : int
-    path : Path
+    path : Path or str
         Where it was read from, for the message.
 
     Raises

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from fmri_llm.settings import FitLLMSettings
+from fmri_vqtok.corpus import corpus_source
 
 # Whether they exist is checked when the stage runs: a dry run names folders that are yet to come.
 _PATH = click.Path(path_type=Path)
@@ -19,9 +20,13 @@ _PATH = click.Path(path_type=Path)
 @click.argument("descriptors", type=_PATH)
 @click.option(
     "--text",
-    type=_PATH,
+    callback=lambda _context, _option, given: corpus_source(given),
     required=True,
-    help="Plain text for the text-only loss: a file, or a folder of .txt, .md and .rst files.",
+    metavar="PATH",
+    help=(
+        "Plain text for the text-only loss: a text, .jsonl or .parquet file, a folder of them, a "
+        "data set saved with `save_to_disk`, or hf:OWNER/NAME."
+    ),
 )
 @click.option(
     "--language-model",
@@ -35,7 +40,7 @@ def fit_llm(
     tokens: Path,
     tokenizer: Path,
     descriptors: Path,
-    text: Path,
+    text: Path | str,
     language_model: str,
 ) -> None:
     """Teach a language model to read brain tokens.
@@ -56,7 +61,12 @@ def fit_llm(
 
 
 def _fit_llm(
-    stage: Any, tokens: Path, tokenizer: Path, descriptors: Path, text: Path, language_model: str
+    stage: Any,
+    tokens: Path,
+    tokenizer: Path,
+    descriptors: Path,
+    text: Path | str,
+    language_model: str,
 ) -> str:
     from fmri_llm.training import fit_llm as train
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from fmri_vqtok.errors import InputError
-from fmri_vqtok.settings import LoopSettings, check_setting
+from fmri_vqtok.settings import CORPUS_LIMIT, LoopSettings, check_setting
 
 __all__ = ["FitLLMSettings", "LoraSettings", "LossWeights"]
 
@@ -79,6 +79,10 @@ class FitLLMSettings:
         longer is kept whole.
     corpus_tokens : int
         Length of the piece of plain text in an example, in tokens.
+    text_column : str
+        Column of a data set of texts (``--text``) that holds the text.
+    corpus_limit : int
+        Tokens of ``--text`` that are read, from its start; the rest is left.
     validation_examples : int
         Examples of held-out scans and held-out text that are scored at each evaluation.
     attention : str
@@ -90,12 +94,15 @@ class FitLLMSettings:
     weights: LossWeights = field(default_factory=LossWeights)
     text_tokens: int = 96
     corpus_tokens: int = 96
+    text_column: str = "text"
+    corpus_limit: int = CORPUS_LIMIT
     validation_examples: int = 16
     attention: str = "sdpa"
 
     def __post_init__(self) -> None:
         _at_least("text_tokens", self.text_tokens, 1)
         _at_least("corpus_tokens", self.corpus_tokens, 2)
+        _at_least("corpus_limit", self.corpus_limit, 2 * self.corpus_tokens)
         _at_least("validation_examples", self.validation_examples, 1)
         if self.attention not in ("sdpa", "eager"):
             msg = f"attention: {self.attention!r}; give 'sdpa' or 'eager'"

@@ -32,7 +32,7 @@ def fit_llm(  # noqa: PLR0913 - what the stage reads and writes, each named
     tokens_dir: Path,
     tokenizer_dir: Path,
     descriptors_dir: Path,
-    text_path: Path,
+    text_path: Path | str,
     directory: Path,
     *,
     settings: FitLLMSettings,
@@ -49,8 +49,8 @@ def fit_llm(  # noqa: PLR0913 - what the stage reads and writes, each named
     tokens_dir, tokenizer_dir, descriptors_dir : Path
         Folders of the earlier stages. Only training scans are learned from; validation scans
         are scored.
-    text_path : Path
-        File or folder of plain text for the T2T loss.
+    text_path : Path or str
+        Plain text for the T2T loss; see `fmri_vqtok.corpus.read_corpus`.
     directory : Path
         Where the model's folder and ``losses.csv`` are written.
     settings : FitLLMSettings
@@ -171,10 +171,13 @@ def fine_tune(  # noqa: PLR0913 - what a run is made of, each named
 
 
 def _corpus(
-    model: FMRILM, language_model: Path, text_path: Path, settings: FitLLMSettings
+    model: FMRILM, language_model: Path, text_path: Path | str, settings: FitLLMSettings
 ) -> tuple[np.ndarray, np.ndarray]:
     """Plain text as tokens of this model: what is trained on, and what is held out."""
-    tokens = np.asarray(text_targets.token_stream(language_model, text_path))
+    stream = text_targets.token_stream(
+        language_model, text_path, column=settings.text_column, limit=settings.corpus_limit
+    )
+    tokens = stream.numpy()
     n_held_out = max(len(tokens) // _HELD_OUT_TEXT, settings.corpus_tokens)
     checks.check_corpus(len(tokens), 2 * settings.corpus_tokens, text_path)
     checks.check_vocabulary(int(tokens.max()), model.words.num_embeddings)

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from fmri_vqtok.corpus import corpus_source
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.settings import FitTokenizerSettings, TokenizeSettings
 
@@ -18,7 +19,7 @@ from fmri_vqtok.settings import FitTokenizerSettings, TokenizeSettings
 )
 @click.option(
     "--text",
-    callback=lambda _context, _option, given: _corpus(given),
+    callback=lambda _context, _option, given: corpus_source(given),
     metavar="PATH",
     help=(
         "What stands for ordinary text in the domain loss: a text, .jsonl or .parquet file, a "
@@ -57,11 +58,6 @@ def fit_tokenizer(
 def tokenize(context: Any, cohort: Path, tokenizer: Path) -> None:
     """Write the codes that TOKENIZER gives the scans of COHORT."""
     context.run(_tokenize, TokenizeSettings, resumable=True, cohort=cohort, tokenizer=tokenizer)
-
-
-def _corpus(given: str | None) -> Path | str | None:
-    """Path of a corpus, or the name of a data set on a hub, which is compared as a name."""
-    return given if given is None or given.startswith("hf:") else Path(given)
 
 
 def _fit_tokenizer(

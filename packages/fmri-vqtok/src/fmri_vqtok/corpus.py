@@ -14,13 +14,18 @@ HUB = "hf:"
 TEXT_SUFFIXES = (".md", ".rst", ".txt")
 TABLE_SUFFIXES = (".jsonl", ".parquet")
 
-_BLOCK = 2**20
-"""Characters of a text file that are read at a time."""
+_BLOCK = 2**16
+"""Most characters of a text that are given at a time."""
 
 _ROWS = 256
 """Rows of a table that are read at a time."""
 
 _TABLE_FIX = "name the column with the text in the setting text_column"
+
+
+def corpus_source(given: str | None) -> Path | str | None:
+    """Path of a corpus, or the name of a data set of the hub, as it is given; None for none."""
+    return given if given is None or given.startswith(HUB) else Path(given)
 
 
 def read_corpus(source: Path | str, column: str = "text") -> Iterator[str]:
@@ -29,18 +34,29 @@ def read_corpus(source: Path | str, column: str = "text") -> Iterator[str]:
     Parameters
     ----------
     source : path or str
-        A text file (long ones come in several parts), a ``.jsonl`` or ``.parquet`` file, a folder
+        A text file, a ``.jsonl`` or ``.parquet`` file, a folder
         with such files in the order of their names, a folder written by ``save_to_disk`` of
         `datasets`, or ``hf:owner/name`` or ``hf:owner/name:configuration``, a data set of the
         Hugging Face hub. Of several splits, "train" or else the first is read.
     column : str, default="text"
         Column of a table that holds the text.
 
+    Yields
+    ------
+    str
+        At most 65,536 characters. A longer text comes in several parts, cut after a line if there
+        is one, else before a space.
+
     Raises
     ------
     InputError
         If there is no such corpus, it is broken, or a table has no such column.
     """
+    for text in _whole_texts(source, column):
+        yield from _parts(text)
+
+
+def _whole_texts(source: Path | str, column: str) -> Iterator[str]:
     if str(source).startswith(HUB):
         yield from _hub_texts(str(source).removeprefix(HUB), column)
     elif any(Path(source, name).is_file() for name in ("dataset_dict.json", "state.json")):
@@ -65,9 +81,26 @@ def _file_texts(file: Path, column: str) -> Iterator[str]:
 
 
 def _blocks(file: Path) -> Iterator[str]:
-    with reading(file, "give plain text in UTF-8"), file.open(encoding="utf-8") as lines:
-        while block := lines.readlines(_BLOCK):
-            yield "".join(block)
+    """Parts of a text file, by characters and not by lines: a line may be as long as the file."""
+    rest = ""
+    with reading(file, "give plain text in UTF-8"), file.open(encoding="utf-8") as text:
+        while block := text.read(_BLOCK):
+            *whole, rest = _parts(rest + block)
+            yield from whole
+    if rest:
+        yield rest
+
+
+def _parts(text: str) -> Iterator[str]:
+    """Parts of at most ``_BLOCK`` characters that give the text when they are joined."""
+    start = 0
+    while len(text) - start > _BLOCK:
+        most = start + _BLOCK
+        after_line, before_space = text.rfind("\n", start, most) + 1, text.rfind(" ", start, most)
+        end = next((cut for cut in (after_line, before_space) if cut > start), most)
+        yield text[start:end]
+        start = end
+    yield text[start:]
 
 
 def _json_texts(file: Path, column: str) -> Iterator[str]:

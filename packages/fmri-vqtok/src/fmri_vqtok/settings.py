@@ -7,6 +7,9 @@ from fmri_vqtok.errors import InputError, check_choice
 from fmri_vqtok.quantizer_settings import QuantizerChoice
 from fmri_vqtok.tokenizer_config import OPTIONS
 
+CORPUS_LIMIT = 5_000_000
+"""Tokens of a corpus of plain text that are read, unless the settings say otherwise."""
+
 
 def check_setting(holds: bool, key: str, value: float, fix: str) -> None:
     """Refuse a number that is not finite, or for which something does not hold.
@@ -193,7 +196,7 @@ class FitTokenizerSettings(QuantizerChoice):
     contrast: str = "infonce"
     pooling: str = "mean"
     text_column: str = "text"
-    corpus_limit: int = 5_000_000
+    corpus_limit: int = CORPUS_LIMIT
     text_tokens: int = 128
     caption_tokens: int = 256
     start_stride: int = 8

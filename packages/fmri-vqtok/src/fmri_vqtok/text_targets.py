@@ -1,10 +1,12 @@
 """Frozen text targets of any causal language model: embeddings, features and token streams."""
 
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import cast
+from typing import IO, TYPE_CHECKING, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
@@ -12,6 +14,9 @@ from torch.nn.utils.rnn import pad_sequence
 from fmri_vqtok.corpus import read_corpus
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.text_cache import cached_tensor, model_fingerprint
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 CPU_TOKENS, GPU_TOKENS = 1024, 16_384
 """Tokens, with padding, that the model reads at a time; on a CPU more gain nothing."""
@@ -85,6 +90,9 @@ def token_stream(
 ) -> Tensor:
     """Tokens of a text corpus by the language model's own tokenizer, shape (n,), int64.
 
+    The corpus is read piece by piece, and its tokens stand in a file without a name in the folder
+    for temporary files, from where the system pages them in: memory does not grow with the corpus.
+
     Parameters
     ----------
     model_dir : Path
@@ -96,26 +104,43 @@ def token_stream(
     Raises
     ------
     InputError
-        If the corpus cannot be read or has no text.
+        If the corpus cannot be read or has no text, or there is no space for its tokens.
     """
     from fmri_vqtok.language_models import load_text_tokenizer
 
     tokenizer = load_text_tokenizer(model_dir)
-    parts: list[Tensor] = []
-    n_tokens = 0
-    for texts in _in_groups(read_corpus(source, column), _TEXTS):
-        # The stream is cut into sequences later: its length beyond the model's limit is no fault.
-        rows = tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
-        parts += [torch.tensor(row, dtype=torch.int64) for row in rows]
-        n_tokens += sum(map(len, rows))
-        if limit is not None and n_tokens >= limit:
-            break
-    if not n_tokens:
+    with tempfile.TemporaryFile() as file:
+        n_tokens = 0
+        for texts in _in_groups(read_corpus(source, column), _TEXTS):
+            n_tokens += _append_tokens(tokenizer, texts, file)
+            if limit is not None and n_tokens >= limit:
+                n_tokens = limit
+                break
+        file.flush()
+        if not n_tokens:
+            raise InputError(
+                f"{source}: no text; give a text file, a folder of .txt, .md, .rst, .jsonl or "
+                ".parquet files, or a saved data set"
+            )
+        # The mapping outlives the file's last name and handle.
+        return torch.from_numpy(np.memmap(file, np.int64, mode="r+", shape=(n_tokens,)))
+
+
+def _append_tokens(
+    tokenizer: "PreTrainedTokenizerBase", texts: Sequence[str], file: IO[bytes]
+) -> int:
+    """Write the tokens of some texts to a file; how many there are."""
+    # The stream is cut into sequences later: its length beyond the model's limit is no fault.
+    rows = tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
+    try:
+        for row in rows:
+            file.write(np.asarray(row, dtype=np.int64).tobytes())
+    except OSError as error:
         raise InputError(
-            f"{source}: no text; give a text file, a folder of .txt, .md, .rst, .jsonl or "
-            ".parquet files, or a saved data set"
-        )
-    return torch.cat(parts)[:limit]
+            f"{tempfile.gettempdir()}: no space for the tokens of the corpus ({error}); give a "
+            "smaller corpus_limit, or set TMPDIR to a folder with more space"
+        ) from error
+    return sum(map(len, rows))
 
 
 @torch.no_grad()

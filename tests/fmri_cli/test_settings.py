@@ -33,6 +33,8 @@ def test_an_empty_section_is_all_defaults(tmp_path):
         ("scale: 2", DrawSettings(scale=2.0)),
         ('names: ["102816", NAP_001]', DrawSettings(names=("102816", "NAP_001"))),
         ("note: null", DrawSettings(note=None)),
+        ("note: 2020-01-01", DrawSettings(note="2020-01-01")),
+        ("note: off", DrawSettings(note="off")),
     ],
 )
 def test_values_arrive_in_the_declared_type(tmp_path, written, meant):
@@ -76,11 +78,10 @@ def test_values_arrive_in_the_declared_type(tmp_path, written, meant):
         ),
         ("draw: {names: one}", "draw", 'lab.yaml: draw.names: "one"; give a list'),
         ("draw: 3", "draw", "lab.yaml: draw: 3; give a mapping of settings"),
-        ("draw: {note: 2020-01-01}", "draw", "lab.yaml: draw: "),
         ("- draw", "draw", "lab.yaml: holds no mapping"),
         ("draw: {count: 1, count: 2}", "draw", "lab.yaml: key 'count' is given twice, line 1"),
         ("draw: [", "draw", "lab.yaml: "),
-        ("{{ draw }}: 3", "draw", "lab.yaml: found unhashable key, line 1"),
+        ("{{ draw }}: 3", "draw", "lab.yaml: a key has to be text, line 1"),
     ],
 )
 def test_a_mistake_is_named_with_file_key_value_and_fix(tmp_path, text, section, message):

@@ -1,10 +1,11 @@
 import json
 
+import pandas as pd
 import pytest
 import yaml
 
 from fmri_instruct.errors import InputError
-from fmri_instruct.labels import bin_of
+from fmri_instruct.labels import bin_of, label_scans
 from fmri_instruct.leaks import mentions
 from fmri_instruct.tasks import load_tasks, task_from_dict
 
@@ -115,3 +116,23 @@ def test_a_zscore_on_the_edge_is_outside_the_typical_range(z, expected):
 
 def test_a_zscore_of_zero_is_in_the_upper_half_of_a_split_at_zero():
     assert bin_of(0.0, (0.0,)) == 1
+
+
+@pytest.mark.parametrize(
+    ("mapping", "column"),
+    [
+        ("{yes: red, no: blue}", ["yes", "no"]),
+        ("{on: red, off: blue}", ["on", "off"]),
+        ("{true: red, False: blue}", [True, False]),
+        ("{1: red, 2: blue}", [1.0, 2.0]),
+        ("{01: red, 02: blue}", ["01", "02"]),
+        ("{2020-01-31: red, 12:30: blue}", ["2020-01-31", "12:30"]),
+    ],
+)
+def test_values_of_a_column_are_mapped_as_they_are_written(tmp_path, mapping, column):
+    path = write(tmp_path, label={"phenotype": "group", "values": "HERE"})
+    path.write_text(path.read_text().replace("HERE", mapping))
+
+    labels = label_scans(load_tasks(path), pd.DataFrame({"group": column}), tmp_path)
+
+    assert list(labels.iloc[:, 0]) == ["red", "blue"]

@@ -13,6 +13,8 @@ Settings = TypeVar("Settings")
 Origin = Callable[[str], str]
 """Tells, for a dotted key, where it was written: `demo.yaml: ` or `--set: `, or nothing."""
 
+_LONGEST_SHOWN = 120  # characters of a key or value that a message repeats
+
 _EXPECTED = {
     "bool_type": "true or false",
     "float_type": "a number",
@@ -71,7 +73,8 @@ def check_keys(
     for key, value in mapping.items():
         where = _dotted(section, key)
         if key not in fields:
-            raise InputError(f"{origin(where)}{where}: unknown key; {nearest(str(key), fields)}")
+            msg = f"{origin(where)}{short(where)}: unknown key; {nearest(str(key), fields)}"
+            raise InputError(msg)
         nested = _dataclass_in(hints[key])
         for item in value if isinstance(value, list) else [value]:
             if nested is not None and isinstance(item, Mapping):
@@ -83,6 +86,11 @@ def nearest(word: str, known: Iterable[str]) -> str:
     known = sorted(known)
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     return f"did you mean '{close[0]}'?" if close else f"known are: {', '.join(known)}"
+
+
+def short(text: str) -> str:
+    """Text as it is, or its beginning where it would fill the screen."""
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
 
 def _dataclass_in(hint: Any) -> type | None:
@@ -114,4 +122,4 @@ def _dotted(*parts: Any) -> str:
 
 
 def _show(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    return short(json.dumps(value, ensure_ascii=False))

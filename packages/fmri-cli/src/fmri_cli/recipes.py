@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from fmri_cli.errors import InputError
-from fmri_cli.parsing import nearest, parse_settings
+from fmri_cli.parsing import nearest, parse_settings, short
+from fmri_cli.yaml_files import DEEPEST, YamlError, parse_yaml, read_yaml
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,8 +141,8 @@ def load_recipe(name: str, commands: Iterable[str]) -> Recipe:
         elif key in top_keys:
             top[key] = value
         else:
-            known = nearest(str(key), commands | top_keys)
-            raise InputError(f"{path.name}: {key}: unknown key; {known}")
+            known = nearest(key, commands | top_keys)
+            raise InputError(f"{path.name}: {short(key)}: unknown key; {known}")
     return Recipe(sections, top, path.name, path.parent)
 
 
@@ -159,15 +160,16 @@ def find_recipe(name: str) -> Path:
 
 def parse_assignment(assignment: str) -> tuple[str, Any]:
     """Key and value of `a.b=value`, the value read as YAML."""
-    import yaml
-
     key, equals, text = assignment.partition("=")
-    if not equals or not all(key.split(".")):
-        raise InputError(f"--set: {assignment}; write it as key=value, for instance loop.steps=200")
+    parts = key.split(".")
+    if not equals or not all(parts) or len(parts) > DEEPEST:
+        msg = f"--set: {short(assignment)}; write it as key=value, for instance loop.steps=200"
+        raise InputError(msg)
     try:
-        return key, yaml.load(text, _loader())  # noqa: S506 - derives from SafeLoader
-    except yaml.YAMLError as error:
-        raise InputError(f"--set: {assignment}; the value is not YAML: {_first(error)}") from error
+        return key, parse_yaml(text)
+    except YamlError as error:
+        msg = f"--set: {short(assignment)}; the value is not YAML: {error}"
+        raise InputError(msg) from error
 
 
 def _assign(sections: dict[str, Any], top: dict[str, Any], key: str, value: Any) -> None:
@@ -194,52 +196,17 @@ def _section(label: str, key: str, value: Any) -> dict[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise InputError(f"{label}: {key}: {value!r}; give a mapping of settings")
+        raise InputError(f"{label}: {key}: {short(repr(value))}; give a mapping of settings")
     return value
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
-    import yaml
-
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _loader())  # noqa: S506
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({error}); give a YAML file") from error
-    except yaml.YAMLError as error:
-        raise InputError(f"{path.name}: {_first(error)}; put the YAML right") from error
+        content = read_yaml(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); give a YAML file") from error
+    except YamlError as error:
+        raise InputError(f"{path.name}: {error}; put the YAML right") from error
     if not isinstance(content, dict | None):
         raise InputError(f"{path.name}: holds no mapping; write `section: {{key: value}}`")
     return content or {}
-
-
-def _first(error: Exception) -> str:
-    """Problem and place of a YAML error, on one line."""
-    mark = getattr(error, "problem_mark", None)
-    place = f", line {mark.line + 1}" if mark is not None else ""
-    return f"{getattr(error, 'problem', None) or error}{place}"
-
-
-def _loader() -> type:
-    """Build a safe YAML loader that refuses repeated keys and reads `1e-3` as a number."""
-    import re
-
-    import yaml
-
-    class Loader(yaml.SafeLoader):
-        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-            seen = set()
-            for key_node, _ in node.value:
-                if not isinstance(key_node, yaml.ScalarNode):
-                    continue  # no key in Python; the base class refuses it
-                if key_node.value in seen:
-                    problem = f"key '{key_node.value}' is given twice"
-                    raise yaml.constructor.ConstructorError(
-                        None, None, problem, key_node.start_mark
-                    )
-                seen.add(key_node.value)
-            return super().construct_mapping(node, deep=deep)
-
-    # YAML 1.1 wants a point in the mantissa and would take 1e-3 for text.
-    exponent = re.compile(r"[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+")
-    Loader.add_implicit_resolver("tag:yaml.org,2002:float", exponent, list("-+0123456789"))
-    return Loader

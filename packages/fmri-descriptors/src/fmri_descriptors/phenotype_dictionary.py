@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fmri_descriptors.errors import InputError
+from fmri_descriptors.yaml_files import YamlError, read_yaml
 
 SCHEMA = 1
 """Version of the file's layout that this package reads."""
@@ -232,9 +233,9 @@ def _texts(entry: Any, where: str) -> tuple[str, ...]:
 
 
 def _text(value: Any, where: str) -> str:
-    # YAML reads bare yes, no, on and off as truth values, which would turn a label into 'True'.
+    # `true` and `false` are values in YAML, and as a label would become 'True' and 'False'.
     if isinstance(value, bool):
-        raise InputError(f"{where}: {_shown(value)}; put yes, no, on and off in quotes")
+        raise InputError(f"{where}: {_shown(value)}; put true and false in quotes")
     if not isinstance(value, str | int | float) or not str(value).strip():
         raise InputError(f"{where}: {_shown(value)}; give text")
     return " ".join(str(value).split())
@@ -257,36 +258,13 @@ def _shown(value: Any) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
-def _document(path: Path) -> dict[Any, Any]:
-    import yaml
-
+def _document(path: Path) -> dict[str, Any]:
     try:
-        document = yaml.load(path.read_text(encoding="utf-8"), _loader())  # noqa: S506
+        document = read_yaml(path)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; give a phenotype dictionary") from error
-    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        place = "" if mark is None else f", line {mark.line + 1}"
-        reason = " ".join(str(getattr(error, "problem", None) or error).split())
-        raise InputError(f"{path}: not valid YAML ({reason}{place}); correct it") from error
+    except YamlError as error:
+        raise InputError(f"{path}: not valid YAML ({error}); correct it") from error
     if not isinstance(document, dict):
         raise InputError(f"{path}: holds no mapping; begin with `schema: {SCHEMA}` and `columns:`")
     return document
-
-
-def _loader() -> type:
-    """Build a safe YAML loader that refuses a key that is given twice."""
-    import yaml
-
-    class Loader(yaml.SafeLoader):
-        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-            mapping = super().construct_mapping(node, deep=deep)
-            if len(mapping) < len(node.value):
-                keys = [key.value for key, _ in node.value]
-                twice = next((key for key in keys if keys.count(key) > 1), keys[0])
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"key '{twice}' is given twice", node.start_mark
-                )
-            return mapping
-
-    return Loader

@@ -87,7 +87,9 @@ def _answer(task: Task, label: PhenotypeLabel, scan_id: Any, value: Any) -> str 
         return None
     # A column of whole numbers with gaps comes as floats, and nobody writes 1.0 into a tasks file.
     written = str(int(value) if isinstance(value, float) and value.is_integer() else value)
-    answer = label.answers.get(written, written)
+    # Keys of a tasks file are text, and `true` may be written in three ways.
+    ways = (written, written.lower(), written.upper()) if isinstance(value, bool) else (written,)
+    answer = next((label.answers[way] for way in ways if way in label.answers), written)
     if answer not in task.candidates:
         raise InputError(
             f"task {task.name}: {scan_id} has '{value}' in column '{label.column}';"

@@ -5,11 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-import yaml
-
 from fmri_instruct.errors import InputError
 from fmri_instruct.settings import PARADIGMS
 from fmri_instruct.tasks import Task
+from fmri_instruct.yaml_files import YamlError, read_yaml
 
 BANK = Path(__file__).parent / "bank"
 PLACEHOLDER = "<fmri>"
@@ -234,12 +233,11 @@ def _choose(items: Sequence[Item], chance: random.Random | None) -> Item:
 
 def _read_list(path: Path) -> list[str]:
     try:
-        lines = yaml.safe_load(path.read_text(encoding="utf-8"))
+        lines = read_yaml(path)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; give a bank with this file") from error
-    except yaml.YAMLError as error:
-        line = " ".join(str(error).split())
-        raise InputError(f"{path}: not valid YAML ({line}); correct it") from error
+    except YamlError as error:
+        raise InputError(f"{path}: not valid YAML ({error}); correct it") from error
     if not isinstance(lines, list) or not lines or not all(isinstance(x, str) for x in lines):
         raise InputError(f"{path}: not a list of texts; write one template per item")
     return lines

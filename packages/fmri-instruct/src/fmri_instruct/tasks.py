@@ -6,16 +6,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from fmri_instruct.errors import InputError, nearest
 from fmri_instruct.leaks import refuse_hint
+from fmri_instruct.yaml_files import YamlError, read_yaml
 
 SCHEMA = 1
 DEMO = Path(__file__).parent / "cohorts" / "demo.yaml"
 QUESTIONS = Path(__file__).parent / "bank" / "questions.yaml"
 
 TASK_KEYS = ("title", "answers", "label", "questions", "statements", "topic", "caveat")
+_LONGEST_SHOWN = 80  # characters of a wrong value that a message repeats
+
 LABEL_KEYS = {"phenotype": ("phenotype", "values"), "zscore": ("zscore", "thresholds")}
 
 
@@ -165,42 +166,49 @@ def load_tasks(path: Path | str | None = None) -> tuple[Task, ...]:
 
 def _task(name: str, entry: Any, wording: Mapping[str, Any], where: str) -> Task:
     if not isinstance(entry, dict):
-        raise InputError(f"{where}: {entry!r}; give a mapping with title, answers and label")
+        raise InputError(f"{where}: {_shown(entry)}; give a mapping with title, answers and label")
     _check_keys(entry, TASK_KEYS, where)
     for key in ("title", "answers", "label"):
         if key not in entry:
             raise InputError(f"{where}: no '{key}'; add it (see cohorts/demo.yaml)")
     task = Task(
         name=name,
-        title=str(entry["title"]),
+        title=_text(entry["title"], f"{where}.title"),
         candidates=_texts(entry["answers"], f"{where}.answers"),
         label=_label(entry["label"], f"{where}.label"),
         questions=_wording("questions", entry, wording, where),
         statements=_wording("statements", entry, wording, where),
         topic=_texts(entry.get("topic", []), f"{where}.topic"),
-        caveat=None if entry.get("caveat") is None else str(entry["caveat"]).strip(),
+        caveat=_caveat(entry.get("caveat"), f"{where}.caveat"),
     )
     _check_task(task, where)
     return task
+
+
+def _caveat(value: Any, where: str) -> str | None:
+    return None if value is None else _text(value, where)
 
 
 def _label(entry: Any, where: str) -> PhenotypeLabel | ZScoreLabel:
     kinds = [kind for kind in LABEL_KEYS if isinstance(entry, dict) and kind in entry]
     if len(kinds) != 1:
         raise InputError(
-            f"{where}: {entry!r}; give either `phenotype: COLUMN` or `zscore: FEATURE`"
+            f"{where}: {_shown(entry)}; give either `phenotype: COLUMN` or `zscore: FEATURE`"
         )
     _check_keys(entry, LABEL_KEYS[kinds[0]], where)
     if kinds == ["phenotype"]:
         values = entry.get("values") or {}
         if not isinstance(values, dict):
             raise InputError(
-                f"{where}.values: {values!r}; give a mapping of column value to answer"
+                f"{where}.values: {_shown(values)}; give a mapping of column value to answer"
             )
         return PhenotypeLabel(
-            str(entry["phenotype"]), {str(value): str(answer) for value, answer in values.items()}
+            _text(entry["phenotype"], f"{where}.phenotype"),
+            {str(value): _text(answer, f"{where}.values") for value, answer in values.items()},
         )
-    return ZScoreLabel(str(entry["zscore"]), _thresholds(entry.get("thresholds"), where))
+    return ZScoreLabel(
+        _text(entry["zscore"], f"{where}.zscore"), _thresholds(entry.get("thresholds"), where)
+    )
 
 
 def _thresholds(values: Any, where: str) -> tuple[float, ...]:
@@ -208,7 +216,9 @@ def _thresholds(values: Any, where: str) -> tuple[float, ...]:
         isinstance(value, int | float) and not isinstance(value, bool) for value in values
     )
     if not numbers or not values or any(a >= b for a, b in itertools.pairwise(values)):
-        raise InputError(f"{where}.thresholds: {values!r}; give rising numbers, such as [-1, 1]")
+        raise InputError(
+            f"{where}.thresholds: {_shown(values)}; give rising numbers, such as [-1, 1]"
+        )
     return tuple(float(value) for value in values)
 
 
@@ -256,28 +266,38 @@ def _check_keys(entry: Mapping[str, Any], valid: Iterable[str], where: str) -> N
 def _check_schema(schema: Any, path: Path) -> None:
     if schema != SCHEMA:
         raise InputError(
-            f"{path}: schema {schema!r}, but this version reads schema {SCHEMA};"
+            f"{path}: schema {_shown(schema)}, but this version reads schema {SCHEMA};"
             " upgrade fmri-instruct"
         )
 
 
 def _texts(values: Any, where: str) -> tuple[str, ...]:
-    # YAML reads bare yes/no as booleans, which would silently turn an answer into 'True'.
-    if not isinstance(values, list) or not all(isinstance(v, str | int | float) for v in values):
-        raise InputError(f"{where}: {values!r}; give a list of texts")
-    if any(isinstance(value, bool) for value in values):
-        raise InputError(f"{where}: {values!r}; put yes and no in quotes")
-    return tuple(str(value).strip() for value in values)
+    if not isinstance(values, list):
+        raise InputError(f"{where}: {_shown(values)}; give a list of texts")
+    return tuple(_text(value, where) for value in values)
+
+
+def _text(value: Any, where: str) -> str:
+    # `true` and `false` are values in YAML, and as an answer would become 'True' and 'False'.
+    if isinstance(value, bool):
+        raise InputError(f"{where}: {_shown(value)}; put true and false in quotes")
+    if not isinstance(value, str | int | float):
+        raise InputError(f"{where}: {_shown(value)}; give text")
+    return str(value).strip()
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
 
 def _read_mapping(path: Path) -> dict[str, Any]:
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = read_yaml(path)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; give a tasks file") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        line = " ".join(str(error).split())
-        raise InputError(f"{path}: not valid YAML ({line}); correct it") from error
+    except YamlError as error:
+        raise InputError(f"{path}: not valid YAML ({error}); correct it") from error
     if not isinstance(document, dict):
         raise InputError(f"{path}: not a mapping; begin it with `schema: 1` and `tasks:`")
     return document

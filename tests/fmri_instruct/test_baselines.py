@@ -1,7 +1,17 @@
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from fmri_instruct.baselines import ConnectomeClassifier, MajorityClass, connectome, spread
+from fmri_instruct.baselines import (
+    PENALTIES,
+    ConnectomeClassifier,
+    MajorityClass,
+    connectome,
+    spread,
+)
 
 
 def planted(n, chance, n_edges=60, shift=1.2):
@@ -126,3 +136,42 @@ def test_an_answer_never_seen_in_training_gets_no_probability():
     found = spread(np.array([[0.3, 0.7]]), ["above", "below"], ["below", "within", "above"])
 
     assert found.tolist() == [[0.7, 0.0, 0.3]]
+
+
+def test_the_unit_of_an_edge_changes_no_answer():
+    X, y = planted(40, np.random.default_rng(7))
+    units = np.where(np.arange(X.shape[1]) % 2, 1000.0, 0.01)
+
+    plain = ConnectomeClassifier().fit(X, y, np.arange(40))
+    scaled = ConnectomeClassifier().fit(X * units, y, np.arange(40))
+
+    assert scaled.predict_proba(X * units) == pytest.approx(plain.predict_proba(X), abs=1e-4)
+
+
+def test_the_penalty_is_chosen_on_subjects_that_the_fit_has_not_seen():
+    # Four scans of a person are nearly one: with scans of the same people on both sides, the
+    # penalty that remembers people best looks best.
+    chance = np.random.default_rng(3)
+    people = np.repeat(np.arange(20), 4)
+    y = np.array(["no", "yes"])[np.arange(20) % 2][people]
+    X = chance.normal(size=(20, 40))[people] + 0.3 * chance.normal(size=(80, 40))
+    X[y == "yes", :3] += 0.5
+
+    def best(folds, groups):
+        scores = [
+            cross_val_score(
+                make_pipeline(StandardScaler(), LogisticRegression(C=C, max_iter=1000)),
+                X,
+                y,
+                cv=folds(n_splits=5, shuffle=True, random_state=0),
+                groups=groups,
+                scoring="balanced_accuracy",
+            ).mean()
+            for C in PENALTIES
+        ]
+        return PENALTIES[int(np.argmax(scores))]
+
+    chosen = ConnectomeClassifier(seed=0).fit(X, y, people).regularisation_
+
+    assert chosen == best(StratifiedGroupKFold, people)
+    assert chosen != best(StratifiedKFold, None)

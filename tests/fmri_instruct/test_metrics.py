@@ -1,16 +1,8 @@
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
-from fmri_instruct.metrics import (
-    accuracy,
-    auc,
-    balanced_accuracy,
-    bootstrap_interval,
-    why_no_auc,
-)
+from fmri_instruct.metrics import accuracy, auc, balanced_accuracy, why_no_auc
 
 
 def random_answers(seed, n=40, k=3):
@@ -74,75 +66,12 @@ def test_auc_of_a_single_class_is_undefined_and_says_why():
     assert why_no_auc([0, 1], ["younger", "older"]) is None
 
 
-@given(
-    scans=st.lists(st.sampled_from("abcdef"), min_size=2, max_size=20), seed=st.integers(0, 2**32)
-)
-def test_a_resample_holds_all_scans_of_a_subject_equally_often(scans, seed):
-    resamples = []
+def test_a_score_over_fixed_classes_is_undefined_where_one_of_them_is_gone():
+    truth = np.array([0, 0, 2])
+    probabilities = np.eye(3)[truth]
 
-    def record(rows):
-        resamples.append(rows)
-        return 0.0
-
-    bootstrap_interval(record, scans, resamples=5, level=0.9, seed=seed)
-
-    for rows in resamples:
-        times = np.bincount(rows, minlength=len(scans))
-        for subject in set(scans):
-            assert len({times[i] for i, owner in enumerate(scans) if owner == subject}) == 1
-
-
-def test_resamples_without_a_class_are_dropped_and_counted():
-    truth = np.array([0, 0, 1, 1])
-    probabilities = np.array([[0.9, 0.1], [0.4, 0.6], [0.5, 0.5], [0.2, 0.8]])
-
-    interval = bootstrap_interval(
-        lambda rows: auc(truth[rows], probabilities[rows]),
-        ["a", "b", "c", "d"],
-        resamples=4000,
-        level=0.95,
-        seed=1,
-    )
-
-    # Four draws from two and two: all of one class with probability 2 * (1/2)^4 = 1/8.
-    assert interval.dropped / 4000 == pytest.approx(1 / 8, abs=0.02)
-    assert interval.value == pytest.approx(3 / 4)
-    assert 0 <= interval.low <= interval.value <= interval.high <= 1
-
-
-def test_an_undefined_score_has_no_interval():
-    assert bootstrap_interval(lambda _: None, ["a"], resamples=3, level=0.9, seed=0) is None
-
-
-def test_the_interval_covers_the_true_accuracy_about_as_often_as_its_level_says():
-    # Two scans per subject that are right or wrong together: resampling scans as if they were
-    # independent would give intervals that are too narrow by the square root of 2.
-    chance = np.random.default_rng(7)
-    subjects = np.repeat(np.arange(40), 2)
-    covered = []
-    for repeat in range(200):
-        right = np.repeat(chance.random(40) < 0.7, 2).astype(float)
-        interval = bootstrap_interval(
-            lambda rows, right=right: float(right[rows].mean()),
-            subjects.tolist(),
-            resamples=200,
-            level=0.9,
-            seed=repeat,
-        )
-        covered.append(interval.low <= 0.7 <= interval.high)
-
-    # Standard error of the coverage: sqrt(0.9 * 0.1 / 200) = 0.021.
-    assert np.mean(covered) == pytest.approx(0.9, abs=0.065)
-
-
-def test_the_same_seed_gives_the_same_interval_whatever_the_order_of_the_rows():
-    score = np.array([0.0, 1.0, 1.0, 0.0, 1.0])
-    subjects = ["a", "b", "c", "d", "e"]
-    order = [3, 1, 4, 0, 2]
-
-    def interval(values, owners):
-        return bootstrap_interval(
-            lambda rows: float(values[rows].mean()), owners, resamples=50, level=0.9, seed=3
-        )
-
-    assert interval(score, subjects) == interval(score[order], [subjects[i] for i in order])
+    # Over the two classes that are left, a constant answer would get 0.5 of three.
+    assert balanced_accuracy(truth, truth, classes=[0, 1, 2]) is None
+    assert auc(truth, probabilities, classes=[0, 1, 2]) is None
+    assert balanced_accuracy(truth, truth, classes=[0, 2]) == 1.0
+    assert auc(truth, probabilities, classes=[0, 2]) == 1.0

@@ -158,7 +158,10 @@ def _write_evaluation(directory: Path, random: np.random.Generator) -> None:
             name: [_answer(scan, task, paradigm, random) for scan in HELD_OUT]
             for paradigm, name in methods.items()
         }
-        rows = [Method(name=name, answers=given) for name, given in by_method.items()]
+        rows = [
+            Method(name=name, answers=given, baseline=name == "majority class")
+            for name, given in by_method.items()
+        ]
         tables[task.name] = score_task(task, rows, settings, seed=0)
         answers += [answer for given in by_method.values() for answer in given if answer.paradigm]
     answers[-1] = replace(answers[-1], answer=None, text="Not a <b>word</b> of an answer.")

@@ -19,7 +19,7 @@ from fmri_cli.report.sections.caption import _row
 from fmri_cli.report.sections.caption import build as build_caption
 from fmri_cli.report.sections.limits import (
     confounds,
-    model_against_majority,
+    model_against_baselines,
     same_answers,
     sample_size,
 )
@@ -161,23 +161,17 @@ def test_the_number_of_people_is_counted_from_the_cohort(run: Path) -> None:
     assert "moves an accuracy by 0.50" in text
 
 
-def test_only_intervals_that_part_count_as_above_the_majority(own_run: Path) -> None:
+def test_only_decided_comparisons_count_as_better_or_worse(own_run: Path) -> None:
     path = own_run / "evaluation" / "scores.json"
     scores = json.loads(path.read_text())
-    for row in scores["tasks"]["age_group"]["rows"]:
-        low, value, high = {
-            "fMRI-LM, one question": (0.7, 0.8, 0.9),
-            "fMRI-LM, several questions": (0.4, 0.6, 0.9),
-            "majority class": (0.3, 0.5, 0.6),
-        }.get(row["method"], (0.0, 0.1, 0.2))
-        row["accuracy"] = {"low": low, "value": value, "high": high}
-    for name, task in scores["tasks"].items():
-        for row in task["rows"] if name != "age_group" else ():
-            row["accuracy"] = {"low": 0.2, "value": 0.5, "high": 0.8}
+    for task in scores["tasks"].values():
+        for found in task["comparisons"]:
+            found["verdict"] = "undecided"
+    first = scores["tasks"]["age_group"]["comparisons"]
+    first[0]["verdict"], first[1]["verdict"] = "higher", "lower"
     path.write_text(json.dumps(scores))
-    text = model_against_majority(Run(own_run)).text
-    assert "Of the 9 comparisons" in text
-    assert "its accuracy is higher in 2, and in 1 its whole interval lies above" in text
+    text = model_against_baselines(Run(own_run)).text
+    assert "the model is higher in 1 and lower in 1; the other" in text
 
 
 def test_a_table_where_every_scan_got_the_same_answer_is_counted(own_run: Path) -> None:

@@ -146,12 +146,13 @@ def _method(
     note: str | None,
 ) -> Method:
     if not scans:
-        return Method(name=name, answers=[], note=note)
+        return Method(name=name, answers=[], note=note, baseline=True)
     X = np.array([scan.connectome for scan in scans])
     rows = spread(fitted.predict_proba(X), fitted.classes_.tolist(), task.candidates)
     return Method(
         name=name,
         note=note,
+        baseline=True,
         answers=[
             _answer(task, scan, truth[scan.scan_id], row)
             for scan, row in zip(scans, rows, strict=True)

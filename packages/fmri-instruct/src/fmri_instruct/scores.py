@@ -5,17 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from fmri_instruct.metrics import (
-    UNPARSED,
-    Interval,
-    accuracy,
-    auc,
-    balanced_accuracy,
-    bootstrap_interval,
-    why_no_auc,
-)
+from fmri_instruct.answer_table import METRICS, AnswerTable
+from fmri_instruct.comparisons import compare_all
+from fmri_instruct.intervals import SubjectBootstrap
+from fmri_instruct.metrics import UNPARSED, why_no_auc
 from fmri_instruct.settings import EvaluateSettings
 from fmri_instruct.tasks import Task
 
@@ -64,11 +58,14 @@ class Method:
         One per held-out scan that has a label.
     note : str or None
         How the method was set up, where a reader has to know.
+    baseline : bool
+        Whether the model is compared with it.
     """
 
     name: str
     answers: Sequence[ScanAnswer]
     note: str | None = None
+    baseline: bool = False
 
 
 def score_task(
@@ -90,17 +87,29 @@ def score_task(
     Returns
     -------
     dict
-        ``candidates``, ``caveat``, ``n_scans``, ``n_subjects`` and ``rows``.
+        ``candidates``, ``caveat``, ``n_scans``, ``n_subjects``, ``rows`` and ``comparisons`` (the
+        model in each paradigm against each baseline).
     """
     answered = [method for method in methods if method.answers]
     scans = {answer.scan_id: answer.subject for method in answered for answer in method.answers}
+    bootstrap = SubjectBootstrap(
+        list(scans.values()), resamples=settings.resamples, level=settings.level, seed=seed
+    )
+    tables = {m.name: AnswerTable.of(m.answers, task.candidates) for m in answered}
+    compared = compare_all(
+        {m.name: tables[m.name] for m in answered if not m.baseline},
+        {m.name: tables[m.name] for m in answered if m.baseline},
+        bootstrap,
+        seed,
+    )
     return {
         "title": task.title,
         "candidates": list(task.candidates),
         "caveat": task.caveat,
         "n_scans": len(scans),
         "n_subjects": len(set(scans.values())),
-        "rows": [_row(task, method, settings, seed) for method in answered],
+        "rows": [_row(task, method, tables[method.name], bootstrap) for method in answered],
+        "comparisons": [comparison.to_dict() for comparison in compared],
     }
 
 
@@ -119,43 +128,17 @@ def most_probable(probabilities: Mapping[str, float]) -> str:
     return max(probabilities, key=lambda candidate: probabilities[candidate])
 
 
-def _row(task: Task, method: Method, settings: EvaluateSettings, seed: int) -> dict[str, Any]:
-    number: dict[str | None, int] = {answer: k for k, answer in enumerate(task.candidates)}
-    truth = np.array([number[answer.truth] for answer in method.answers])
-    given = np.array([number.get(answer.answer, UNPARSED) for answer in method.answers])
-    subjects = [answer.subject for answer in method.answers]
-
-    def interval(statistic: Any) -> Interval | None:
-        return bootstrap_interval(
-            statistic, subjects, resamples=settings.resamples, level=settings.level, seed=seed
-        )
-
-    area, why_none = None, why_no_auc(truth, task.candidates)
-    probabilities = _probabilities(task, method.answers)
-    if probabilities is None:
+def _row(
+    task: Task, method: Method, table: AnswerTable, bootstrap: SubjectBootstrap
+) -> dict[str, Any]:
+    found = {metric: table.interval(metric, bootstrap) for metric in METRICS}
+    why_none = why_no_auc(table.truth, task.candidates)
+    if table.probabilities is None:
         why_none = "free text gives no probabilities"
-    else:
-        area = interval(lambda rows: auc(truth[rows], probabilities[rows]))
     return {
         "method": method.name,
         "note": method.note,
-        "accuracy": _to_dict(interval(lambda rows: accuracy(truth[rows], given[rows]))),
-        "balanced_accuracy": _to_dict(
-            interval(lambda rows: balanced_accuracy(truth[rows], given[rows]))
-        ),
-        "auc": _to_dict(area),
+        **{name: score and score.to_dict() for name, score in found.items()},
         "auc_note": why_none,
-        "unparsed": int(np.sum(given == UNPARSED)),
+        "unparsed": int(np.sum(table.given == UNPARSED)),
     }
-
-
-def _probabilities(task: Task, answers: Sequence[ScanAnswer]) -> NDArray[np.float64] | None:
-    rows = [answer.probabilities for answer in answers]
-    known = [row for row in rows if row is not None]
-    if len(known) < len(rows):
-        return None
-    return np.array([[row[candidate] for candidate in task.candidates] for row in known])
-
-
-def _to_dict(interval: Interval | None) -> dict[str, float] | None:
-    return None if interval is None else interval.to_dict()

@@ -6,15 +6,11 @@ from typing import TYPE_CHECKING
 from fmri_cli.report.artefacts import Run
 from fmri_cli.report.sections.base import Section, listed, plural, sentence_case, span
 from fmri_cli.report.sections.cohort import assumed_trs
-from fmri_cli.report.sections.scores import MAJORITY, OURS
 from fmri_cli.report.sections.training import TRAINED
 from fmri_cli.report.settings import ReportSettings
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-FEW = 30  # subjects; below this a percentile bootstrap is known to be too narrow
 
 
 @dataclass(frozen=True)
@@ -29,7 +25,7 @@ def build(run: Run, settings: ReportSettings) -> Section:  # noqa: ARG001
     """Remarks on size, intervals, confounds, label sources, norms and training length."""
     remarks = [
         sample_size(run),
-        model_against_majority(run),
+        model_against_baselines(run),
         same_answers(run),
         *confounds(run),
         *caveats(run),
@@ -60,30 +56,23 @@ def sample_size(run: Run) -> Remark:
         f"widest interval of an accuracy spans {max(widths, default=0):.2f} of the range from 0 "
         "to 1."
     )
-    if held_out < FEW:
-        text += (
-            " Bootstrap intervals of so few subjects are themselves rough: an interval of no width "
-            "means that all held-out subjects agree, not that the score is certain."
-        )
     return Remark("Number of people", text)
 
 
-def model_against_majority(run: Run) -> Remark:
-    """In how many rows the model beats always giving the same answer."""
-    above = certain = total = 0
-    for task in run.json("evaluation", "scores.json")["tasks"].values():
-        reference = [row for row in task["rows"] if row["method"] == MAJORITY]
-        for row in task["rows"]:
-            if reference and row["method"].startswith(OURS):
-                majority = reference[0]["accuracy"]
-                total += 1
-                above += row["accuracy"]["value"] > majority["value"]
-                certain += row["accuracy"]["low"] > majority["high"]
+def model_against_baselines(run: Run) -> Remark:
+    """In how many comparisons the model is better or worse than a baseline."""
+    compared = [
+        found["verdict"]
+        for task in run.json("evaluation", "scores.json")["tasks"].values()
+        for found in task["comparisons"]
+    ]
     return Remark(
-        "Against the majority class",
-        f"Of the {total} comparisons of the model with always giving the most frequent training "
-        f"answer, its accuracy is higher in {above}, and in {certain} its whole interval lies "
-        "above the majority's.",
+        "Against the baselines",
+        f"Of the {len(compared)} comparisons of the model with a baseline, the model is higher in "
+        f"{compared.count('higher')} and lower in {compared.count('lower')}; the other "
+        f"{compared.count('undecided')} are undecided: the difference is smaller than what so many "
+        "people can show. Of twenty comparisons of equal methods about one would be called different "
+        "by chance.",
     )
 
 

@@ -71,8 +71,8 @@ def model_against_baselines(run: Run) -> Remark:
         f"Of the {len(compared)} comparisons of the model with a baseline, the model is higher in "
         f"{compared.count('higher')} and lower in {compared.count('lower')}; the other "
         f"{compared.count('undecided')} are undecided: the difference is smaller than what so many "
-        "people can show. Of twenty comparisons of equal methods about one would be called different "
-        "by chance.",
+        "people can show. Of twenty comparisons of equal methods, one at most would be called "
+        "different by chance.",
     )
 
 

@@ -136,9 +136,9 @@ class AnswerTable:
         bounds = []
         for k in asked:
             positive = self.truth == k
-            counts = [len(np.unique(subjects[rows])) for rows in (positive, ~positive)]
+            ours, others = (len(np.unique(subjects[rows])) for rows in (positive, ~positive))
             shared = _shared(level, len(asked))
-            bounds.append(newcombe_auc(area(positive, whole[:, k]), *counts, shared))
+            bounds.append(newcombe_auc(area(positive, whole[:, k]), ours, others, shared))
         low, high = np.mean(bounds, axis=0)
         return float(low), float(high)
 

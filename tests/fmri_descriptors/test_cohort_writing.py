@@ -72,7 +72,7 @@ def test_a_scan_without_a_tr_is_listed_and_the_rest_goes_on(write, source_dir):
     (source_dir / "sub-5_ses-a.json").unlink()
     directory, _ = write()
     assert (
-        "sub-5_ses-a.npy\tn/a\tno repetition time is written down"
+        "sub-5_ses-a.npy\tsub-5_ses-a\tno repetition time is written down"
         in (directory / "rejected.tsv").read_text()
     )
 

@@ -11,7 +11,7 @@ from nilearn.interfaces.fmriprep import load_confounds_strategy
 from nilearn.maskers import NiftiLabelsMasker
 
 from fmri_descriptors.errors import InputError
-from fmri_descriptors.readers.bids import identify
+from fmri_descriptors.readers.bids_names import identify
 from fmri_descriptors.readers.fmriprep import fmriprep_source
 from fmri_descriptors.readers.nifti import nifti_source
 from fmri_descriptors.readers.reading import warnings_logged
@@ -333,12 +333,14 @@ def test_fmripreps_sidecar_tells_the_repetition_time(tmp_path, atlas):
     assert recording.tr == 0.735
 
 
-def test_two_files_of_one_scan_are_not_both_taken(tmp_path, atlas):
+def test_of_a_packed_and_an_unpacked_image_one_is_read(tmp_path, atlas):
     for suffix in (".nii", ".nii.gz"):
         save_bold(tmp_path / "in" / f"sub-1_bold{suffix}", volumes(courses()))
     found = nifti_source(tmp_path / "in", ReadOptions(atlas=atlas))
     assert [r.name for r in found.recordings] == ["sub-1_bold.nii"]
-    assert "scan_id 'sub-1'" in found.rejected[0].reason
+    assert [(each.path, each.rule) for each in found.left_out] == [
+        ("sub-1_bold.nii.gz", "second copy")
+    ]
 
 
 def test_names_and_reasons_hold_no_path_of_the_machine(tmp_path, atlas):

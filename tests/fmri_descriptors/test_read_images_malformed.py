@@ -242,13 +242,13 @@ def fault(tmp_path):
         (truncated_nii, "promises"),
         (truncated_gzip, "cannot be read"),
         (header_cut_short, "cannot be read"),
-        (empty_file, "cannot be read"),
+        (empty_file, "is empty"),
         (corrupt_gzip, "cannot be read"),
         (wrong_checksum, "cannot be read"),
         (header_promises_more_frames, "promises"),
         (header_promises_other_voxels, "promises"),
         (gzip_header_promises_fewer_frames, "holds more data"),
-        (gzip_header_promises_a_huge_image, "promises"),
+        (gzip_header_promises_a_huge_image, "at most"),
         (text_named_nii_gz, "cannot be read"),
         (text_named_nii, "cannot be read"),
         (three_dimensions, "4-D"),
@@ -350,7 +350,7 @@ def more_confounds_than_frames(folder):
         (confounds_without_white_matter, "white_matter"),
         (confounds_with_a_hole, "csf"),
         (confounds_with_words, "cannot be read"),
-        (empty_confounds, "cannot be read"),
+        (empty_confounds, "is empty"),
         (binary_confounds, "cannot be read"),
         (corrupt_confounds_json, "cannot be read"),
         (unsteady_frames_inside, "evenly spaced"),
@@ -462,7 +462,7 @@ def test_a_missing_atlas_is_refused(tmp_path):
 
 def test_a_folder_in_native_space_alone_is_refused(tmp_path):
     save_fmriprep(tmp_path, volumes(courses()), space="T1w")
-    with pytest.raises(InputError, match="1 in other spaces"):
+    with pytest.raises(InputError, match="T1w; name the atlas's by --space"):
         fmriprep_source(tmp_path, ReadOptions())
 
 

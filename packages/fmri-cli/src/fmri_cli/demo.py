@@ -54,6 +54,8 @@ def recipe_values(recipe: Recipe, settings: RunSettings) -> dict[str, Value]:
         "atlas": from_folder(recipe, settings.atlas),
         "confounds": settings.confounds,
         "tr": settings.tr,
+        "task": settings.task,
+        "space": settings.space,
         "strict": settings.strict,
         "jobs": settings.jobs,
         "scheduler": settings.scheduler,

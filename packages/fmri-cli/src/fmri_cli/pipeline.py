@@ -7,7 +7,7 @@ from pathlib import Path
 RUN = "run"
 """Name under which the run's own directory stands among the inputs."""
 
-Value = str | Path | float | bool | None
+Value = str | Path | float | bool | tuple[str, ...] | None
 """What a stage's argument or option is given; True stands for an option without a value."""
 
 
@@ -48,6 +48,8 @@ class StageRow:
             value = values[name]
             if value is True:
                 line.append(option)
+            elif isinstance(value, tuple):
+                line += [word for each in value for word in (option, each)]
             elif value is not None and value is not False:
                 line += [option, str(value)]
         return line
@@ -63,6 +65,8 @@ STAGES = (
             "--atlas": "atlas",
             "--confounds": "confounds",
             "--tr": "tr",
+            "--task": "task",
+            "--space": "space",
             "--strict": "strict",
             "--jobs": "jobs",
             "--scheduler": "scheduler",

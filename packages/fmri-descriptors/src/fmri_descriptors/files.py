@@ -27,7 +27,7 @@ def read_json(path: Path) -> dict[str, Any]:
         If the file is missing, is not JSON, or holds no object.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: cannot be read as JSON ({error}); make it again") from error
     if not isinstance(document, dict):

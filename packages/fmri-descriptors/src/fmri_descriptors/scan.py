@@ -110,7 +110,7 @@ def _checked_series(values: Any, parcellation: Parcellation, scan_id: str) -> ND
     series = np.array(given, dtype=np.float64)
     if series.ndim != 2:
         raise InputError(f"{scan_id}: an array of shape {series.shape}; give (frames, regions)")
-    _check_shape(series.shape, parcellation, scan_id)
+    check_shape(series.shape, parcellation, scan_id)
     too_large = np.abs(series) > _LARGEST
     if too_large.any():
         label = parcellation.labels[int(too_large.any(axis=0).argmax())]
@@ -121,7 +121,18 @@ def _checked_series(values: Any, parcellation: Parcellation, scan_id: str) -> ND
     return series
 
 
-def _check_shape(shape: tuple[int, ...], parcellation: Parcellation, scan_id: str) -> None:
+def check_shape(shape: tuple[int, ...], parcellation: Parcellation, scan_id: str) -> None:
+    """Raise unless a shape is that of at least `MIN_FRAMES` frames of a parcellation's regions.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (T, N).
+    parcellation : Parcellation
+        The N regions.
+    scan_id : str
+        What the series are of, for the message.
+    """
     n_frames, n_regions = shape
     if n_regions != parcellation.n_regions:
         turned = n_frames == parcellation.n_regions

@@ -6,16 +6,18 @@ import tokenize
 import warnings
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fmri_descriptors.errors import InputError
 from fmri_descriptors.parcellation import Parcellation
+from fmri_descriptors.readers.content import check_content
+from fmri_descriptors.readers.limits import MAX_VALUES, check_declared, check_size
 from fmri_descriptors.readers.mat_tags import real_variables
 
 if TYPE_CHECKING:
@@ -42,6 +44,8 @@ UNREADABLE = (
 EMPTY_CELLS = frozenset({"", "n/a", "na", "nan", "none"})
 """What stands for a missing entry of a table, in lower case."""
 
+_BYTES_A_VALUE = 2  # of a table of text: a digit and what follows it
+
 SUFFIXES = (".csv", ".mat", ".npy", ".npz", ".tsv")
 
 
@@ -66,14 +70,13 @@ def read_array(path: Path, parcellation: Parcellation, key: str | None = None) -
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise InputError(f"{path}: files of kind {suffix!r} are not read; give {_listed(SUFFIXES)}")
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; correct the path")
+    check_content(path)
     if suffix == ".npy":
-        return _read_npy(path)
+        return _read_npy(path, parcellation)
     if suffix == ".npz":
-        return _only(path, _read_npz(path), key)
+        return _read_npz(path, key, parcellation)
     if suffix == ".mat":
-        return read_mat(path, key)
+        return read_mat(path, key, parcellation)
     return _read_text(path, parcellation, "\t" if suffix == ".tsv" else ",")
 
 
@@ -87,28 +90,58 @@ def unreadable(path: Path, kind: str, error: Exception) -> InputError:
     return InputError(f"{path}: cannot be read as {kind} ({reason}); export it again")
 
 
-def _read_npy(path: Path) -> NDArray[Any]:
+def _read_npy(path: Path, parcellation: Parcellation) -> NDArray[Any]:
     # `np.load` would also open archives and, by their looks, pickles.
     try:
         with path.open("rb") as file:
+            shape, dtype = _npy_header(file)
+            if not dtype.hasobject:  # objects are refused by numpy
+                check_declared(path, shape, parcellation)
+            file.seek(0)
             return np.asarray(np.lib.format.read_array(file, allow_pickle=False))
+    except InputError:
+        raise
     except UNREADABLE as error:
         raise unreadable(path, "a .npy array", error) from error
 
 
-def _read_npz(path: Path) -> dict[str, Any]:
+def _npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Shape and type that a .npy file declares."""
+    version = np.lib.format.read_magic(file)
+    header = np.lib.format.read_array_header_1_0
+    shape, _, dtype = (header if version == (1, 0) else np.lib.format.read_array_header_2_0)(file)
+    return shape, dtype
+
+
+def _read_npz(path: Path, key: str | None, parcellation: Parcellation) -> NDArray[Any]:
     try:
         with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
-        if damaged is not None:
-            raise ValueError(f"{damaged} is damaged")
-        with np.load(path, allow_pickle=False) as arrays:
-            return dict(arrays)
+            declared = {}
+            for name in filter(_is_npy, archive.namelist()):
+                with archive.open(name) as file:
+                    declared[name.removesuffix(".npy")] = _npy_header(file)
+            series = [name for name, head in declared.items() if _is_series(*head)]
+            if not series and any(dtype.hasobject for _, dtype in declared.values()):
+                raise ValueError("holds objects, which are not read: allow_pickle=False")
+            chosen = _chosen(path, series, key)
+            check_declared(path, declared[chosen][0], parcellation)
+            with archive.open(f"{chosen}.npy") as file:
+                values = np.lib.format.read_array(file, allow_pickle=False)
+                file.read()  # to the end, where the checksum is compared
+            return np.asarray(values)
+    except InputError:
+        raise
     except UNREADABLE as error:
         raise unreadable(path, "a .npz archive", error) from error
 
 
-def read_mat(path: Path, key: str | None = None) -> NDArray[Any]:
+def _is_npy(name: str) -> bool:
+    return name.endswith(".npy")
+
+
+def read_mat(
+    path: Path, key: str | None = None, parcellation: Parcellation | None = None
+) -> NDArray[Any]:
     """Return one variable of a MATLAB file, (rows, columns) as MATLAB shows it.
 
     Parameters
@@ -117,66 +150,90 @@ def read_mat(path: Path, key: str | None = None) -> NDArray[Any]:
         The file, of any version.
     key : str, optional
         Name of the variable; without it, the only 2-D numeric array of the file.
+    parcellation : Parcellation, optional
+        The regions that its columns must be; compared before the variable is read.
 
     Raises
     ------
     InputError
-        If the file is unreadable or the variable is not there.
+        If the file is unreadable or the variable is not there, too large, or of other regions.
     """
     from scipy.io.matlab import MatReadError, matfile_version
 
+    check_content(path)
     try:
         major, _ = matfile_version(path)
-        content = _read_mat_v73(path) if major == 2 else _read_mat_older(path, major)
+        shapes = _shapes_v73(path) if major == 2 else _shapes_older(path, major)
+        chosen = _chosen(path, list(shapes), key)
+        if parcellation is None:
+            check_size(path, shapes[chosen])
+        else:
+            check_declared(path, shapes[chosen], parcellation)
+        return _load_v73(path, chosen) if major == 2 else _load_older(path, chosen)
+    except InputError:
+        raise
     except (*UNREADABLE, MatReadError, UserWarning) as error:
         raise unreadable(path, "a MATLAB file", error) from error
-    return _only(path, content, key)
 
 
-def _read_mat_older(path: Path, major: int) -> dict[str, Any]:
+def _shapes_older(path: Path, major: int) -> dict[str, tuple[int, ...]]:
+    """Shapes of the 2-D numeric arrays by name, with nothing read but their headers."""
+    from scipy.io import whosmat
+
+    if major == 1:
+        shapes = real_variables(path)
+    else:
+        shapes = {name: shape for name, shape, kind in whosmat(path) if kind == "double"}
+    return {name: shape for name, shape in shapes.items() if _is_matrix(shape)}
+
+
+def _load_older(path: Path, name: str) -> NDArray[Any]:
     from scipy.io import loadmat
 
-    names = real_variables(path) if major == 1 else None
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)  # scipy's doubts whether it reads rightly
-        return dict(loadmat(path, variable_names=names))
+        return np.asarray(loadmat(path, variable_names=[name])[name])
 
 
-def _read_mat_v73(path: Path) -> dict[str, Any]:
+def _shapes_v73(path: Path) -> dict[str, tuple[int, ...]]:
     import h5py
 
     texts = (b"char", b"logical", b"cell")
     with h5py.File(path) as file:
         # HDF5 counts dimensions from the other end than MATLAB does.
         return {
-            name: item[()].T
+            name: item.shape[::-1]
             for name, item in file.items()
             if isinstance(item, h5py.Dataset)
             and item.attrs.get("MATLAB_class") not in texts
             and "MATLAB_empty" not in item.attrs
+            and _is_series(item.shape, item.dtype)
         }
 
 
-def _only(path: Path, content: Mapping[str, Any], key: str | None) -> NDArray[Any]:
-    arrays = {
-        name: value
-        for name, value in content.items()
-        if not name.startswith("__") and _is_series(value)
-    }
-    if key is not None:
-        if key not in arrays:
-            found = ", ".join(sorted(arrays)) or "none"
-            raise InputError(f"{path}: no 2-D numeric array named {key!r}; found: {found}")
-        return arrays[key]
-    if len(arrays) != 1:
-        found = ", ".join(sorted(arrays)) or "none"
+def _load_v73(path: Path, name: str) -> NDArray[Any]:
+    import h5py
+
+    with h5py.File(path) as file:
+        return np.asarray(file[name][()]).T
+
+
+def _chosen(path: Path, series: Sequence[str], key: str | None) -> str:
+    """Name of the array that is read, of those that could be series."""
+    found = ", ".join(sorted(series)) or "none"
+    if key is not None and key not in series:
+        raise InputError(f"{path}: no 2-D numeric array named {key!r}; found: {found}")
+    if key is None and len(series) != 1:
         raise InputError(f"{path}: one 2-D numeric array is needed, found: {found}; name it by key")
-    return next(iter(arrays.values()))
+    return key or series[0]
 
 
-def _is_series(value: Any) -> bool:
-    numeric = isinstance(value, np.ndarray) and value.dtype.kind in "fiu"
-    return numeric and value.ndim == 2 and min(value.shape) > 1
+def _is_series(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bool:
+    return dtype.kind in "fiu" and _is_matrix(shape)
+
+
+def _is_matrix(shape: tuple[int, ...]) -> bool:
+    return len(shape) == 2 and min(shape) > 1
 
 
 def _read_text(path: Path, parcellation: Parcellation, separator: str) -> NDArray[np.float64]:
@@ -214,6 +271,12 @@ def read_text_table(path: Path, separator: str) -> "DataFrame":
 
 
 def _text_of(path: Path) -> str:
+    size = path.stat().st_size
+    if size > MAX_VALUES * _BYTES_A_VALUE:
+        raise InputError(
+            f"{path}: a table of {size:,} bytes; at most {MAX_VALUES * _BYTES_A_VALUE:,} are read, "
+            "so export it as .npy"
+        )
     try:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeError) as error:

@@ -1,123 +1,17 @@
-"""What BIDS names and sidecars say about a file: who, when, and the repetition time."""
+"""What BIDS sidecars say about a file, and the repetition time that all agree on."""
 
-import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from fmri_descriptors.errors import InputError
 from fmri_descriptors.files import read_json
+from fmri_descriptors.readers.bids_names import BidsName, parse_name, split_extension
+from fmri_descriptors.readers.content import check_content, is_there
 from fmri_descriptors.readers.sources import checked_tr
 from fmri_descriptors.scan import MAX_TR
 
-_ENTITY = re.compile(r"([A-Za-z]+)-([A-Za-z0-9+.]+)")
-# Entities that say how a recording was processed, not which recording it is.
-DERIVED = ("space", "cohort", "res", "den", "label", "desc")
-# Entities that say how a file of regions was made, not which recording or image it was made from.
-_OF_REGIONS = ("atlas", "hemi", "seg", "stat")
-
 _TR_TOLERANCE = 1e-3  # s; headers hold single precision, and sidecars are often rounded
-
-
-@dataclass(frozen=True)
-class BidsName:
-    """A file name in its parts.
-
-    Parameters
-    ----------
-    entities : mapping of str to str
-        Such as ``{"sub": "01", "task": "rest"}``, in the order of the name.
-    suffix : str
-        Last part without a key, such as ``"bold"``.
-    extension : str
-        From the first dot on, such as ``".nii.gz"``.
-    """
-
-    entities: Mapping[str, str]
-    suffix: str
-    extension: str
-
-    @property
-    def recording(self) -> str:
-        """Name of the recording itself, without how it was processed."""
-        return self.without(DERIVED)
-
-    def without(self, dropped: Collection[str]) -> str:
-        """Return the entities joined again, without some of them and without the suffix."""
-        kept = ((key, value) for key, value in self.entities.items() if key not in dropped)
-        return "_".join(f"{key}-{value}" for key, value in kept)
-
-    def applies_to(self, other: "BidsName") -> bool:
-        """Whether a sidecar of this name describes a file of the other.
-
-        What is measured on regions inherits from the images that it was made from.
-        """
-        if self.suffix == other.suffix and self.entities.items() <= other.entities.items():
-            return True
-        made = {*DERIVED, *_OF_REGIONS}
-        mine = {key: value for key, value in self.entities.items() if key not in made}
-        of_image = self.suffix in {"bold", "timeseries"} and other.suffix != "bold"
-        return of_image and mine.items() <= other.entities.items()
-
-
-def parse_name(name: str) -> BidsName | None:
-    """Return the parts of a BIDS file name, or None if it is not one.
-
-    Parameters
-    ----------
-    name : str
-        File name without its folder.
-
-    Examples
-    --------
-    >>> parse_name("sub-01_task-rest_bold.nii.gz").entities["task"]
-    'rest'
-    """
-    stem, dot, extension = name.partition(".")
-    *pairs, suffix = stem.split("_")
-    if _ENTITY.fullmatch(suffix):  # arrays are often called without a suffix
-        pairs, suffix = [*pairs, suffix], ""
-    matches = [_ENTITY.fullmatch(pair) for pair in pairs]
-    entities = {match[1]: match[2] for match in matches if match}
-    if len(entities) != len(pairs) or not (suffix or "x").isalnum():
-        return None
-    return BidsName(entities, suffix, dot + extension)
-
-
-@dataclass(frozen=True)
-class Identity:
-    """Which recording a file holds.
-
-    Parameters
-    ----------
-    scan_id, subject : str
-        As in `Scan`.
-    session : str or None
-        As in `Scan`.
-    """
-
-    scan_id: str
-    subject: str
-    session: str | None
-
-
-def identify(name: str) -> Identity:
-    """Return who a file is of, by its path relative to the source.
-
-    Parameters
-    ----------
-    name : str
-        Path with forward slashes. A BIDS name says it itself. Otherwise the first folder is the
-        subject, and without a folder each file is a subject of its own.
-    """
-    *folders, last = name.split("/")
-    parts = parse_name(last)
-    stem = last.partition(".")[0]
-    if parts is not None and "sub" in parts.entities:
-        scan_id = stem.removesuffix(f"_{parts.suffix}")
-        return Identity(scan_id, parts.entities["sub"], parts.entities.get("ses"))
-    subject = folders[0].removeprefix("sub-") if folders else stem
-    return Identity("_".join([*folders, stem]), subject, None)
 
 
 @dataclass(frozen=True)
@@ -139,7 +33,7 @@ class Sidecars:
         """Return the sidecars of a file: those further up first, that of its own name last."""
         own = _own(path)
         inherited = [p for folder in self._folders(path) for p in self._in(folder, path)]
-        return [p for p in inherited if p != own] + ([own] if own.is_file() else [])
+        return [p for p in inherited if p != own] + ([own] if is_there(own) else [])
 
     def tr(self, path: Path) -> float | None:
         """Return the repetition time that the nearest sidecar with one tells, in seconds.
@@ -151,7 +45,7 @@ class Sidecars:
             that is none, or two of one folder differ.
         """
         own = _own(path)
-        told = _told(own) if own.is_file() else None
+        told = _told(own) if is_there(own) else None
         for folder in reversed(self._folders(path)):
             if told is not None:
                 break
@@ -184,7 +78,7 @@ class Sidecars:
 
 
 def _own(path: Path) -> Path:
-    return path.with_name(path.name.partition(".")[0] + ".json")
+    return path.with_name(split_extension(path.name)[0] + ".json")
 
 
 def _sidecars_by_subject(folder: Path) -> dict[str | None, list[tuple[BidsName, Path]]]:
@@ -203,6 +97,7 @@ def first_line(error: BaseException) -> str:
 
 
 def _told(sidecar: Path) -> float | None:
+    check_content(sidecar)
     try:
         document = read_json(sidecar)
         if "RepetitionTime" in document:

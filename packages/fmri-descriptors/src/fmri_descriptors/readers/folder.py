@@ -1,14 +1,23 @@
 """A file, or a folder of files, that each hold one array and tell by name whose it is."""
 
-from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from fmri_descriptors.errors import InputError
 from fmri_descriptors.readers.arrays import SUFFIXES, read_array
-from fmri_descriptors.readers.bids import Sidecars, identify, parse_name
-from fmri_descriptors.readers.sources import ReadOptions, Recording, Rejected, Source, agreed_tr
+from fmri_descriptors.readers.bids import Sidecars
+from fmri_descriptors.readers.bids_names import identify
+from fmri_descriptors.readers.candidates import Account
+from fmri_descriptors.readers.companions import frame_tables, read_checked
+from fmri_descriptors.readers.content import files_below
+from fmri_descriptors.readers.recordings import Layout, choose_files
+from fmri_descriptors.readers.sources import LeftOut, ReadOptions, Recording, Source, agreed_tr
 
-_OTHER_TABLES = ("_confounds", "_events", "_participants", "_scans", "_sessions", "_channels")
+_FOUND = (*SUFFIXES, ".csv.gz", ".tsv.gz")
+_TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
+_ABOUT_PEOPLE = ("_participants", "_scans", "_sessions", "_samples")
+_OF_FRAMES = ("_confounds", "_regressors", "_outliers", "_motion", "_design", "_mixing", "_physio")
+_OF_EVENTS = ("_events", "_stim", "_channels", "_electrodes")
 
 
 def folder_source(path: Path, options: ReadOptions) -> Source:
@@ -16,14 +25,21 @@ def folder_source(path: Path, options: ReadOptions) -> Source:
 
     The name tells whose scan it is, ``sub-<subject>[_ses-<session>][_…].<suffix>``: two scans of
     one person must never be taken for two people. The repetition time comes from a JSON file of
-    the same name with ``RepetitionTime``, or is given.
+    the same name with ``RepetitionTime``, or is given. Which files are one recording,
+    `choose_files` says.
 
     Parameters
     ----------
     path : Path
         A folder, or one ``.npy``, ``.npz``, ``.mat``, ``.tsv`` or ``.csv`` file.
     options : ReadOptions
-        ``tr`` is that of every scan.
+        ``tr`` is that of every scan. ``atlas`` names the parcellation where names tell several.
+
+    Returns
+    -------
+    Source
+        Every such file is a recording, in ``rejected`` or in ``left_out``, except tables about
+        people (``participants.tsv``, ``*_scans.tsv``, ``*_sessions.tsv``).
 
     Raises
     ------
@@ -31,48 +47,54 @@ def folder_source(path: Path, options: ReadOptions) -> Source:
         If there is no such file.
     """
     root = path if path.is_dir() else path.parent
-    files = list(array_files(path)) if path.is_dir() else [path]
-    if not files:
+    files, unlisted = files_below(path) if path.is_dir() else ([path], [])
+    found = [file for file in files if _may_hold_series(file.name)]
+    if not found:
         raise InputError(f"{path}: no array file ({', '.join(SUFFIXES)}); give another folder")
+    account = Account(root, rejected=list(unlisted))
+    account.left_out += [_other_table(f, root) for f in found if not is_array_name(f.name)]
+    wanted = None if options.atlas is None else str(options.atlas)
+    arrays = [file for file in found if is_array_name(file.name)]
+    layout = Layout(endings=SUFFIXES, parcellation=wanted)
+    chosen = choose_files(arrays, layout, options, account)
     sidecars = Sidecars(root)
-    recordings, rejected = [], []
-    for file in files:
-        try:
-            recordings.append(_recording(file, sidecars, options))
-        except InputError as error:
-            rejected.append(Rejected(file.relative_to(root).as_posix(), str(error)))
-    of_recordings = tuple(recording.path for recording in recordings)
-    return Source(path.name, tuple(recordings), of_recordings, rejected=tuple(rejected))
+    recordings = account.recordings(chosen, partial(_recording, sidecars=sidecars, options=options))
+    depends = (file for r in recordings for file in (r.path, *frame_tables(r.path)))
+    return account.source(path.name, recordings, depends)
 
 
-def array_files(folder: Path) -> Iterator[Path]:
-    """Yield the files below a folder that could hold a scan's array, in a fixed order."""
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in SUFFIXES and is_array_name(path.name) and path.is_file():
-            yield path
+def _may_hold_series(name: str) -> bool:
+    """Whether a file name has an ending that is read, and is not that of a table about people."""
+    return name.lower().endswith(_FOUND) and not _is_table(name, _ABOUT_PEOPLE)
 
 
 def is_array_name(name: str) -> bool:
-    """Whether a file name is that of an array and not of a table about scans or people."""
+    """Whether a file name is that of an array, and not of a table about scans or people."""
+    about = (*_ABOUT_PEOPLE, *_OF_FRAMES, *_OF_EVENTS)
+    hidden = name.startswith(".")
+    return not (hidden or _is_table(name, about) or "desc-confounds" in name)
+
+
+def _is_table(name: str, endings: tuple[str, ...]) -> bool:
     stem = f"_{name.partition('.')[0]}"
-    return not (name.startswith(".") or stem.endswith(_OTHER_TABLES) or "desc-confounds" in stem)
+    return name.lower().endswith(_TABLES) and stem.endswith(endings)
 
 
-def _recording(file: Path, sidecars: Sidecars, options: ReadOptions) -> Recording:
-    parts = parse_name(file.name)
-    if parts is None or "sub" not in parts.entities:
-        raise InputError(
-            f"{file}: the name does not tell the subject; call it sub-<subject>[_<key>-<value>…], "
-            "or list the files in a scans table"
-        )
+def _other_table(file: Path, root: Path) -> LeftOut:
+    name = file.relative_to(root).as_posix()
+    reason = f"{file.name}: is a table beside series, by its name"
+    return LeftOut(name, "not a series of means", reason, identify(name).scan_id)
+
+
+def _recording(file: Path, name: str, sidecars: Sidecars, options: ReadOptions) -> Recording:
     who = identify(file.name)
     return Recording(
         path=file,
-        name=file.relative_to(sidecars.root).as_posix(),
+        name=name,
         scan_id=who.scan_id,
         subject=who.subject,
         session=who.session,
         site=None,
         tr=agreed_tr(sidecars.tr(file), options.tr),
-        read=read_array,
+        read=partial(read_checked, read=read_array),
     )

@@ -1,5 +1,6 @@
 """One HDF5 file with the series of many scans."""
 
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,12 @@ from numpy.typing import NDArray
 from fmri_descriptors.errors import InputError
 from fmri_descriptors.parcellation import Parcellation
 from fmri_descriptors.readers.arrays import UNREADABLE, unreadable
+from fmri_descriptors.readers.content import check_content, files_below
+from fmri_descriptors.readers.limits import check_declared, check_size
 from fmri_descriptors.readers.sources import ReadOptions, Recording, Rejected, Source, agreed_tr
 
 SERIES = "time_series"
+SUFFIXES = (".h5", ".hdf5")
 _TR_NAMES = ("tr", "TR", "RepetitionTime")
 
 
@@ -30,33 +34,52 @@ def hdf5_source(path: Path, options: ReadOptions) -> Source:
     options : ReadOptions
         ``tr`` is that of every scan.
 
-    Raises
-    ------
-    InputError
-        If the file is unreadable or is not laid out like this.
+    Returns
+    -------
+    Source
+        A file that is unreadable or not laid out like this is in ``rejected``, and so is a scan
+        without a repetition time.
     """
-    files = _files(path)
-    recordings: list[Recording] = []
-    rejected: list[Rejected] = []
+    files, unlisted = files_below(path) if path.is_dir() else ([path], [])
+    files = [file for file in files if file.suffix.lower() in SUFFIXES]
+    listed = _Listed([], list(unlisted))
     for file in files:
+        name = file.relative_to(path if path.is_dir() else path.parent).as_posix()
         try:
-            _list_file(file, options, recordings, rejected)
+            check_content(file, name)
+            _list_file(file, name, options, listed)
+        except InputError as error:
+            listed.rejected.append(Rejected(name, str(error)))
         except UNREADABLE as error:
-            if isinstance(error, InputError):
-                raise
-            raise unreadable(file, "an HDF5 file", error) from error
-    return Source(path.name, tuple(recordings), tuple(files), rejected=tuple(rejected))
+            listed.rejected.append(Rejected(name, str(unreadable(file, "an HDF5 file", error))))
+    return Source(
+        path.name,
+        tuple(listed.recordings),
+        tuple(files),
+        rejected=tuple(listed.rejected),
+        unit="series",
+    )
 
 
-def _files(path: Path) -> list[Path]:
-    if path.is_file():
-        return [path]
-    return [p for p in sorted(path.iterdir()) if p.suffix.lower() in {".h5", ".hdf5"}]
+@dataclass
+class _Listed:
+    """What the files before this one hold."""
+
+    recordings: list[Recording]
+    rejected: list[Rejected]
+    names: dict[str, str] = field(default_factory=dict)
+
+    def add(self, recording: Recording) -> None:
+        """Take up a recording, unless its name is that of another file's."""
+        first = self.names.setdefault(recording.scan_id, recording.name)
+        if first == recording.name:
+            self.recordings.append(recording)
+            return
+        reason = f"scan {recording.scan_id!r} is {first} too; rename or remove one"
+        self.rejected.append(Rejected(recording.name, reason, recording.scan_id))
 
 
-def _list_file(
-    path: Path, options: ReadOptions, recordings: list[Recording], rejected: list[Rejected]
-) -> None:
+def _list_file(path: Path, label: str, options: ReadOptions, listed: _Listed) -> None:
     import h5py
 
     with h5py.File(path) as file:
@@ -68,15 +91,15 @@ def _list_file(
             raise InputError(f"{path}: no metadata/subjects; without it, no split by subject")
         people = _people(path, ids, subjects, _texts(file, path, "sessions", len(ids)))
         for scan_id in ids:
-            name = f"{path.name}/{SERIES}/{scan_id}"
+            name = f"{label}/{SERIES}/{scan_id}"
             subject, session = people[scan_id]
             try:
                 tr = agreed_tr(_told_tr(file, scan_id), options.tr)
             except InputError as error:
-                rejected.append(Rejected(name, str(error), scan_id))
+                listed.rejected.append(Rejected(name, str(error), scan_id))
                 continue
             read = partial(read_series, scan_id=scan_id)
-            recordings.append(Recording(path, name, scan_id, subject, session, None, tr, read))
+            listed.add(Recording(path, name, scan_id, subject, session, None, tr, read))
 
 
 def _texts(file: Any, path: Path, name: str, n_scans: int) -> dict[str, str] | list[str] | None:
@@ -87,6 +110,7 @@ def _texts(file: Any, path: Path, name: str, n_scans: int) -> dict[str, str] | l
         return None
     if isinstance(item, h5py.Group):
         return {key: _text(value[()]) for key, value in item.items()}
+    check_size(path, item.shape)
     texts = [_text(value) for value in np.ravel(item[()])]
     if len(texts) != n_scans:
         raise InputError(
@@ -145,22 +169,24 @@ def _told_tr(file: Any, scan_id: str) -> float | None:
     return None
 
 
-def read_series(path: Path, _: Parcellation, scan_id: str) -> NDArray[Any]:
+def read_series(path: Path, parcellation: Parcellation, scan_id: str) -> NDArray[Any]:
     """Return the series of one scan of an HDF5 file, (T, N).
 
     Raises
     ------
     InputError
-        If the file or the array cannot be read.
+        If the file or the array cannot be read, or its regions are not those of the parcellation.
     """
     import h5py
 
     try:
         with h5py.File(path) as file:
             series = file[SERIES][scan_id]
-            values = np.asarray(series[()]) if isinstance(series, h5py.Dataset) else None
+            if isinstance(series, h5py.Dataset) and series.ndim == 2:
+                check_declared(path, series.shape[::-1], parcellation)
+                return np.asarray(series[()]).T
+    except InputError:
+        raise
     except UNREADABLE as error:
         raise unreadable(path, "an HDF5 file", error) from error
-    if values is None or values.ndim != 2:
-        raise InputError(f"{path}: {SERIES}/{scan_id} is no (regions, frames) array; mend it")
-    return values.T
+    raise InputError(f"{path}: {SERIES}/{scan_id} is no (regions, frames) array; mend it")

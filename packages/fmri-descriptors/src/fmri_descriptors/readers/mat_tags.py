@@ -32,8 +32,8 @@ class _Element:
     next: int
 
 
-def real_variables(path: Path) -> list[str]:
-    """Return the names of a file's real numeric arrays, safe to be read by `scipy.io.loadmat`.
+def real_variables(path: Path) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of a file's real numeric arrays, safe to be read by `scipy.io.loadmat`.
 
     What is inside of other variables (texts, cells, structures) is not looked at, so that they
     must not be read.
@@ -53,7 +53,7 @@ def real_variables(path: Path) -> list[str]:
         order = "<" if file.read(2) == b"IM" else ">"
         named = [_variable(*parts, order) for parts in _matrices(file, path.stat().st_size, order)]
     names = [name for name, _ in named]
-    real = [name for name, is_real in named if is_real]
+    real = {name: shape for name, shape in named if shape is not None}
     repeated = [name for name in real if names.count(name) > 1]
     if repeated:
         raise ValueError(f"variable {repeated[0]} occurs twice")
@@ -89,15 +89,15 @@ def _tag(content: bytes, order: str) -> tuple[int, int]:
     return kind, size
 
 
-def _variable(opening: bytes, size: int, order: str) -> tuple[str, bool]:
-    """Name of a variable, and whether it is a real numeric array."""
+def _variable(opening: bytes, size: int, order: str) -> tuple[str, tuple[int, ...] | None]:
+    """Name of a variable, and its shape if it is a real numeric array."""
     flags = _element(opening, 0, order)
     if (flags.kind, flags.size) != (_UINT32, 8):
         raise ValueError("a variable does not begin with its class")
     (word,) = struct.unpack_from(f"{order}I", opening, flags.start)
     of_class = word & 0xFF
     if of_class == _OPAQUE:
-        return "None", False  # as scipy calls it
+        return "None", None  # as scipy calls it
     shape = _element(opening, flags.next, order)
     lengths = _shape(opening, shape, order)
     label = _element(opening, shape.next, order)
@@ -107,9 +107,9 @@ def _variable(opening: bytes, size: int, order: str) -> tuple[str, bool]:
     if not name.isprintable():
         raise ValueError(f"a variable is called {name!r}")
     if not name or word & _COMPLEX or of_class not in _OWN_TYPE:
-        return name, False
+        return name, None
     _check_values(name, _element(opening, label.next, order), size, of_class, math.prod(lengths))
-    return name, True
+    return name, lengths
 
 
 def _element(opening: bytes, place: int, order: str) -> _Element:

@@ -1,6 +1,6 @@
 """A folder of 4-D NIfTI images, or one of them, and an atlas."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -9,12 +9,17 @@ from numpy.typing import NDArray
 
 from fmri_descriptors.errors import InputError
 from fmri_descriptors.parcellation import Parcellation
-from fmri_descriptors.readers.bids import Sidecars, agreed_tr, identify
+from fmri_descriptors.readers.bids import Sidecars, agreed_tr
+from fmri_descriptors.readers.bids_names import identify
+from fmri_descriptors.readers.candidates import Account
+from fmri_descriptors.readers.companions import frame_tables, read_checked
+from fmri_descriptors.readers.content import files_below
+from fmri_descriptors.readers.recordings import Layout, choose_files
 from fmri_descriptors.readers.regions import read_labels, region_means
-from fmri_descriptors.readers.sources import ReadOptions, Recording, Rejected, Source
-from fmri_descriptors.readers.volumes import read_header
+from fmri_descriptors.readers.sources import ReadOptions, Recording, Source
+from fmri_descriptors.readers.volumes import EXTENSIONS, read_header
 
-_CIFTI = (".dscalar", ".dlabel", ".dtseries", ".ptseries", ".pscalar", ".dconn", ".pconn")
+_FOUND = (*EXTENSIONS, ".nii.bz2", ".nii.zst", ".img", ".mgz", ".func.gii")
 
 
 def nifti_source(path: Path, options: ReadOptions) -> Source:
@@ -31,7 +36,8 @@ def nifti_source(path: Path, options: ReadOptions) -> Source:
     Returns
     -------
     Source
-        Images that are unreadable, not 4-D or without a repetition time are in ``rejected``.
+        Every image is a recording, in ``rejected`` (unreadable, not 4-D, without a repetition
+        time) or in ``left_out``; which are one recording, `choose_files` says.
 
     Raises
     ------
@@ -45,16 +51,24 @@ def nifti_source(path: Path, options: ReadOptions) -> Source:
         )
     atlas = require_atlas(path, options)
     root = path if path.is_dir() else path.parent
-    images = [image for image in _found(path) if image.resolve() != atlas.resolve()]
+    files, unlisted = files_below(path) if path.is_dir() else ([path], [])
+    found = [file for file in files if file.name.lower().endswith(_FOUND)]
+    images = [image for image in found if image.resolve() != atlas.resolve()]
     if not images:
         raise InputError(f"{path}: no .nii or .nii.gz image was found; correct the path")
+    account = Account(root, rejected=list(unlisted))
+    chosen = choose_files(images, Layout(endings=EXTENSIONS, by_name=False), options, account)
     sidecars = Sidecars(root)
-    read = partial(region_means, atlas=atlas)
-    recordings, rejected = sort_out(
-        images, root, lambda image, name: volume_recording(image, name, sidecars, options, read)
+    read = partial(read_checked, read=partial(region_means, atlas=atlas))
+    recordings = account.recordings(
+        chosen, lambda image, name: volume_recording(image, name, sidecars, options, read)
     )
-    files = [file for image in images for file in (image, *sidecars.files(image))]
-    return Source(path.resolve().name, recordings, (*files, atlas), rejected=rejected)
+    depends = (
+        file
+        for each in chosen
+        for file in (each.path, *sidecars.files(each.path), *frame_tables(each.path))
+    )
+    return account.source(path.resolve().name, recordings, (*depends, atlas))
 
 
 def require_atlas(path: Path, options: ReadOptions) -> Path:
@@ -78,59 +92,6 @@ def require_atlas(path: Path, options: ReadOptions) -> Path:
         )
     read_labels(options.atlas)
     return options.atlas
-
-
-def _found(path: Path) -> list[Path]:
-    if path.is_file():
-        return [path]
-    images = [*path.rglob("*.nii"), *path.rglob("*.nii.gz")]
-    return sorted(image for image in images if not image.name.startswith(".") and _plain(image))
-
-
-def _plain(image: Path) -> bool:
-    return Path(image.name.removesuffix(".gz")).with_suffix("").suffix not in _CIFTI
-
-
-def sort_out(
-    images: Iterable[Path],
-    root: Path,
-    make: Callable[[Path, str], Recording],
-    scan_id: Callable[[str], str] = lambda name: identify(name).scan_id,
-) -> tuple[tuple[Recording, ...], tuple[Rejected, ...]]:
-    """Return what can become a recording and what cannot.
-
-    Parameters
-    ----------
-    images : iterable of Path
-        Files below `root`, in order.
-    root : Path
-        Folder that names are relative to.
-    make : callable
-        Takes a file and its name; an `InputError` rejects the file, and so does a scan id that
-        an earlier file has.
-    scan_id : callable
-        Takes a file's name; returns that of its scan, for a file that cannot be a recording.
-    """
-    recordings: dict[str, Recording] = {}
-    rejected = []
-    for image in images:
-        name = image.relative_to(root).as_posix()
-        try:
-            recording = make(image, name)
-        except InputError as error:
-            rejected.append(Rejected(name, str(error), scan_id(name)))
-            continue
-        first = recordings.setdefault(recording.scan_id, recording)
-        if first is not recording:
-            rejected.append(
-                Rejected(
-                    name,
-                    f"{image.name}: scan_id {recording.scan_id!r} is that of {first.name}; "
-                    "rename one",
-                    recording.scan_id,
-                )
-            )
-    return tuple(recordings.values()), tuple(rejected)
 
 
 def volume_recording(

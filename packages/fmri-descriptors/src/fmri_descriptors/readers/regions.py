@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from fmri_descriptors.errors import InputError
 from fmri_descriptors.parcellation import Parcellation
 from fmri_descriptors.readers.coverage import Coverage
+from fmri_descriptors.readers.limits import check_declared
 from fmri_descriptors.readers.reading import reading
 from fmri_descriptors.readers.volumes import blocks, check_4d, check_end, check_placed, opened
 
@@ -48,6 +49,7 @@ def region_means(path: Path, parcellation: Parcellation, atlas: Path) -> NDArray
         check_4d(path, image)
         check_placed(path, image)
         laid = _laid_over(labels, image)
+        check_declared(path.name, (image.shape[3], parcellation.n_regions), parcellation)
         if not laid.any():
             raise InputError(f"{path.name}: does not overlap the atlas {atlas.name}; check both")
         return _means(path, image, file, laid, parcellation)
@@ -65,11 +67,9 @@ def read_labels(atlas: Path) -> Any:
 
     with reading(atlas, "a label image"), opened(atlas) as (image, _):
         check_placed(atlas, image)
-        values = np.asarray(image.dataobj)
-        if values.ndim == 4 and values.shape[3] == 1:
-            values = values[..., 0]
-        if values.ndim != 3:
+        if len(image.shape) != 3 and image.shape[3:] != (1,):
             raise InputError(f"{atlas.name}: an atlas of shape {image.shape}; give a 3-D image")
+        values = np.asarray(image.dataobj).reshape(image.shape[:3])
         whole = values.dtype.kind in "iu" or bool(np.all(values == np.round(values)))
         if not whole or values.min() < 0 or values.max() > np.iinfo(np.int32).max:
             raise InputError(

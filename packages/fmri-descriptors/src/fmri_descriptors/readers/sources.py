@@ -56,8 +56,12 @@ class Recording:
         InputError
             If the file cannot be read or the series cannot be used.
         """
+        try:
+            series = self.read(self.path, parcellation)
+        except MemoryError as error:
+            raise InputError(f"{self.path}: does not fit into memory; cut the scan") from error
         return Scan(
-            self.read(self.path, parcellation),
+            series,
             self.tr,
             parcellation,
             self.scan_id,
@@ -88,8 +92,7 @@ class Rejected:
     @property
     def told(self) -> str:
         """The reason with the file that it is about, named once."""
-        named = self.reason.startswith((self.path, PurePosixPath(self.path).name))
-        return self.reason if named else f"{self.path}: {self.reason}"
+        return _told(self.path, self.reason)
 
 
 @dataclass(frozen=True)
@@ -116,6 +119,16 @@ class LeftOut:
     def __post_init__(self) -> None:
         if self.rule not in LEFT_OUT_RULES:
             raise ValueError(f"{self.rule!r} is no rule; name it in LEFT_OUT_RULES")
+
+    @property
+    def told(self) -> str:
+        """The reason with the file that it is about, named once."""
+        return _told(self.path, self.reason)
+
+
+def _told(path: str, reason: str) -> str:
+    named = reason.startswith((path, PurePosixPath(path).name))
+    return reason if named else f"{path}: {reason}"
 
 
 LEFT_OUT_RULES = {
@@ -273,7 +286,8 @@ def open_source(source: str | Path, options: ReadOptions | None = None) -> Sourc
     opened = find_reader(str(source))(path, options)
     opened = replace(opened, rejected=_without_folder(opened.rejected, path))
     if not opened.recordings:
-        reason = f"; the first: {opened.rejected[0].told}" if opened.rejected else ""
+        unread: list[Rejected | LeftOut] = [*opened.rejected, *opened.left_out]
+        reason = f"; the first: {unread[0].told}" if unread else ""
         raise InputError(f"{source}: no scan can be used{reason}")
     _check_unique(source, opened.recordings)
     return with_phenotypes(opened, options.phenotypes)

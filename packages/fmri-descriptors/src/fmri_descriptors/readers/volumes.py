@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmri_descriptors.errors import InputError
+from fmri_descriptors.readers.content import check_content
+from fmri_descriptors.readers.limits import check_size
 from fmri_descriptors.readers.reading import reading
 
 EXTENSIONS = (".nii", ".nii.gz")
@@ -68,8 +70,7 @@ def opened(path: Path) -> Iterator[tuple[Any, BufferedIOBase]]:
     """Image and the open file under it, so that blocks are decompressed once, in order."""
     import nibabel as nib
 
-    if not path.is_file():
-        raise InputError(f"{path.name}: no such file; correct the path")
+    check_content(path)
     kind = type(nib.load(path))
     if kind not in {nib.Nifti1Image, nib.Nifti2Image}:
         raise InputError(f"{path.name}: is a {kind.__name__}, not a NIfTI volume; give 4-D volumes")
@@ -81,7 +82,7 @@ def opened(path: Path) -> Iterator[tuple[Any, BufferedIOBase]]:
 
 
 def _stream(path: Path) -> BufferedIOBase:
-    if path.suffix == ".gz":
+    if path.suffix.lower() == ".gz":
         return gzip.open(path, "rb")
     return path.open("rb")
 
@@ -89,9 +90,10 @@ def _stream(path: Path) -> BufferedIOBase:
 def _check_size(path: Path, image: Any) -> None:
     if min(image.shape, default=0) < 1:
         raise InputError(f"{path.name}: its header has shape {image.shape}; export it again")
+    check_size(path.name, image.shape[:3])  # a frame is held at a time, and an atlas whole
     promised = _end_of_data(image)
     found = path.stat().st_size
-    compressed = path.suffix == ".gz"
+    compressed = path.suffix.lower() == ".gz"
     if promised > found * _MOST_COMPRESSED or not (compressed or promised == found):
         raise InputError(
             f"{path.name}: its header promises {promised} bytes (shape {image.shape}), but the "

@@ -10,11 +10,15 @@ from numpy.typing import NDArray
 from fmri_descriptors.errors import InputError
 from fmri_descriptors.parcellation import Parcellation
 from fmri_descriptors.readers.arrays import numeric_columns, read_text_table
-from fmri_descriptors.readers.bids import BidsName, Sidecars, parse_name
-from fmri_descriptors.readers.sources import ReadOptions, Recording, Rejected, Source, agreed_tr
+from fmri_descriptors.readers.bids import Sidecars
+from fmri_descriptors.readers.bids_names import BidsName, identify, parse_name
+from fmri_descriptors.readers.candidates import Account
+from fmri_descriptors.readers.companions import frame_tables, read_checked
+from fmri_descriptors.readers.content import files_below
+from fmri_descriptors.readers.recordings import Layout, choose_files, mean_series
+from fmri_descriptors.readers.sources import ReadOptions, Recording, Source, agreed_tr
 
-PATTERN = "sub-*/**/func/*_timeseries.tsv"
-_ENTITIES = {"seg", "atlas", "stat"}
+_ENDINGS = (".tsv", ".tsv.gz", ".csv", ".ptseries.nii", ".dtseries.nii")
 _4S_SUBCORTICAL = 56  # regions that the 4S parcellations add to a Schaefer parcellation
 _NETWORK_ORDER = re.compile(r"^7Networks_")
 
@@ -22,9 +26,9 @@ _NETWORK_ORDER = re.compile(r"^7Networks_")
 def xcpd_source(path: Path, options: ReadOptions) -> Source:
     """Return the recordings of an XCP-D folder.
 
-    Files are ``sub-*/[ses-*/]func/*_seg-<name>[_stat-mean]_timeseries.tsv`` (``atlas-<name>`` in
-    older versions): one line a frame under a line of region names. The repetition time comes from
-    the JSON sidecars, or is given.
+    Files are ``*_seg-<name>[_stat-mean]_timeseries.tsv`` (``atlas-<name>`` in older versions) at
+    any depth: one line a frame under a line of region names. The repetition time comes from the
+    JSON sidecars, or is given. Which files are one recording, `choose_files` says.
 
     Parameters
     ----------
@@ -33,71 +37,55 @@ def xcpd_source(path: Path, options: ReadOptions) -> Source:
     options : ReadOptions
         ``atlas`` names the parcellation where the folder has several.
 
+    Returns
+    -------
+    Source
+        Every ``*_timeseries`` file is a recording, in ``rejected`` or in ``left_out``.
+
     Raises
     ------
     InputError
         If there is no such file, or the folder has several parcellations and none is chosen.
     """
-    files = [file for file in sorted(path.glob(PATTERN)) if is_mean_series(file.name)]
-    if not files:
-        raise InputError(f"{path}: no {PATTERN} of a parcellation; give a folder of XCP-D")
-    chosen = _chosen(path, sorted({segmentation(file.name) for file in files}), options.atlas)
+    files, unlisted = files_below(path)
+    found = [file for file in files if is_timeseries(file.name)]
+    if not found:
+        raise InputError(
+            f"{path}: no *_timeseries.tsv of a parcellation was found; give a folder of XCP-D"
+        )
+    account = Account(path, rejected=list(unlisted))
+    wanted = None if options.atlas is None else str(options.atlas)
+    layout = Layout(endings=(".tsv",), is_series=_is_mean_series, parcellation=wanted)
+    chosen = choose_files(found, layout, options, account)
     sidecars = Sidecars(path)
-    recordings, rejected = [], []
-    for file in files:
-        if segmentation(file.name) != chosen:
-            continue
-        try:
-            recordings.append(_recording(file, sidecars, options))
-        except InputError as error:
-            name = file.relative_to(path).as_posix()
-            rejected.append(Rejected(name, str(error), _named(file.name).without(_ENTITIES)))
-    of_recordings = tuple(recording.path for recording in recordings)
-    return Source(path.name, tuple(recordings), of_recordings, rejected=tuple(rejected))
+    recordings = account.recordings(chosen, partial(_recording, sidecars=sidecars, options=options))
+    depends = (file for r in recordings for file in (r.path, *frame_tables(r.path)))
+    return account.source(path.resolve().name, recordings, depends)
 
 
-def is_mean_series(name: str) -> bool:
-    """Whether a file name is that of regions' mean series, and not of other measures."""
-    parts = parse_name(name)
+def is_timeseries(name: str) -> bool:
+    """Whether a file name is that of time series in a table or CIFTI file."""
+    return any(name.lower().endswith(f"_timeseries{ending}") for ending in _ENDINGS)
+
+
+def _is_mean_series(parts: BidsName) -> bool:
+    return bool({"seg", "atlas"} & set(parts.entities)) and mean_series(parts)
+
+
+def _recording(file: Path, name: str, sidecars: Sidecars, options: ReadOptions) -> Recording:
+    parts = parse_name(file.name)
     found = {} if parts is None else parts.entities
-    return bool({"seg", "atlas"} & set(found)) and found.get("stat", "mean") == "mean"
-
-
-def segmentation(name: str) -> str:
-    """Return the parcellation that a file name tells."""
-    found = _named(name).entities
-    return found.get("seg") or found["atlas"]
-
-
-def _named(name: str) -> BidsName:
-    parts = parse_name(name)
-    if parts is None:
-        raise InputError(f"{name}: is no BIDS name; give a folder of XCP-D")
-    return parts
-
-
-def _chosen(path: Path, found: list[str], wanted: Path | None) -> str:
-    names = ", ".join(found)
-    if wanted is not None:
-        if str(wanted) not in found:
-            raise InputError(f"--atlas: {wanted} is none of the parcellations of {path}: {names}")
-        return str(wanted)
-    if len(found) > 1:
-        raise InputError(f"{path}: holds several parcellations; choose by --atlas: {names}")
-    return found[0]
-
-
-def _recording(file: Path, sidecars: Sidecars, options: ReadOptions) -> Recording:
-    found = _named(file.name).entities
+    who = identify(name)
+    read = partial(read_regions, segmentation=found.get("seg") or found.get("atlas", ""))
     return Recording(
         path=file,
-        name=file.relative_to(sidecars.root).as_posix(),
-        scan_id=_named(file.name).without(_ENTITIES),
-        subject=found["sub"],
-        session=found.get("ses"),
+        name=name,
+        scan_id=who.scan_id,
+        subject=who.subject,
+        session=who.session,
         site=None,
         tr=agreed_tr(sidecars.tr(file), options.tr),
-        read=partial(read_regions, segmentation=segmentation(file.name)),
+        read=partial(read_checked, read=read),
     )
 
 

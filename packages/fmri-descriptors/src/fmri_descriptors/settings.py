@@ -82,11 +82,19 @@ class FeatureSettings:
         Components of the group ICA; at least as many as there are networks.
     ica_maps : str
         TSV table of spatial maps to use instead of a group ICA; empty for the group ICA.
+    ica_least_overlap, ica_least_energy : float
+        A network whose component of the group ICA correlates less than the one with the network's
+        outline (components of noise reach about 0.25 on 94 regions), or has a smaller share than
+        the other of its squared map inside, has no component: its ICA features are missing. They
+        do not apply to `ica_maps`.
     falff_low_hz, falff_high_hz, falff_total_hz : float
-        fALFF is the amplitude from low to high over the amplitude from low to total, in Hz.
+        fALFF is the amplitude from low to high over the amplitude from 0 to total, in Hz. Where
+        training scans cannot show so much, total is the lowest of their Nyquist frequencies from
+        twice high on.
     ratio_low_hz, ratio_split_hz, ratio_high_from_hz, ratio_high_hz : float
         The spectral ratio is the power from low to split over the power from high_from to high,
-        in Hz.
+        in Hz. Where training scans cannot show so much, high is the lowest of their Nyquist
+        frequencies in the upper half of its band.
     window_seconds : float
         Length of the windows whose amplitudes give the variability, in seconds.
     """
@@ -99,10 +107,12 @@ class FeatureSettings:
     gradient_components: int = 10
     ica_components: int = 20
     ica_maps: str = ""
+    ica_least_overlap: float = 0.3
+    ica_least_energy: float = 0.25
     falff_low_hz: float = 0.01
     falff_high_hz: float = 0.08
     falff_total_hz: float = 0.25
-    ratio_low_hz: float = 0.01
+    ratio_low_hz: float = 0.0
     ratio_split_hz: float = 0.1
     ratio_high_from_hz: float = 0.15
     ratio_high_hz: float = 0.25
@@ -133,6 +143,9 @@ class FeatureSettings:
         _require(
             self.window_seconds > 0, "window_seconds", self.window_seconds, "give more than 0 s"
         )
+        for key in ("ica_least_overlap", "ica_least_energy"):
+            value = getattr(self, key)
+            _require(0 <= value < 1, key, value, "give a share from 0 to below 1")
         for key, choices in (
             ("negative_edges", NEGATIVE_EDGES),
             ("gradient_template", GRADIENT_TEMPLATES),
@@ -156,10 +169,10 @@ class FeatureSettings:
             "give rising frequencies above 0 Hz",
         )
         _require(
-            0 < ratio[0] < ratio[1] <= ratio[2] < ratio[3],
+            0 <= ratio[0] < ratio[1] <= ratio[2] < ratio[3],
             "ratio_low_hz, ratio_split_hz, ratio_high_from_hz, ratio_high_hz",
             ratio,
-            "give rising frequencies above 0 Hz",
+            "give rising frequencies from 0 Hz",
         )
 
 

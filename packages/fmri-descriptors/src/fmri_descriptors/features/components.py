@@ -33,9 +33,17 @@ class ComponentMeasures:
 
 
 def component_measures(
-    scan: Scan, groups: GroupMaps, membership: NDArray[np.bool_], settings: FeatureSettings
+    scan: Scan,
+    groups: GroupMaps,
+    membership: NDArray[np.bool_],
+    settings: FeatureSettings,
+    *,
+    with_falff: bool = True,
+    with_ratio: bool = True,
 ) -> ComponentMeasures:
     """Dual regression of a scan on maps, and what its components measure.
+
+    All but the amplitude are measured on time courses without their linear trend.
 
     Parameters
     ----------
@@ -47,25 +55,37 @@ def component_measures(
         Which region is in which network.
     settings : FeatureSettings
         Bands and window.
+    with_falff, with_ratio : bool
+        Whether the scan can show them; NaN where it cannot.
     """
-    courses = time_courses(scan, groups.maps)
+    from scipy.signal import detrend
+
     chosen = groups.networks != NO_NETWORK
+    if not chosen.any():
+        return _no_measures(len(membership))
+    courses = time_courses(scan, groups.maps)
     networks = groups.networks[chosen]
     amplitude = _amplitude(scan_maps(scan, courses)[chosen], membership[networks])
     absent = np.isnan(amplitude)
-    courses = courses[:, chosen]
+    courses = detrend(courses[:, chosen], axis=0)
     owned = networks == np.arange(len(membership))[:, None]  # (K, components with a network)
 
-    def by_network(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    def by_network(values: NDArray[np.float64] | float) -> NDArray[np.float64]:
         return network_means(np.where(absent, np.nan, values), owned)
 
     return ComponentMeasures(
         network_means(amplitude, owned),
         by_network(windowed_variability(courses, scan.tr, settings.window_seconds)),
-        by_network(spectral_ratio(courses, scan.tr, settings)),
-        by_network(falff(courses, scan.tr, settings)),
+        by_network(spectral_ratio(courses, scan.tr, settings) if with_ratio else np.nan),
+        by_network(falff(courses, scan.tr, settings) if with_falff else np.nan),
         _coupling(courses, absent, owned),
     )
+
+
+def _no_measures(n_networks: int) -> ComponentMeasures:
+    nothing = np.full(n_networks, np.nan)
+    pairs = np.full((n_networks, n_networks), np.nan)
+    return ComponentMeasures(nothing, nothing, nothing, nothing, pairs)
 
 
 def _amplitude(maps: NDArray[np.float64], outlines: NDArray[np.bool_]) -> NDArray[np.float64]:

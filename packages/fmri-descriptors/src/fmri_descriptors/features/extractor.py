@@ -1,8 +1,9 @@
 """All features of scans: what is fitted on a training cohort, and one row a scan."""
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import asdict
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,15 +14,23 @@ from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
 from fmri_descriptors.errors import InputError
+from fmri_descriptors.features.availability import (
+    FALFF_STEMS,
+    RATIO_STEMS,
+    TOO_FEW_REGIONS,
+    domain_stems,
+    reasons_without_component,
+    shown_bands,
+    unavailable_spectra,
+)
 from fmri_descriptors.features.cohort_mean import CohortMean
 from fmri_descriptors.features.components import component_measures
 from fmri_descriptors.features.connectivity import correlation, network_pair_connectivity
 from fmri_descriptors.features.gradients import N_GRADIENTS, scan_gradients
 from fmri_descriptors.features.graph import graph_measures
-from fmri_descriptors.features.ica import GroupMaps, group_ica
+from fmri_descriptors.features.ica import NOT_CONVERGED, GroupMaps, component_rows, group_ica
 from fmri_descriptors.features.networks import network_means, pair_indices
 from fmri_descriptors.features.spatial_maps import read_spatial_maps
-from fmri_descriptors.features.spectra import require_bands
 from fmri_descriptors.features.templates import gradient_template, schaefer400_connectivity
 from fmri_descriptors.files import read_json, write_json
 from fmri_descriptors.parcellation import Parcellation, require_same_order
@@ -32,10 +41,13 @@ from fmri_descriptors.settings import FeatureSettings
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the files that `FeatureExtractor.save` writes and the newest it reads."""
 
-_ARRAYS = ("template", "maps", "networks", "overlap")
+_ARRAYS = ("template", "maps", "networks", "overlap", "energy")
+_BANDS = ("falff_total_hz", "ratio_high_hz")
+
+_logger = logging.getLogger(__name__)
 
 
 class FeatureExtractor(TransformerMixin, BaseEstimator):
@@ -60,6 +72,8 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
         Diffusion components that the gradients of a scan are aligned to.
     group_maps_ : GroupMaps
         Independent components of the training cohort, or the user's maps.
+    measured_with_ : FeatureSettings
+        The settings, with bands that the training scans can show (see `shown_bands`).
     fitted_on_ : list of str
         Ids of the scans it was fitted on, sorted.
 
@@ -89,16 +103,19 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
         """
         settings = self._resolved()
         with threadpool_limits(limits=1):  # the same bits whatever the number of cores
-            mean = CohortMean()
+            mean, trs = CohortMean(), []
             for scan in scans:
-                require_bands(scan.scan_id, scan.n_frames, scan.tr, settings)
                 if not mean.scan_ids:
                     _require_fitting(scan.parcellation, settings)
                 mean.add(scan)
+                trs.append(scan.tr)
+            self.measured_with_ = shown_bands(trs, settings)
             self.parcellation_ = mean.parcellation
             self.fitted_on_ = sorted(mean.scan_ids)
             self.template_ = gradient_template(mean.connectivity(), self.parcellation_, settings)
             self.group_maps_ = self._maps(mean.covariance(), settings)
+        if not self.group_maps_.converged:
+            _logger.warning("group ICA: %s", NOT_CONVERGED)
         return self
 
     def transform(self, scans: Iterable[Scan]) -> "pd.DataFrame":
@@ -112,28 +129,30 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
         Returns
         -------
         DataFrame
-            Columns of `get_feature_names_out`; NaN where a masked network has no value. Its
-            ``attrs`` carry the parcellation's name and order hash.
+            Columns of `get_feature_names_out`; NaN where a masked network has no value, or a
+            recording cannot show a feature. Its ``attrs`` carry the parcellation's name and
+            order hash, and as ``reasons``, by scan id, which columns or stems of columns are
+            missing and why, for scans that have any.
 
         Raises
         ------
         InputError
-            If a scan's regions differ from those fitted on, or a band lies above its Nyquist
-            frequency.
+            If a scan's regions differ from those fitted on.
         """
         import pandas as pd
 
         check_is_fitted(self)
         rows: dict[str, dict[str, float]] = {}
+        reasons: dict[str, dict[str, str]] = {}
         with threadpool_limits(limits=1):  # the same bits whatever the number of cores
             for scan in scans:
                 if scan.scan_id in rows:
                     raise InputError(f"{scan.scan_id}: given twice; scan ids must differ")
-                rows[scan.scan_id] = self._measure(scan)
+                rows[scan.scan_id], reasons[scan.scan_id] = self._measure(scan)
         index = pd.Index(list(rows), name="scan_id", dtype=object)
         columns = list(self.get_feature_names_out())
         frame = pd.DataFrame(
-            [[row[column] for column in columns] for row in rows.values()],
+            [[row.get(column, np.nan) for column in columns] for row in rows.values()],
             index=index,
             columns=columns,
             dtype=np.float64,
@@ -141,31 +160,54 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
         frame.attrs = {
             "parcellation": self.parcellation_.name,
             "order_hash": self.parcellation_.order_hash,
+            "reasons": {scan_id: why for scan_id, why in reasons.items() if why},
         }
         return frame
+
+    @property
+    def reasons_(self) -> dict[str, str]:
+        """Columns that no scan has, and why: those of networks without a component."""
+        names = self.parcellation_.network_names
+        absent = [names[number] for number in self.group_maps_.without]
+        return reasons_without_component(absent, self.parcellation_)
 
     def get_feature_names_out(self, input_features: None = None) -> NDArray[np.object_]:  # noqa: ARG002
         """Names of the feature columns, in order."""
         check_is_fitted(self)
         return np.asarray(feature_columns(self.parcellation_), dtype=object)
 
-    def _measure(self, scan: Scan) -> dict[str, float]:
+    def _measure(self, scan: Scan) -> tuple[dict[str, float], dict[str, str]]:
+        """Features of a scan, and why some are missing."""
         require_same_order(scan.parcellation, self.parcellation_, scan.scan_id)
-        settings = self._resolved()
-        require_bands(scan.scan_id, scan.n_frames, scan.tr, settings)
+        settings = self.measured_with_
         connectivity = correlation(scan)
-        return {
+        reasons = unavailable_spectra(scan, settings)
+        features = {
             **self._connectivity(connectivity),
-            **self._gradients(connectivity, settings),
-            **self._components(scan, settings),
             **self._graph(connectivity, scan.scan_id, settings),
         }
+        parts: dict[str, Callable[[], dict[str, float]]] = {
+            "gradients": lambda: self._gradients(connectivity, settings),
+            "ICA": lambda: self._components(scan, settings, reasons),
+        }
+        for domain, measure in parts.items():
+            try:
+                features |= measure()
+            except InputError:  # what stays of the recording is too little for this domain
+                reasons |= dict.fromkeys(domain_stems(domain), TOO_FEW_REGIONS)
+        return features, reasons
 
     def _maps(self, covariance: NDArray[np.float64], settings: FeatureSettings) -> GroupMaps:
         if settings.ica_maps:
             return read_spatial_maps(Path(settings.ica_maps), self.parcellation_)
         membership = self.parcellation_.membership
-        return group_ica(covariance, membership, settings.ica_components, self.seed)
+        return group_ica(
+            covariance,
+            membership,
+            settings.ica_components,
+            self.seed,
+            (settings.ica_least_overlap, settings.ica_least_energy),
+        )
 
     def _resolved(self) -> FeatureSettings:
         return self.settings if self.settings is not None else FeatureSettings()
@@ -188,9 +230,16 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
             features[f"{stem}.variance"] = float(np.nanvar(gradient))
         return features
 
-    def _components(self, scan: Scan, settings: FeatureSettings) -> dict[str, float]:
+    def _components(
+        self, scan: Scan, settings: FeatureSettings, reasons: dict[str, str]
+    ) -> dict[str, float]:
         measures = component_measures(
-            scan, self.group_maps_, self.parcellation_.membership, settings
+            scan,
+            self.group_maps_,
+            self.parcellation_.membership,
+            settings,
+            with_falff=FALFF_STEMS[0] not in reasons,
+            with_ratio=RATIO_STEMS[0] not in reasons,
         )
         features: dict[str, float] = {}
         for name in ("amplitude", "variability", "spectral_ratio", "falff"):
@@ -240,15 +289,18 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
             maps=self.group_maps_.maps,
             networks=self.group_maps_.networks,
             overlap=self.group_maps_.overlap,
+            energy=self.group_maps_.energy,
         )
         settings = self._resolved()
         document = {
             "schema": SCHEMA,
             # The maps themselves are saved, and a path of this machine would differ elsewhere.
             "settings": {**asdict(settings), "ica_maps": Path(settings.ica_maps).name},
+            "measured_with": {key: getattr(self.measured_with_, key) for key in _BANDS},
             "seed": self.seed,
             "fitted_on": self.fitted_on_,
             "ica_converged": self.group_maps_.converged,
+            "ica_components": component_rows(self.group_maps_, self.parcellation_.network_names),
             **self.parcellation_.to_dict(),
         }
         write_json(document, Path(directory) / "extractor.json")
@@ -264,18 +316,19 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
         """
         path = Path(directory) / "extractor.json"
         document = read_json(path)
-        if document.get("schema") != SCHEMA:
-            raise InputError(
-                f"{path}: schema {document.get('schema')!r}, but this version reads {SCHEMA}; "
-                "upgrade fmri-descriptors"
-            )
+        schema = document.get("schema")
+        if schema != SCHEMA:
+            fix = "describe the cohort again" if schema == 1 else "upgrade fmri-descriptors"
+            raise InputError(f"{path}: schema {schema!r}, but this version reads {SCHEMA}; {fix}")
         arrays = _read_arrays(Path(directory) / "extractor.npz")
         extractor = cls(FeatureSettings(**document["settings"]), int(document["seed"]))
+        extractor.measured_with_ = replace(extractor._resolved(), **document["measured_with"])
         extractor.parcellation_ = Parcellation.from_dict(document, str(path))
         extractor.fitted_on_ = list(document["fitted_on"])
         extractor.template_ = arrays["template"]
         extractor.group_maps_ = GroupMaps(
-            arrays["maps"], arrays["networks"], arrays["overlap"], bool(document["ica_converged"])
+            **{name: arrays[name] for name in _ARRAYS[1:]},
+            converged=bool(document["ica_converged"]),
         )
         return extractor
 

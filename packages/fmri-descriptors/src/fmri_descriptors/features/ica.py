@@ -1,7 +1,9 @@
 """Group ICA on the regions, and its components in one scan."""
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +12,12 @@ from fmri_descriptors.errors import InputError
 from fmri_descriptors.scan import Scan
 
 _MAX_ITERATIONS = 300
+_LAST_ITERATIONS = 3000  # of the chosen start, where the first ones were not enough
 _STARTS = 5
+NOT_CONVERGED = (
+    f"FastICA did not converge in {_LAST_ITERATIONS} iterations, so its components depend on the "
+    "seed; give fewer ica_components, or more scans"
+)
 NO_NETWORK = -1
 """Network number of a component that stands for none."""
 _NORMAL_LOG_COSH = 0.374567  # mean of log cosh x for a standard normal x (by quadrature)
@@ -29,8 +36,10 @@ class GroupMaps:
     networks : ndarray of int, (C,)
         Number of the network that each component stands for, or `NO_NETWORK`.
     overlap : ndarray, (K,)
-        Correlation of each network's component with the network's outline; the largest where it
-        has several, NaN where it has none.
+        Correlation of each network's component with the network's outline, also of one that was
+        left out for it; the largest where it has several, NaN where it has none.
+    energy : ndarray, (K,)
+        Share of that component's squared map that lies inside the network.
     converged : bool
         Whether the chosen FastICA run met its tolerance.
     """
@@ -38,7 +47,35 @@ class GroupMaps:
     maps: NDArray[np.float64]
     networks: NDArray[np.intp]
     overlap: NDArray[np.float64]
+    energy: NDArray[np.float64]
     converged: bool
+
+    @property
+    def without(self) -> NDArray[np.intp]:
+        """Numbers of the networks that no component stands for."""
+        return np.setdiff1d(np.arange(len(self.overlap)), self.networks)
+
+
+def component_rows(maps: GroupMaps, networks: Sequence[str]) -> list[dict[str, Any]]:
+    """How well each network's component resembles it: overlap, energy inside, and whether used.
+
+    Parameters
+    ----------
+    maps : GroupMaps
+        The components.
+    networks : sequence of str, length K
+        Names of the networks.
+    """
+    numbers = zip(networks, maps.overlap, maps.energy, strict=True)
+    return [
+        {
+            "network": name,
+            "overlap": None if np.isnan(overlap) else float(overlap),
+            "energy_inside": None if np.isnan(energy) else float(energy),
+            "used": number not in maps.without,
+        }
+        for number, (name, overlap, energy) in enumerate(numbers)
+    ]
 
 
 def group_ica(
@@ -46,6 +83,7 @@ def group_ica(
     membership: NDArray[np.bool_],
     n_components: int,
     seed: int,
+    least: tuple[float, float] = (0.0, 0.0),
 ) -> GroupMaps:
     """Decompose the regions of a cohort into independent spatial maps.
 
@@ -65,6 +103,9 @@ def group_ica(
         Number of components C, at least K.
     seed : int
         Seed of FastICA's start.
+    least : (float, float)
+        A component that correlates less than the first with its network's outline, or has a
+        smaller share than the second of its energy inside, stands for none.
 
     Raises
     ------
@@ -81,8 +122,24 @@ def group_ica(
     maps = np.full((n_components, len(covariance)), np.nan)
     maps[:, usable] = ordered
     networks = np.full(n_components, NO_NETWORK, dtype=np.intp)
-    networks[: len(membership)] = np.arange(len(membership))
-    return GroupMaps(maps, networks, overlap, converged)
+    energy = inside_energy(ordered[: len(membership)], membership[:, usable])
+    resembling = np.flatnonzero((overlap >= least[0]) & (energy >= least[1]))
+    networks[resembling] = resembling
+    return GroupMaps(maps, networks, overlap, energy, converged)
+
+
+def inside_energy(maps: NDArray[np.float64], outlines: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Share of each map's sum of squares that lies inside its outline, (C,).
+
+    Parameters
+    ----------
+    maps : ndarray, (C, N)
+        Component maps, finite.
+    outlines : ndarray of bool, (C, N)
+        Regions of each map's network.
+    """
+    squares = maps**2
+    return np.asarray((squares * outlines).sum(axis=1) / squares.sum(axis=1))
 
 
 def _centred(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -105,20 +162,28 @@ def _check_components(n_components: int, n_networks: int, n_regions: int) -> Non
 
 
 def _fast_ica(features: NDArray[np.float64], seed: int) -> tuple[NDArray[np.float64], bool]:
-    """Least Gaussian sources of several starts, as one start can end in a local optimum."""
-    runs = [_fast_ica_run(features, seed + start) for start in range(_STARTS)]
-    return max(runs, key=lambda run: _non_gaussianity(run[0]))
+    """Least Gaussian sources of several starts, as one start can end in a local optimum.
+
+    Where that start did not converge, it is given more iterations.
+    """
+    runs = [_fast_ica_run(features, seed + start, _MAX_ITERATIONS) for start in range(_STARTS)]
+    best = max(range(_STARTS), key=lambda start: _non_gaussianity(runs[start][0]))
+    if runs[best][1]:
+        return runs[best]
+    return _fast_ica_run(features, seed + best, _LAST_ITERATIONS)
 
 
-def _fast_ica_run(features: NDArray[np.float64], seed: int) -> tuple[NDArray[np.float64], bool]:
+def _fast_ica_run(
+    features: NDArray[np.float64], seed: int, iterations: int
+) -> tuple[NDArray[np.float64], bool]:
     from sklearn.decomposition import FastICA
     from sklearn.exceptions import ConvergenceWarning
 
-    model = FastICA(whiten="unit-variance", random_state=seed, max_iter=_MAX_ITERATIONS)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # it is told by `converged`
+    model = FastICA(whiten="unit-variance", random_state=seed, max_iter=iterations)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", ConvergenceWarning)
         sources = model.fit_transform(features).T
-    return sources, model.n_iter_ < _MAX_ITERATIONS
+    return sources, not any(issubclass(one.category, ConvergenceWarning) for one in told)
 
 
 def _non_gaussianity(sources: NDArray[np.float64]) -> float:

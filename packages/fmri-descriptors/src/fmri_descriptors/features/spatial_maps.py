@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmri_descriptors.errors import InputError
-from fmri_descriptors.features.ica import NO_NETWORK, GroupMaps
+from fmri_descriptors.features.ica import NO_NETWORK, GroupMaps, inside_energy
 from fmri_descriptors.parcellation import Parcellation
 
 if TYPE_CHECKING:
@@ -46,7 +46,8 @@ def read_spatial_maps(path: Path, parcellation: Parcellation) -> GroupMaps:
     maps = _numbers(table, list(parcellation.labels), path)
     networks = _network_indices(table["network"].tolist(), parcellation, path)
     maps = _standardised(maps, table["component"].tolist(), path)
-    return GroupMaps(maps, networks, _overlap(maps, networks, parcellation), converged=True)
+    overlap, energy = (of(maps, networks, parcellation) for of in (_overlap, _energy))
+    return GroupMaps(maps, networks, overlap, energy, converged=True)
 
 
 def write_spatial_maps(
@@ -224,6 +225,18 @@ def _standardised(
             raise InputError(f"ica_maps: {path}: component {name!r} is constant; give a map")
     centred = maps - np.nanmean(maps, axis=1, keepdims=True)
     return np.asarray(centred / np.nanstd(maps, axis=1, keepdims=True))
+
+
+def _energy(
+    maps: NDArray[np.float64], networks: NDArray[np.intp], parcellation: Parcellation
+) -> NDArray[np.float64]:
+    """Mean share of a network's components' energy that lies inside the network, (K,)."""
+    covered = np.isfinite(maps[0])
+    energy = np.full(len(parcellation.network_names), np.nan)
+    for index in np.unique(networks[networks != NO_NETWORK]):
+        own = maps[networks == index][:, covered]
+        energy[index] = inside_energy(own, parcellation.membership[[index]][:, covered]).mean()
+    return energy
 
 
 def _overlap(

@@ -19,7 +19,7 @@ def table() -> str:
 
 def _line(row: DescriptorRow) -> str:
     column = f"`{row.column}{_SUFFIX.get(row.kind, '')}`"
-    cells = (f"`{row.name}`", row.domain, row.level, column, row.formula, row.unit)
+    cells = (f"`{row.name}`", row.domain, row.level, column, row.formula, row.unit or "none")
     return f"| {' | '.join(cells)} |\n"
 
 

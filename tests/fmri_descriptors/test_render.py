@@ -11,6 +11,7 @@ from fmri_descriptors.render import (
     render_paragraph,
     verdict,
 )
+from fmri_descriptors.tally import Reference, Tally
 from fmri_descriptors.values import FeatureValue, select_patterns
 
 ROWS = {row.name: row for row in DESCRIPTORS}
@@ -51,39 +52,101 @@ def test_networks_are_grouped_and_the_most_unusual_come_first():
     sentences = render_descriptor(
         ROWS["graph_network_strength"], networks(A=0.2, B=-2.5, C=1.1, D=1.7)
     )
+    noun = "network strength over positive connections"
     assert sentences == [
-        "network strength is well below the typical range in B (1.00, z -2.50).",
-        "it is above the typical range in D (1.00, z 1.70) and C (1.00, z 1.10).",
-        "it is within the typical range in A.",
+        f"{noun} (sum of r) is well below the typical range in the B network (1.00, z -2.50).",
+        (
+            f"in the D (1.00, z 1.70) and C (1.00, z 1.10) networks, {noun} (sum of r) is above "
+            "the typical range."
+        ),
+        f"{noun} is within the typical range in the A network.",
     ]
 
 
 def test_when_all_are_typical_nothing_is_called_raised():
-    (sentence,) = render_descriptor(ROWS["graph_network_strength"], networks(A=0.2, B=-0.9, C=0.1))
+    (sentence,) = render_descriptor(ROWS["ica_falff"], networks(A=0.2, B=-0.9, C=0.1))
     assert sentence == (
-        "network strength is within the typical range in all three systems, furthest from the "
-        "cohort's centre in B (1.00, z -0.90)."
+        "fractional ALFF is within the typical range in all three networks, furthest from the "
+        "cohort's centre in the B network (1.00, z -0.90)."
     )
 
 
-def test_missing_networks_are_named_after_the_others():
-    sentences = render_descriptor(ROWS["graph_network_strength"], networks(A=2.5, B=0.1))
-    values = [*networks(A=2.5, B=0.1), FeatureValue("x.C", NAN, NAN, ("C",))]
-    with_gap = render_descriptor(ROWS["graph_network_strength"], values)
+def test_missing_networks_are_named_after_the_others_with_the_reason():
+    sentences = render_descriptor(ROWS["ica_falff"], networks(A=2.5, B=0.1))
+    reason = "no component stands for it"
+    values = [*networks(A=2.5, B=0.1), FeatureValue("x.C", NAN, NAN, ("C",), "", reason)]
+    with_gap = render_descriptor(ROWS["ica_falff"], values)
     assert with_gap[:2] == sentences
-    assert with_gap[2].endswith("trength is not available in C.")
+    assert with_gap[2:] == [f"fALFF is not available in the C network because {reason}."]
+
+
+def test_what_is_missing_everywhere_for_one_reason_is_said_in_one_sentence():
+    reason = "the recording was band-passed before"
+    values = [FeatureValue(f"x.{name}", NAN, NAN, (name,), "", reason) for name in "ABC"]
+    (sentence,) = render_descriptor(ROWS["ica_falff"], values)
+    assert sentence == f"fALFF is not available for this scan because {reason}."
 
 
 def test_the_highest_pairs_are_named_without_calling_them_raised():
-    values = [FeatureValue(f"fc.{i}", i / 10, 0.0, ("A", str(i))) for i in range(9)]
-    text = " ".join(render_descriptor(ROWS["fc_patterns"], select_patterns(values)))
-    assert text == (
-        "connectivity is highest between A and 8 (0.80, z 0.00), between A and 7 (0.70, z 0.00) "
-        "and between A and 6 (0.60, z 0.00). "
-        "it is lowest between A and 0 (0.00, z 0.00), between A and 1 (0.10, z 0.00) and between "
-        "A and 2 (0.20, z 0.00). "
-        "all of these are within the typical range."
+    values = [
+        FeatureValue(f"fc.{i}", i / 10, 0.0, ("A", str(i)), "mean Fisher z") for i in range(9)
+    ]
+    highest, lowest, verdict = render_descriptor(ROWS["fc_patterns"], select_patterns(values))
+    assert highest == (
+        "connectivity (mean Fisher z) is highest between the A and 8 networks (0.80, z 0.00), "
+        "between the A and 7 networks (0.70, z 0.00) and between the A and 6 networks (0.60, z "
+        "0.00)."
     )
+    assert lowest == (
+        "connectivity (mean Fisher z) is lowest between the A and 0 networks (0.00, z 0.00), "
+        "between the A and 1 networks (0.10, z 0.00) and between the A and 2 networks (0.20, z "
+        "0.00)."
+    )
+    assert verdict == "the extremes of connectivity are all within the typical range."
+
+
+def test_the_short_form_tells_what_is_raised_and_what_is_lowered():
+    values = networks(A=0.2, B=-2.5, C=1.1, D=2.7)
+    for phrasing in range(3):
+        raised, lowered = render_descriptor(ROWS["ica_falff"], values, phrasing, short=True)
+        assert "well above" in raised.lower()
+        assert "D network" in raised
+        assert "well below" in lowered.lower()
+        assert "B network" in lowered
+
+
+@pytest.mark.parametrize(
+    ("negative_edges", "words"),
+    [
+        ("drop", "positive connections"),
+        ("absolute", "connections of either sign, taken as positive"),
+        ("negative_sym", "positive less negative connections"),
+        ("negative_asym", "positive less down-weighted negative connections"),
+    ],
+)
+@pytest.mark.parametrize("phrasing", range(3))
+def test_strength_says_which_connections_it_sums(negative_edges, words, phrasing):
+    sentences = render_descriptor(
+        ROWS["graph_network_strength"],
+        networks(A=1.2, B=-2.5, C=0.5),
+        phrasing,
+        negative_edges=negative_edges,
+    )
+    assert all(words in sentence for sentence in sentences)
+
+
+@pytest.mark.parametrize("phrasing", range(3))
+def test_graph_measures_over_other_edges_say_so_and_efficiency_stays_with_positive_ones(phrasing):
+    value = [FeatureValue("x", 0.4, 1.2)]
+    edges = "connections of either sign, taken as positive"
+    for name, words in (
+        ("graph_modularity", edges),
+        ("graph_mean_clustering", edges),
+        ("graph_global_efficiency", "positive connections"),
+    ):
+        (text,) = render_descriptor(ROWS[name], value, phrasing, negative_edges="absolute")
+        assert words in text
+        assert "connections" not in render_descriptor(ROWS[name], value, phrasing)[0]
 
 
 def test_patterns_without_any_value_are_said_to_be_missing():
@@ -125,18 +188,42 @@ def test_words_are_not_put_before_a_sentence_that_cannot_take_them():
     assert Part("fALFF: high.", "same", joins=False).after("likewise") == "fALFF: high."
 
 
-@pytest.mark.parametrize("how", ["same", "opposite", "other"])
-@pytest.mark.parametrize("phrasing", range(6))
-def test_no_connecting_words_are_used_twice_in_a_row(how, phrasing):
+@pytest.mark.parametrize("how", ["same", "opposite"])
+def test_no_connecting_words_are_used_twice_in_a_row(how):
     parts = [Part("A.", "first", joins=True), *[Part("B.", how, joins=True)] * 8]
-    words = render_paragraph("ICA", parts, phrasing)[1:]
-    opening = [sentence.text.split(",")[0] for sentence in words]
-    assert all(a != b for a, b in pairwise(opening))
+    for phrasing in range(6):
+        words = render_paragraph("ICA", parts, phrasing)[1:]
+        opening = [sentence.text.split(",")[0] for sentence in words]
+        assert all(a != b for a, b in pairwise(opening))
 
 
+def test_what_is_joined_leans_on_what_stands_before_and_nothing_else_does():
+    parts = [Part("A.\nB.", how, joins=True) for how in ("first", "other", "opposite")]
+    told = render_paragraph("FC", parts, 0)
+    assert [(s.text, s.standalone) for s in told] == [
+        *[("A.", True), ("B.", True)] * 2,
+        *[("By contrast, a.", False), ("B.", True)],
+    ]
+
+
+@pytest.mark.parametrize("phrasing", range(3))
 @pytest.mark.parametrize("domain", ["FC", "gradients", "ICA", "graph"])
-def test_every_domain_has_opening_words_of_its_own(domain):
+def test_a_paragraph_opens_with_how_much_is_outside_and_how_much_would_be_by_chance(
+    domain, phrasing
+):
     parts = [Part("A.", "first", joins=True)]
-    texts = {render_paragraph(domain, parts, i)[0].text for i in range(3)}
-    assert len(texts) == 3
-    assert all(text.endswith(", a.") for text in texts)
+    tally = Tally(100, 13, Reference(7))
+    opening = render_paragraph(domain, parts, phrasing, tally=tally)[0]
+    assert opening.standalone
+    assert all(
+        words in opening.text.lower()
+        for words in ("thirteen", "one hundred", "seven training scans", "thirty-nine", "chance")
+    )
+
+
+def test_an_opening_keeps_its_grammar_where_one_or_none_is_outside():
+    parts = [Part("A.", "first", joins=True)]
+    expected = ("none of nine graph measures lie ", "one of nine graph measures lies ")
+    for n_outside, words in enumerate(expected):
+        opening = render_paragraph("graph", parts, 1, tally=Tally(9, n_outside))[0].text
+        assert words in opening

@@ -61,7 +61,7 @@ def test_a_users_template_can_call_the_shared_shapes(own):
     templates = load_templates(own('{{ subject_first("my measure", groups) }}', "ica_falff"))
     values = [FeatureValue("x", 0.5, 1.5, ("A",))]
     assert render_descriptor(ROWS["ica_falff"], values, 0, templates) == [
-        "my measure is above the typical range in A (0.50, z 1.50)."
+        "my measure is above the typical range in the A network (0.50, z 1.50)."
     ]
 
 
@@ -121,8 +121,8 @@ def test_other_faults_are_one_line_with_file_and_line(own, text):
 
 
 def test_a_fault_in_the_users_shared_shapes_names_that_file(own, tmp_path):
-    own("{% macro subject_first(a, b) %}\n{{ c }}\n{% endmacro %}", "macros")
-    assert f"{tmp_path}/macros.jinja, line 2: 'c' is undefined" in complaint(tmp_path)
+    own("{% macro subject_first(a, b, c) %}\n{{ d }}\n{% endmacro %}", "macros")
+    assert f"{tmp_path}/macros.jinja, line 2: 'd' is undefined" in complaint(tmp_path)
 
 
 def test_a_syntax_error_in_the_shared_shapes_names_file_and_line(own):

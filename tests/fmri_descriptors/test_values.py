@@ -8,6 +8,7 @@ from fmri_descriptors.values import (
     group_by_word,
     places,
     select_patterns,
+    short_groups,
 )
 from fmri_descriptors.wording import count
 
@@ -32,13 +33,13 @@ def test_the_group_of_the_most_unusual_value_comes_first():
 
 
 def test_one_group_of_all_says_where_it_holds():
-    assert group_by_word(networks(A=0.2, B=-0.9, C=0.1))[0].scope == "in all three systems"
-    assert group_by_word(pairs(5))[0].scope == "for all five connections"
+    assert group_by_word(networks(A=0.2, B=-0.9, C=0.1))[0].scope == "in all three networks"
+    assert group_by_word(pairs(5))[0].scope == "for all five pairs of networks"
 
 
 def test_the_scope_leaves_out_what_cannot_be_compared():
     groups = group_by_word(networks(A=0.2, B=-0.9, C=0.1, D=NAN))
-    assert groups[0].scope == "in all three comparable systems"
+    assert groups[0].scope == "in all three comparable networks"
 
 
 def test_several_groups_hold_nowhere_everywhere():
@@ -49,9 +50,9 @@ def test_several_groups_hold_nowhere_everywhere():
     ("where", "place"),
     [
         ((), ""),
-        (("A",), "in A"),
-        (("A", "A"), "within A"),
-        (("A", "B"), "between A and B"),
+        (("A",), "in the A network"),
+        (("A", "A"), "within the A network"),
+        (("A", "B"), "between the A and B networks"),
     ],
 )
 def test_a_place_is_said_as_a_sentence_says_it(where, place):
@@ -63,33 +64,49 @@ def test_a_value_that_cannot_be_judged_is_shown_without_z():
     assert (value.shown, value.numbers) == ("0.40", "(0.40)")
 
 
-def test_networks_beyond_the_first_three_are_cited_by_name():
-    assert cite(networks(A=1, B=2, C=3, D=4, E=5)) == (
-        "in A (1.00, z 1.00), B (1.00, z 2.00), C (1.00, z 3.00), D and E"
+def test_networks_beyond_the_first_three_are_cited_by_name_and_called_less_so():
+    assert cite(networks(A=5, B=4, C=3, D=2.4, E=2.2)) == (
+        "in the A (1.00, z 5.00), B (1.00, z 4.00) and C (1.00, z 3.00) networks and, less so, in "
+        "the D and E networks"
     )
 
 
-def test_more_than_three_pairs_are_counted_beyond_the_second():
-    assert cite(pairs(36)).endswith("between A and N1 (0.10, z 0.00) and thirty-four more")
-    assert cite(pairs(2)) == "between A and N0 (0.00, z 0.00) and between A and N1 (0.10, z 0.00)"
+def test_no_network_alone_is_left_without_its_number():
+    assert cite(networks(A=5, B=4, C=3, D=2)) == (
+        "in the A (1.00, z 5.00), B (1.00, z 4.00), C (1.00, z 3.00) and D (1.00, z 2.00) networks"
+    )
+
+
+def test_networks_that_are_not_judged_are_not_called_less_so():
+    assert cite(networks(A=NAN, B=NAN, C=NAN, D=NAN, E=NAN)).endswith(
+        "C (1.00) networks and in the D and E networks"
+    )
 
 
 def test_many_networks_are_counted_rather_than_named():
-    many = [FeatureValue("x", 1.0, 0.0, (f"N{i}",)) for i in range(17)]
-    assert places(many) == "in seventeen other systems"
-    assert places(many, other=False) == "in seventeen systems"
-    assert cite(many).endswith("and fourteen more")
-    assert places(many[:3]) == "in N0, N1 and N2"
+    many = [FeatureValue("x", 1.0, 1.5, (f"N{i}",)) for i in range(17)]
+    assert places(many) == "in seventeen networks"
+    assert places(many[:9], 17) == "in nine of the seventeen networks"
+    assert cite(many).endswith(" networks and, less so, in fourteen more")
+    assert places(many[:3]) == "in the N0, N1 and N2 networks"
 
 
 def test_many_pairs_are_counted_rather_than_named():
-    assert places(pairs(32)) == "for thirty-two other connections"
-    assert places(pairs(2)) == "between A and N0 and between A and N1"
+    assert places(pairs(32), 45) == "for thirty-two of the forty-five pairs of networks"
+    assert places(pairs(2)) == "between the A and N0 networks and between the A and N1 networks"
 
 
 @pytest.mark.parametrize("n", [4, 36, 153])
 def test_every_pair_is_cited_or_counted(n):
-    assert cite(pairs(n)).endswith(f" and {count(n - 2)} more")
+    assert cite(pairs(3)).count("(") == 3
+    assert cite(pairs(n)).endswith(f" (0.10, z 0.00) and for {count(n - 2)} more pairs")
+
+
+def test_the_short_form_has_the_most_unusual_group_of_each_direction():
+    groups = group_by_word(networks(A=0.2, B=-2.5, C=1.1, D=2.7, E=-1.2))
+    assert [group.values[0].networks[0] for group in short_groups(groups)] == ["D", "B"]
+    (typical,) = short_groups(group_by_word(networks(A=0.2, B=-0.5)))
+    assert typical.typical
 
 
 def test_patterns_are_the_highest_then_the_lowest():

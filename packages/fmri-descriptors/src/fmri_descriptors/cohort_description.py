@@ -117,7 +117,13 @@ def describe_cohort(
     norms, z, pooled = _compared(cohort, features, splits, settings, directory)
     wording = Wording(seed=seed, form=settings.caption_form, templates=options.templates)
     write_texts(
-        Measured(features=features, z=z, parcellation=cohort.parcellation),
+        Measured(
+            features=features,
+            z=z,
+            parcellation=cohort.parcellation,
+            used=norms.reference(features.index, cohort.sites()),
+            negative_edges=settings.features.negative_edges,
+        ),
         wording,
         directory,
         jobs=options.jobs,

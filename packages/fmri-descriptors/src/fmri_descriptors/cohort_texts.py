@@ -10,7 +10,12 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fmri_descriptors.description import Descriptor, describe_features, paragraphs
+from fmri_descriptors.description import (
+    Descriptor,
+    describe_features,
+    paragraphs,
+    with_reference,
+)
 from fmri_descriptors.files import rename_whole
 from fmri_descriptors.parallel import map_ordered
 from fmri_descriptors.parcellation import Parcellation
@@ -57,6 +62,10 @@ class Measured:
         One row a scan, indexed by scan id.
     parcellation : Parcellation
         Regions that were measured.
+    used : DataFrame
+        What each scan is compared with, as `CohortNorms.reference` gives it.
+    negative_edges : str
+        The setting of that name with which the graph was measured.
     reasons : mapping of str to mapping
         By scan id, why features are missing, as in `describe_features`.
     """
@@ -64,6 +73,8 @@ class Measured:
     features: "pd.DataFrame"
     z: "pd.DataFrame"
     parcellation: Parcellation
+    used: "pd.DataFrame"
+    negative_edges: str = "drop"
     reasons: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -77,6 +88,7 @@ class Measured:
                 self,
                 features=self.features.loc[rows],
                 z=self.z.loc[rows],
+                used=self.used.loc[rows],
                 reasons={i: self.reasons[i] for i in rows if i in self.reasons},
             )
 
@@ -147,8 +159,10 @@ def _texts_of(wording: Wording, rows: Measured) -> _Texts:
             rows.parcellation,
             seed=wording.seed,
             templates=templates,
+            negative_edges=rows.negative_edges,
             reasons=rows.reasons.get(scan_id),
         )
+        described = with_reference(described, rows.used.loc[scan_id])
         descriptors += [_plain(str(scan_id), item) for item in described]
         captions += _caption_lines(str(scan_id), described, wording.form, templates)
     return _Texts(descriptors, captions, len(rows))
@@ -169,6 +183,8 @@ def _plain(scan_id: str, descriptor: Descriptor) -> dict[str, str]:
             "value": known(entry.value),
             "z": known(entry.z),
             "level_word": entry.level_word,
+            "unit": entry.unit,
+            "reason": entry.reason,
         }
         for entry in descriptor.values  # noqa: PD011
     ]

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, Any
 
 from fmri_descriptors.errors import InputError
 from fmri_descriptors.features.extractor import FeatureExtractor
 from fmri_descriptors.norms import POOLED, CohortNorms
 from fmri_descriptors.parcellation import Parcellation
-from fmri_descriptors.registry import DESCRIPTORS, DescriptorRow, row_columns
+from fmri_descriptors.registry import ABOUT_THE_SAME, DESCRIPTORS, DescriptorRow, row_columns
 from fmri_descriptors.render import (
     Part,
     relation,
@@ -19,9 +20,11 @@ from fmri_descriptors.render import (
 )
 from fmri_descriptors.scan import Scan
 from fmri_descriptors.sentences import Sentence, joined
+from fmri_descriptors.settings import FeatureSettings
+from fmri_descriptors.tally import Reference, Tally
 from fmri_descriptors.templating import Templates
 from fmri_descriptors.values import FeatureValue, select_patterns
-from fmri_descriptors.wording import capitalised
+from fmri_descriptors.wording import capitalised, plain_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,6 +46,8 @@ class Descriptor:
         The numbers that it is about.
     sentences : tuple of str
         What it says, the most telling sentence first.
+    short_sentences : tuple of str
+        What it says of the most unusual values in each direction alone.
     joins : bool
         Whether a caption may put words before the text, such as "Likewise".
     variant : int
@@ -50,6 +55,8 @@ class Descriptor:
         name.
     norms : str
         What the scan is compared with: ``"pooled"``, or the name of its site.
+    n_norms : int, optional
+        Training scans that it is compared with, where this is known.
     """
 
     name: str
@@ -57,9 +64,11 @@ class Descriptor:
     level: str
     values: tuple[FeatureValue, ...]
     sentences: tuple[str, ...]
+    short_sentences: tuple[str, ...] = ()
     joins: bool = False
     variant: int = 0
     norms: str = POOLED
+    n_norms: int | None = None
 
     @property
     def text(self) -> str:
@@ -70,6 +79,11 @@ class Descriptor:
     def headline(self) -> str:
         """The most telling sentence."""
         return self.sentences[0]
+
+    @property
+    def reference(self) -> Reference | None:
+        """The training scans that it is compared with."""
+        return None if self.n_norms is None else Reference(self.n_norms, self.norms != POOLED)
 
 
 def describe(
@@ -113,9 +127,23 @@ def describe(
         extractor.parcellation_,
         seed=extractor.seed if seed is None else seed,
         templates=templates,
+        negative_edges=(extractor.settings or FeatureSettings()).negative_edges,
     )
-    compared_with = str(norms.reference([scan.scan_id], sites)["norms"].iloc[0])
-    return [replace(descriptor, norms=compared_with) for descriptor in described]
+    return with_reference(described, norms.reference([scan.scan_id], sites).iloc[0])
+
+
+def with_reference(descriptors: Iterable[Descriptor], used: "pd.Series[Any]") -> list[Descriptor]:
+    """Return descriptors that know what they are compared with.
+
+    Parameters
+    ----------
+    descriptors : iterable of Descriptor
+        A scan's descriptors.
+    used : Series
+        The scan's row of `CohortNorms.reference`.
+    """
+    name, n_scans = str(used["norms"]), int(used["n_scans"])
+    return [replace(descriptor, norms=name, n_norms=n_scans) for descriptor in descriptors]
 
 
 def describe_features(
@@ -125,6 +153,7 @@ def describe_features(
     *,
     seed: int = 0,
     templates: Templates | None = None,
+    negative_edges: str = "drop",
     reasons: Mapping[str, str] | None = None,
 ) -> list[Descriptor]:
     """Return the 23 descriptors of a scan that has been measured.
@@ -139,9 +168,11 @@ def describe_features(
         Seed that, with the scan's id, chooses the phrasings.
     templates : Templates, optional
         The package's own if not given.
+    negative_edges : str
+        The setting of that name with which the graph was measured.
     reasons : mapping of str to str, optional
-        Why a feature is missing, by column: a clause that can follow "because", such as "the
-        recording was band-passed".
+        Why features are missing, by column or stem of columns: a clause that can follow
+        "because", such as "the recording was band-passed".
 
     Raises
     ------
@@ -152,17 +183,22 @@ def describe_features(
     for row in DESCRIPTORS:
         values = _values(row, features, z, parcellation, reasons or {})
         chosen = variant(seed, str(features.name), row.name)
-        sentences = render_descriptor(row, values, chosen, templates)
-        whole = [capitalised(sentence) for sentence in sentences]
+        long, short = (
+            render_descriptor(
+                row, values, chosen, templates, negative_edges=negative_edges, short=short
+            )
+            for short in (False, True)
+        )
         descriptors.append(
             Descriptor(
-                row.name,
-                row.domain,
-                row.level,
-                tuple(values),
-                tuple(whole),
-                sentences[0][:1].islower(),
-                chosen,
+                name=row.name,
+                domain=row.domain,
+                level=row.level,
+                values=tuple(values),
+                sentences=tuple(map(capitalised, long)),
+                short_sentences=tuple(map(capitalised, short)),
+                joins=long[0][:1].islower(),
+                variant=chosen,
             )
         )
     return descriptors
@@ -180,8 +216,9 @@ def _values(
             column,
             float(features[column]),
             float(z[column]),
-            networks,
-            reasons.get(column, ""),
+            tuple(map(plain_name, networks)),
+            row.unit,
+            reasons.get(column) or reasons.get(row.column, ""),
         )
         for column, networks in row_columns(row, parcellation).items()
     ]
@@ -193,15 +230,17 @@ def caption(
 ) -> str:
     """Return descriptors as readable text, one paragraph a domain.
 
-    A paragraph opens with words for its domain, and connecting words say where a descriptor goes
-    the way of the one before it, or the other way.
+    A paragraph opens with how many of its values lie outside the typical range, and how many would
+    by chance. Connecting words say where a descriptor goes the way of the one before it, or the
+    other way, if both measure the same thing.
 
     Parameters
     ----------
     descriptors : iterable of Descriptor
         All or some of a scan's descriptors.
     form : str
-        ``"long"`` keeps every sentence, ``"short"`` the most telling one of each descriptor.
+        ``"long"`` keeps every sentence, ``"short"`` those about the most unusual values in each
+        direction.
     templates : Templates, optional
         The package's own if not given.
 
@@ -227,20 +266,32 @@ def paragraphs(
         by_domain.setdefault(descriptor.domain, []).append(descriptor)
     return [
         # Other bits than those that chose the first phrasing, or the two would go together.
-        render_paragraph(domain, _parts(members, form), members[0].variant >> 8, templates)
+        render_paragraph(
+            domain, _parts(members, form), members[0].variant >> 8, templates, _tally(members)
+        )
         for domain, members in by_domain.items()
     ]
 
 
+def _tally(descriptors: Sequence[Descriptor]) -> Tally | None:
+    values = list(chain.from_iterable(descriptor.values for descriptor in descriptors))  # noqa: PD011
+    tally = Tally.of(values, descriptors[0].reference)
+    return tally if tally.n_values else None
+
+
 def _parts(descriptors: Sequence[Descriptor], form: str) -> list[Part]:
     parts: list[Part] = []
-    before: int | None = None
+    before: Descriptor | None = None
     for descriptor in descriptors:
-        # Patterns are told by value, not by how unusual they are.
-        told_by_z = descriptor.name != "fc_patterns"
-        now = verdict(descriptor.values) if told_by_z else None
-        how = relation(before, now) if parts else "first"
-        told = descriptor.sentences if form == "long" else descriptor.sentences[:1]
-        parts.append(Part("\n".join(told), how, descriptor.joins))
-        before = now
+        told = descriptor.sentences if form == "long" else descriptor.short_sentences
+        parts.append(Part("\n".join(told), _relation(before, descriptor), descriptor.joins))
+        before = descriptor
     return parts
+
+
+def _relation(before: Descriptor | None, now: Descriptor) -> str:
+    if before is None:
+        return "first"
+    if (before.name, now.name) not in ABOUT_THE_SAME:
+        return "other"
+    return relation(verdict(before.values), verdict(now.values))

@@ -1,10 +1,13 @@
 """The 23 descriptors as one table, and the feature columns that follow from it."""
 
+import re
 from dataclasses import dataclass
 
 from fmri_descriptors.parcellation import Parcellation
 
 DOMAINS = ("FC", "gradients", "ICA", "graph")
+ORDINALS = ("principal", "second", "third")
+"""How texts call the three gradients."""
 
 
 @dataclass(frozen=True)
@@ -14,7 +17,7 @@ class DescriptorRow:
     Parameters
     ----------
     name : str
-        Stable name, also that of a template which replaces the shared one.
+        Stable name, also that of its template.
     domain : str
         One of `DOMAINS`.
     level : str
@@ -26,11 +29,11 @@ class DescriptorRow:
     column : str
         The feature column, or its stem: ``stem.Network`` or ``stem.A-B``.
     noun : str
-        How a sentence calls it.
+        How a sentence calls it, in small letters.
     formula : str
         How it is computed.
     unit : str
-        Unit of its values; ``"ratio"`` or ``"1"`` where they have none.
+        Unit of its values as a text writes it; empty where they have none.
     """
 
     name: str
@@ -40,22 +43,28 @@ class DescriptorRow:
     column: str
     noun: str
     formula: str
-    unit: str
+    unit: str = ""
 
     @property
     def noun_with_unit(self) -> str:
         """How a sentence calls it that gives the first numbers."""
-        return self.noun if self.unit in {"ratio", "1"} else f"{self.noun} ({self.unit})"
+        return f"{self.noun} ({self.unit})" if self.unit else self.noun
 
     @property
-    def template(self) -> str:
-        """Name of the shared template of this kind."""
-        return "pairs" if self.kind == "pairs_and_within" else self.kind
+    def ordinal(self) -> str:
+        """Which gradient it is about, such as ``principal``; empty for the other domains."""
+        number = self.name.removeprefix("gradient")[:1]
+        return ORDINALS[int(number) - 1] if self.domain == "gradients" else ""
+
+    @property
+    def shared_template(self) -> str:
+        """Name of the template that it is written with unless there is one of its own name."""
+        return self.name if self.domain != "gradients" else re.sub(r"\d", "", self.name)
 
 
 def _gradient_rows() -> tuple[DescriptorRow, ...]:
     rows = []
-    for number, ordinal in enumerate(("Principal", "Second", "Third"), start=1):
+    for number, ordinal in enumerate(ORDINALS, start=1):
         stem = f"gradient{number}"
         noun = f"{ordinal} gradient"
         rows += [
@@ -101,9 +110,9 @@ DESCRIPTORS: tuple[DescriptorRow, ...] = (
         "network",
         "pairs_and_within",
         "fc",
-        "Connectivity",
+        "connectivity",
         "mean Fisher z of the Pearson correlations between (or within) networks",
-        "Fisher-transformed r",
+        "mean Fisher z",
     ),
     DescriptorRow(
         "fc_patterns",
@@ -113,7 +122,7 @@ DESCRIPTORS: tuple[DescriptorRow, ...] = (
         "fc",
         "connectivity",
         "the three highest and the three lowest values of fc_network_pairs",
-        "Fisher-transformed r",
+        "mean Fisher z",
     ),
     *_gradient_rows(),
     DescriptorRow(
@@ -122,7 +131,7 @@ DESCRIPTORS: tuple[DescriptorRow, ...] = (
         "network",
         "networks",
         "ica.amplitude",
-        "Temporal amplitude",
+        "component amplitude",
         "root mean square, over the network's regions, of its component's dual-regression map; "
         "here and below a network with several components has their mean",
         "units of the recording",
@@ -133,10 +142,10 @@ DESCRIPTORS: tuple[DescriptorRow, ...] = (
         "network",
         "networks",
         "ica.variability",
-        "Temporal variability",
+        "variability over time",
         "standard deviation over windows of the time course's windowed standard deviation, "
         "divided by its mean",
-        "ratio",
+        "coefficient of variation",
     ),
     DescriptorRow(
         "ica_spectral_ratio",
@@ -144,10 +153,9 @@ DESCRIPTORS: tuple[DescriptorRow, ...] = (
         "network",
         "networks",
         "ica.spectral_ratio",
-        "Spectral ratio",
+        "spectral ratio",
         "power of the time course from ratio_low_hz to ratio_split_hz over its power from "
         "ratio_high_from_hz to ratio_high_hz",
-        "ratio",
     ),
     DescriptorRow(
         "ica_fnc",
@@ -155,9 +163,9 @@ DESCRIPTORS: tuple[DescriptorRow, ...] = (
         "network",
         "pairs",
         "ica.fnc",
-        "Functional network connectivity",
+        "functional network connectivity",
         "Fisher z of the correlation of two networks' time courses",
-        "Fisher-transformed r",
+        "Fisher z",
     ),
     DescriptorRow(
         "ica_falff",
@@ -168,7 +176,6 @@ DESCRIPTORS: tuple[DescriptorRow, ...] = (
         "fALFF",
         "amplitude of the time course from falff_low_hz to falff_high_hz over its amplitude from "
         "falff_low_hz to falff_total_hz",
-        "ratio",
     ),
     DescriptorRow(
         "ica_overall_amplitude",
@@ -176,7 +183,7 @@ DESCRIPTORS: tuple[DescriptorRow, ...] = (
         "global",
         "value",
         "ica.overall_amplitude",
-        "Overall temporal amplitude",
+        "overall component amplitude",
         "mean of ica_amplitude over the networks",
         "units of the recording",
     ),
@@ -186,9 +193,8 @@ DESCRIPTORS: tuple[DescriptorRow, ...] = (
         "global",
         "value",
         "ica.overall_variability",
-        "Overall temporal variability",
+        "overall variability over time",
         "mean of ica_variability over the networks",
-        "ratio",
     ),
     DescriptorRow(
         "ica_overall_spectral_ratio",
@@ -196,9 +202,8 @@ DESCRIPTORS: tuple[DescriptorRow, ...] = (
         "global",
         "value",
         "ica.overall_spectral_ratio",
-        "Overall spectral ratio",
+        "overall spectral ratio",
         "mean of ica_spectral_ratio over the networks",
-        "ratio",
     ),
     DescriptorRow(
         "graph_network_strength",
@@ -206,10 +211,10 @@ DESCRIPTORS: tuple[DescriptorRow, ...] = (
         "network",
         "networks",
         "graph.network_strength",
-        "Network strength",
+        "network strength",
         "mean over the network's regions of the summed weights of the strongest edges, which are "
         "positive unless negative_edges says otherwise",
-        "sum of correlations",
+        "sum of r",
     ),
     DescriptorRow(
         "graph_modularity",
@@ -217,9 +222,8 @@ DESCRIPTORS: tuple[DescriptorRow, ...] = (
         "global",
         "value",
         "graph.modularity",
-        "Modularity",
+        "modularity",
         "best Louvain modularity Q of the strongest edges",
-        "1",
     ),
     DescriptorRow(
         "graph_global_efficiency",
@@ -227,10 +231,9 @@ DESCRIPTORS: tuple[DescriptorRow, ...] = (
         "global",
         "value",
         "graph.global_efficiency",
-        "Global efficiency",
+        "global efficiency",
         "mean inverse shortest-path length over the strongest edges that are positive, an edge "
         "being 1 / weight long",
-        "1",
     ),
     DescriptorRow(
         "graph_mean_clustering",
@@ -238,13 +241,17 @@ DESCRIPTORS: tuple[DescriptorRow, ...] = (
         "global",
         "value",
         "graph.mean_clustering",
-        "Average clustering coefficient",
+        "average clustering coefficient",
         "mean over the regions of the weighted clustering coefficient (Onnela; Costantini where "
         "negative edges keep their signs)",
-        "1",
     ),
 )
 """The 23 descriptors of the paper's table 1: 2 FC, 9 gradients, 8 ICA, 4 graph."""
+
+ABOUT_THE_SAME = frozenset(
+    (f"gradient{number}_range", f"gradient{number}_variance") for number in (1, 2, 3)
+)
+"""Neighbours that measure the same thing, here a gradient's spread: only these are compared."""
 
 
 def pairs(parcellation: Parcellation, *, within: bool) -> list[tuple[str, str]]:

@@ -9,8 +9,15 @@ from typing import Any
 
 from fmri_descriptors.registry import DESCRIPTORS, DescriptorRow
 from fmri_descriptors.sentences import Sentence
+from fmri_descriptors.tally import Reference, Tally
 from fmri_descriptors.templating import Templates, package_templates
-from fmri_descriptors.values import FeatureValue, group_by_word, known_first
+from fmri_descriptors.values import (
+    FeatureValue,
+    Missing,
+    group_by_word,
+    known_first,
+    short_groups,
+)
 from fmri_descriptors.wording import TYPICAL, UNKNOWN, capitalised, direction
 
 
@@ -29,6 +36,9 @@ def render_descriptor(
     values: Sequence[FeatureValue],
     phrasing: int = 0,
     templates: Templates | None = None,
+    *,
+    negative_edges: str = "drop",
+    short: bool = False,
 ) -> list[str]:
     """Write the sentences of one descriptor.
 
@@ -45,6 +55,10 @@ def render_descriptor(
         Which phrasing of the template; counted around if there are fewer.
     templates : Templates, optional
         The package's own if not given.
+    negative_edges : str
+        The setting of that name, which says what the graph measures are about.
+    short : bool
+        Whether to write of the most unusual values in each direction alone.
 
     Returns
     -------
@@ -58,37 +72,69 @@ def render_descriptor(
         If a template fails.
     """
     templates = templates or package_templates()
-    known = known_first(values)
-    sentences: list[str] = []
-    if row.kind == "patterns" and values:
-        sentences += templates.render(row.name, phrasing, _patterns(row, values))
-    elif row.kind != "patterns" and known:
-        sentences += templates.render(row.name, phrasing, _judged(row, values))
-    missing = [value for value in values if math.isnan(value.value)]
-    unjudged = [v for v in values if v.level_word == UNKNOWN and v not in missing]
+    about = {
+        "noun": row.noun,
+        "noun_with_unit": row.noun_with_unit,
+        "unit": row.unit,
+        "ordinal": row.ordinal,
+        "edges": EDGES[negative_edges],
+        "other_edges": "" if negative_edges == "drop" else f" over {EDGES[negative_edges]}",
+    }
+    told = _patterns(values, short) if row.kind == "patterns" else _judged(row, values, short)
+    sentences = templates.render(row.name, phrasing, about | told) if told else []
     if row.kind == "patterns" and sentences:
         return sentences
-    if missing or unjudged or not values:
-        told = {"noun": row.noun, "missing": missing, "unjudged": unjudged}
-        sentences += templates.render("unavailable", phrasing, told)
+    unavailable = _unavailable(values)
+    if not values or any(unavailable.values()):
+        sentences += templates.render("unavailable", phrasing, about | unavailable)
     return sentences
 
 
-def _judged(row: DescriptorRow, values: Sequence[FeatureValue]) -> dict[str, Any]:
+EDGES = {
+    "drop": "positive connections",
+    "absolute": "connections of either sign, taken as positive",
+    "negative_sym": "positive less negative connections",
+    "negative_asym": "positive less down-weighted negative connections",
+}
+"""What the graph measures are about, by the setting ``negative_edges``."""
+
+
+def _judged(row: DescriptorRow, values: Sequence[FeatureValue], short: bool) -> dict[str, Any]:
     known = known_first(values)
-    told = {"noun": row.noun, "values": known, "groups": group_by_word(values)}
+    if not known:
+        return {}
+    groups = group_by_word(values)
+    told = {"values": known, "groups": short_groups(groups) if short else groups}
     return told | ({"item": known[0]} if row.kind == "value" else {})
 
 
-def _patterns(row: DescriptorRow, values: Sequence[FeatureValue]) -> dict[str, Any]:
+def _patterns(values: Sequence[FeatureValue], short: bool) -> dict[str, Any]:
+    if not values:
+        return {}
     n_high = (len(values) + 1) // 2
     groups = group_by_word(values)
+    all_typical = all(value.level_word == TYPICAL for value in values)
     return {
-        "noun": row.noun,
         "high": values[:n_high],
         "low": values[n_high:],
-        "unusual": [group for group in groups if group.word != TYPICAL],
-        "all_typical": all(value.level_word == TYPICAL for value in values),
+        "unusual": [] if short else [group for group in groups if group.word != TYPICAL],
+        "all_typical": all_typical and not short,
+    }
+
+
+def _unavailable(values: Sequence[FeatureValue]) -> dict[str, list[Any]]:
+    """Values that are missing, by reason, and those that the cohort cannot judge."""
+    missing: dict[str, list[FeatureValue]] = {}
+    for value in values:
+        if math.isnan(value.value):
+            missing.setdefault(value.reason, []).append(value)
+    unjudged = [v for v in values if v.level_word == UNKNOWN and not math.isnan(v.value)]
+    return {
+        "missing": [
+            Missing(tuple(group), reason, len(group) == len(values))
+            for reason, group in missing.items()
+        ],
+        "unjudged": unjudged,
     }
 
 
@@ -134,7 +180,11 @@ def relation(before: int | None, now: int | None) -> str:
 
 
 def render_paragraph(
-    domain: str, parts: Sequence[Part], phrasing: int, templates: Templates | None = None
+    domain: str,
+    parts: Sequence[Part],
+    phrasing: int,
+    templates: Templates | None = None,
+    tally: Tally | None = None,
 ) -> list[Sentence]:
     """Write the sentences of one domain's paragraph of a caption.
 
@@ -148,10 +198,13 @@ def render_paragraph(
         Number by which its opening and connecting words are chosen.
     templates : Templates, optional
         The package's own if not given.
+    tally : Tally, optional
+        How many of the domain's values lie outside the typical range; not told if not given.
     """
-    told = {"domain": domain, "parts": list(parts), "variant": phrasing}
+    told = {"domain": domain, "parts": list(parts), "variant": phrasing, "tally": tally}
     templates = templates or package_templates()
-    return [Sentence.of(line) for line in templates.render("caption", phrasing, told)]
+    lines = templates.render("caption", phrasing, told)
+    return [Sentence.of(capitalised(line)) for line in lines]
 
 
 def load_templates(directory: Path | None) -> Templates:
@@ -173,14 +226,15 @@ def load_templates(directory: Path | None) -> Templates:
     templates = Templates(directory)
     names = {path.stem for path in templates.overrides}
     for row in DESCRIPTORS:
-        if names & {row.name, "unavailable", "macros"}:
+        if names & {row.name, row.shared_template, "unavailable", "macros"}:
             for values in _samples(row):
                 for phrasing in range(templates.n_phrasings(row.name)):
                     render_descriptor(row, values, phrasing, templates)
     if names & {"caption", "macros"}:
         parts = [Part("A text.", how, True) for how in ("first", "same", "opposite", "other")]
         for phrasing in range(templates.n_phrasings("caption")):
-            render_paragraph("FC", parts, phrasing, templates)
+            for tally in (None, Tally(9, 0), Tally(9, 1), Tally(9, 4, Reference(7, of_site=True))):
+                render_paragraph("FC", parts, phrasing, templates, tally)
     return templates
 
 

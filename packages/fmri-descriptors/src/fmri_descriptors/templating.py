@@ -22,8 +22,12 @@ SEPARATOR = "---"
 
 SUFFIX = ".jinja"
 
-TEMPLATE_NAMES = (*(row.name for row in DESCRIPTORS), "unavailable", "caption", "macros")
-"""Template files that there are, without their ending; a user's folder may hold any of them."""
+_SHARED = tuple(dict.fromkeys(row.shared_template for row in DESCRIPTORS))
+PACKAGE_NAMES = (*_SHARED, "unavailable", "caption", "macros")
+"""Template files of the package, without their ending."""
+
+TEMPLATE_NAMES = tuple(dict.fromkeys((*(row.name for row in DESCRIPTORS), *PACKAGE_NAMES)))
+"""Names that a file in a user's folder may have, without their ending."""
 
 # What an expression in a template can raise.
 _FAULTS = (TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError)
@@ -59,6 +63,8 @@ class Templates:
     def __init__(self, directory: Path | None = None) -> None:
         self.directory = None if directory is None else Path(directory)
         self._sources = _package_sources() | _user_sources(self.directory)
+        for row in DESCRIPTORS:
+            self._sources.setdefault(row.name, self._sources[row.shared_template])
         self._compiled: dict[str, tuple[Template, ...]] = {}
         for path in self.overrides:
             self._phrasings(path.stem)
@@ -140,7 +146,7 @@ def package_templates() -> Templates:
 def _package_sources() -> dict[str, tuple[str, str]]:
     """Path and text of the package's own templates by name."""
     folder = resources.files("fmri_descriptors") / "templates"
-    files = {name: folder / f"{name}{SUFFIX}" for name in TEMPLATE_NAMES}
+    files = {name: folder / f"{name}{SUFFIX}" for name in PACKAGE_NAMES}
     return {name: (str(file), file.read_text(encoding="utf-8")) for name, file in files.items()}
 
 

@@ -1,6 +1,8 @@
-"""The one table from z to words, and how numbers and lists are written."""
+"""The one table from z to words, and how numbers, names and lists are written."""
 
 import math
+import re
+import unicodedata
 from collections.abc import Sequence
 
 TYPICAL = "within the typical range"
@@ -107,3 +109,43 @@ def capitalised(sentence: str) -> str:
     if sentence[1:2].isupper():
         return sentence
     return sentence[:1].upper() + sentence[1:]
+
+
+_UNPRINTABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})  # controls, surrogates, line breaks
+_UNCLEAR = re.compile(r"[,;:.()\[\]\"]|\b(?:and|or|within|between)\b", re.IGNORECASE)
+
+
+def plain_name(name: str) -> str:
+    """Return a network's name on one line: what cannot be printed is a blank, runs are one."""
+    shown = (" " if unicodedata.category(c) in _UNPRINTABLE else c for c in name)
+    return " ".join("".join(shown).split())
+
+
+def quoted_name(name: str) -> str:
+    """Return a name as a list of names holds it: in quotation marks where it would read as two.
+
+    Examples
+    --------
+    >>> quoted_name("Visual"), quoted_name("Cingulate and insula")
+    ('Visual', '“Cingulate and insula”')
+    """
+    return f"“{name}”" if _UNCLEAR.search(name) else name
+
+
+def the_networks(names: Sequence[str], suffixes: Sequence[str] = ()) -> str:
+    """Return names so that each is heard as a network: ``the A network``, ``the A and B networks``.
+
+    Parameters
+    ----------
+    names : sequence of str
+        At least one.
+    suffixes : sequence of str
+        What stands behind each name, such as its numbers; none if empty.
+    """
+    if len(names) == 1:
+        network = "" if names[0].lower().endswith(("network", "system")) else " network"
+        return f"the {quoted_name(names[0])}{network}{''.join(f' {s}' for s in suffixes)}"
+    quoted = [quoted_name(name) for name in names]
+    if suffixes:
+        quoted = [f"{name} {suffix}" for name, suffix in zip(quoted, suffixes, strict=True)]
+    return f"the {listing(quoted)} networks"

@@ -222,7 +222,7 @@ class _Worker:
             entry["answers"] += 1
             entry["tokens_in"] += answer.tokens_in
             entry["tokens_out"] += answer.tokens_out
-            text = prompt.cleaned(answer.text)
+            text = prompt.cleaned(answer.text, self.networks)
             refusal = self._refusal(source, text, answer)
             if refusal is None:
                 return entry | {"outcome": "rewritten", "text": text}
@@ -240,7 +240,7 @@ class _Worker:
     def _refusal(self, source: str, text: str, answer: Answer) -> Refusal | None:
         if answer.cut_off:
             return Refusal("cut off", f"{answer.tokens_out} tokens")
-        if text == prompt.cleaned(source):
+        if text == prompt.cleaned(source, self.networks):
             return Refusal("unchanged", text[:40])
         return check_rewrite(source, text, self.networks, self.settings.extra_words)
 

@@ -24,8 +24,8 @@ class Refusal:
     ----------
     kind : str
         ``"number lost"``, ``"number added"``, ``"direction"``, ``"network"``, ``"quantity"``,
-        ``"statement"``, ``"negation"``, ``"word added"``, ``"ambiguous"``, ``"unchanged"`` or
-        ``"cut off"``.
+        ``"statement"``, ``"unit"``, ``"negation"``, ``"word added"``, ``"ambiguous"``,
+        ``"unchanged"`` or ``"cut off"``.
     detail : str
         The number, name or word.
     """
@@ -63,6 +63,7 @@ def check_rewrite(
         _numbers(told, retold)
         or _numbered_facts(told, retold)
         or _other_facts(told, retold)
+        or _units(told, retold)
         or _words(told, retold, extra_words)
     )
 
@@ -117,6 +118,11 @@ def _is_told(fact: Fact, told: Reading) -> bool:
             for known in told.facts
         )
     )
+
+
+def _units(told: Reading, retold: Reading) -> Refusal | None:
+    changed = sorted(told.units ^ retold.units)
+    return Refusal("unit", changed[0]) if changed else None
 
 
 def _words(told: Reading, retold: Reading, extra_words: Iterable[str]) -> Refusal | None:

@@ -76,17 +76,21 @@ class Reading:
         How often each fact is stated.
     words : Counter of str
         All other words, in small letters.
+    units : frozenset of str
+        Units that it names.
     """
 
     facts: Counter[Fact]
     words: Counter[str]
+    units: frozenset[str] = frozenset()
 
 
 def read_facts(text: str, networks: Sequence[str]) -> Reading:
     """Return what a caption states.
 
     A number belongs to the networks named since the number before it, and to the quantity and
-    direction of its clause. A clause without a quantity speaks of the one before.
+    direction of its clause. A clause without a quantity speaks of the one before; places that
+    open a sentence, with neither quantity nor direction, belong to the clause behind them.
 
     Parameters
     ----------
@@ -104,10 +108,15 @@ def read_facts(text: str, networks: Sequence[str]) -> Reading:
     facts: Counter[Fact] = Counter()
     quantity: frozenset[str] = frozenset()
     for sentence in _sentences(sequence):
+        quantity = _opening_quantity(sentence) or quantity
         for clause, direction in zip(sentence, _directions(sentence), strict=True):
             quantity = _quantity(clause) or quantity
             facts.update(_clause_facts(clause, quantity, direction))
-    return Reading(facts, Counter(token.text for token in sequence if token.kind == "word"))
+    return Reading(
+        facts,
+        Counter(token.text for token in sequence if token.kind == "word"),
+        frozenset(token.text for token in sequence if token.kind == "unit"),
+    )
 
 
 def _sentences(sequence: Sequence[Token]) -> Iterator[list[_Clause]]:
@@ -142,6 +151,14 @@ def _borrowed(sentence: Sequence[_Clause], own: Sequence[str | None], i: int) ->
     if before and after and before != after and sentence[later[0]].direction_comes_last:
         raise UnreadableError(f"a clause may say {before} or {after}")
     return before or after
+
+
+def _opening_quantity(sentence: Sequence[_Clause]) -> frozenset[str]:
+    """Quantity of "In A (0.1) and B (0.2), it ...": places that say neither what nor where to."""
+    for clause in sentence:
+        if _quantity(clause) or clause.of("direction"):
+            return _quantity(clause)
+    return frozenset()
 
 
 def _quantity(clause: _Clause) -> frozenset[str]:

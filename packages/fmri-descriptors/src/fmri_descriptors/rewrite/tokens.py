@@ -5,15 +5,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from fmri_descriptors.wording import LEVEL_WORDS
+from fmri_descriptors.wording import LEVEL_WORDS, plain_name
 
 EVERYWHERE = "every system"
-"""The network that ``in every system`` and ``for all pairs`` stand for."""
+"""The network that ``in every network`` and ``for all pairs`` stand for."""
 
 _RANGE = " the typical range"
 _OTHER_DIRECTIONS = {
     "highest": r"(?:highest|strongest|largest|greatest)|comes?\s+first",
     "lowest": r"(?:lowest|weakest|smallest|least)|comes?\s+last",
+    "outside": r"outside\s+(?:the|its|their)\s+(?:typical\s+)?range",
     "unknown": r"not\s+(?:comparable|available)|(?:cannot|can\s+not)\s+be\s+compared",
 }
 
@@ -22,24 +23,37 @@ _QUANTITIES = {
     "principal": r"principal|first(?=\s+gradient)",
     "second": r"second",
     "third": r"third",
-    "range": r"range",
+    "range": r"ranges?",
     "variance": r"variance",
     "amplitude": r"amplitude",
     "variability": r"variability",
-    "spectral ratio": r"spectral\s+ratio|slow\s+to\s+fast\s+power",
+    "spectral ratio": r"spectral\s+ratio(?:\s+of\s+slow\s+to\s+fast\s+power)?"
+    r"|slow\s+(?:to|over)\s+fast\s+power",
     "falff": r"falff|(?:fractional\s+)?alff|fractional\s+amplitude|slow\s+fluctuations",
     "strength": r"strength",
     "modularity": r"modularity",
     "efficiency": r"efficiency",
     "clustering": r"clustering|cluster",
-    "overall": r"overall|averaged\s+over\s+the\s+systems|as\s+a\s+whole",
-    "fnc": r"functional\s+network\s+connectivity|fnc",
+    "overall": r"overall|averaged\s+over\s+the\s+(?:networks|systems)|as\s+a\s+whole",
+    "fnc": r"functional\s+network\s+connectivity|fnc|coupling\s+of\s+(?:the\s+)?components",
 }
 _GENERAL = {
     "connectivity": r"connectivity|coupling|correlation",
     "gradient": r"gradients?",
 }
 """Words of whole domains; they count where a clause has none of the particular ones."""
+
+_UNITS = {
+    "squared diffusion units": r"squared\s+diffusion\s+units",
+    "diffusion units": r"diffusion\s+units",
+    "units of the recording": r"units\s+of\s+the\s+recording",
+    "mean Fisher z": r"mean\s+fisher[\s-]+z",
+    "Fisher z": r"fisher[\s-]+z",
+    "sum of r": r"sum\s+of\s+r",
+    "coefficient of variation": r"coefficient\s+of\s+variation",
+}
+
+_TABLES = {"quantity": _QUANTITIES, "general": _GENERAL, "unit": _UNITS}
 
 _TEENS = (
     "ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen|twenty|thirty|"
@@ -57,9 +71,9 @@ class Token:
     Parameters
     ----------
     kind : str
-        ``"direction"``, ``"quantity"``, ``"general"``, ``"network"``, ``"z"``, ``"number"``,
-        ``"count"``, ``"end"`` (of a sentence), ``"break"`` or ``"contrast"`` (between clauses), or
-        ``"word"``.
+        ``"direction"``, ``"quantity"``, ``"general"``, ``"unit"``, ``"network"``, ``"z"``,
+        ``"number"``, ``"count"``, ``"end"`` (of a sentence), ``"break"`` or ``"contrast"``
+        (between clauses), or ``"word"``.
     text : str
         What it says, in one spelling.
     """
@@ -86,10 +100,12 @@ def _token(found: re.Match[str], before: str) -> Token:
     kind, text = str(found.lastgroup), " ".join(found[0].lower().split())
     if kind == "direction":
         return Token(kind, _direction(text))
-    if kind in {"quantity", "general"}:
-        return Token(kind, _canonical(text, _QUANTITIES if kind == "quantity" else _GENERAL))
+    if kind in _TABLES:
+        return Token(kind, _canonical(text, _TABLES[kind]))
     if kind == "everywhere":
         return Token("network", EVERYWHERE)
+    if kind == "respelt":
+        return Token("network", text)
     if kind == "number":
         return _number(found[0], before)
     return Token("count" if kind == "counted" else kind, text)
@@ -112,7 +128,7 @@ def _direction(text: str) -> str:
 
 
 def _canonical(text: str, table: dict[str, str]) -> str:
-    return next(name for name, pattern in table.items() if re.fullmatch(pattern, text))
+    return next(name for name, form in table.items() if re.fullmatch(form, text))
 
 
 def _level_pattern() -> str:
@@ -130,17 +146,21 @@ def _level_pattern() -> str:
 
 @lru_cache(maxsize=8)
 def _pattern(networks: tuple[str, ...]) -> re.Pattern[str]:
-    names = "|".join(re.escape(name) for name in sorted(networks, key=len, reverse=True))
+    plain = sorted({plain_name(name) for name in networks} - {""}, key=len, reverse=True)
+    # A name begins and ends like a word, and is not the digits of a number.
+    names = rf"(?<![\w.-])(?:{'|'.join(map(re.escape, plain))})(?![\w-]|\.\d)" if plain else r"(?!)"
     other = "|".join(_OTHER_DIRECTIONS.values())
     kinds = {
+        "network": rf"(?-i:{names})",  # as it is spelt, a name goes before any word like it
         "end": r"[.!?]+(?=[\s\"')\]]|$)|\n+",
         "contrast": r"\b(?:while|whereas|but|although|though|however|yet)\b"
         r"|\b(?:in\s+contrast|compared|relative)\s+(?:to|with)\b",
         "break": r";|,\s+and\b|(?<=\))\s*and\b",
         "direction": rf"\b(?:{_level_pattern()}|{other})\b",
+        "unit": rf"\b(?:{'|'.join(_UNITS.values())})\b",
         "quantity": rf"\b(?:{'|'.join(_QUANTITIES.values())})\b",
         "everywhere": r"\b(?:every|each|all)\b(?:\s+(?:of|the|brain|pairs?|systems?|networks?)\b)*",
-        "network": rf"(?<![\w-])(?:{names})(?![\w-])" if names else r"(?!)",
+        "respelt": names,
         "general": rf"\b(?:{'|'.join(_GENERAL.values())})\b",
         "number": r"(?<!\w)[-+]?\.?\w*\d\w*(?:[.,]\w+)*%?",
         "counted": rf"\b(?:{_COUNTED}|{_ONE_OF_MANY})\b",

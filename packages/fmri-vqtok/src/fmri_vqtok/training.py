@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from fmri_vqtok.alignment import TextAlignment
+from fmri_vqtok.caption_targets import CaptionCounts, caption_targets
 from fmri_vqtok.cohort_reader import Cohort, read_captions
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.example_plan import (
@@ -27,7 +28,7 @@ from fmri_vqtok.processes import wait_for_all
 from fmri_vqtok.processor import TimeSeriesProcessor
 from fmri_vqtok.region_features import training_features
 from fmri_vqtok.settings import FitTokenizerSettings
-from fmri_vqtok.text_targets import embedding_table, text_features, token_stream
+from fmri_vqtok.text_targets import embedding_table, token_stream
 from fmri_vqtok.tokenizer import FMRITokenizer, FMRITokenizerConfig
 from fmri_vqtok.training_loop import (
     Progress,
@@ -69,6 +70,7 @@ class _TextTargets:
     captions: Tensor
     center: Tensor
     draws: TextDraws
+    counts: CaptionCounts
 
 
 def fit_tokenizer(
@@ -186,18 +188,30 @@ def _text_targets(
     """
     everyone = [scan for group in scans.values() for scan in group]
     used = [scan for split in ("train", "validation") for scan in scans.get(split, [])]
-    captions = read_captions(text.descriptors_dir, [scan.scan_id for scan in used])
-    features = text_features(text.language_model, captions, settings.caption_tokens, device=device)
-    by_row = features.new_zeros(len(everyone), features.shape[1])
-    by_row[[scan.row for scan in used]] = features
+    found = caption_targets(
+        text.language_model,
+        read_captions(text.descriptors_dir, [scan.scan_id for scan in used]),
+        [place < len(scans["train"]) for place in range(len(used))],
+        settings.caption_tokens,
+        device=device,
+    )
+    by_row = found.features.new_zeros(len(everyone), found.features.shape[1])
+    by_row[[scan.row for scan in used]] = found.features
     stream = token_stream(
         text.language_model, text.corpus, column=settings.text_column, limit=settings.corpus_limit
     )
+    table = embedding_table(text.language_model)
+    if (highest := int(stream.max())) >= len(table):
+        raise InputError(
+            f"text {text.corpus}: token {highest}, but language model {text.name} has embeddings "
+            f"of {len(table)} tokens; give the tokenizer that belongs to the model"
+        )
     return _TextTargets(
-        table=embedding_table(text.language_model),
+        table=table,
         captions=by_row,
-        center=by_row[[scan.row for scan in scans["train"]]].mean(dim=0),
+        center=found.center,
         draws=TextDraws(stream, settings.text_tokens),
+        counts=found.counts,
     )
 
 
@@ -278,6 +292,7 @@ def _plans(
         windows=settings.training_windows,
         region_dropout=settings.region_dropout,
         text=draws,
+        part_size=loop.batch_size // loop.accumulation_steps,
     )
     if "validation" not in scans:
         return training, None

@@ -328,7 +328,7 @@ class _NamedLossTrainer(Trainer):
             batch = send_to_device(self._collate(examples), self.args.device)
             with alone():
                 outputs = model(**batch)
-            found = self._loss_counts(**batch)
+                found = self._loss_counts(**batch)
             losses = outputs["losses"]
             weights = {
                 name: counted * found.get(name, loss.new_tensor(len(items))).double()

@@ -1,4 +1,5 @@
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -62,10 +63,27 @@ def text(descriptors_dir, corpus, language_model):
 
 
 @pytest.fixture(scope="module")
-def fitted(tmp_path_factory, cohort_dir, text):
+def said():
+    """What the fit below says and notes."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory, cohort_dir, text, said):
     directory = tmp_path_factory.mktemp("tokenizer")
-    fit_tokenizer(cohort_dir, directory, SETTINGS, seed=7, text=text)
+    said["line"] = fit_tokenizer(
+        cohort_dir, directory, SETTINGS, seed=7, text=text, note=said.update
+    )
     return directory
+
+
+def test_the_line_and_the_record_tell_the_alignment_beside_chance_and_what_was_read(fitted, said):
+    last = {r.name: r.value for r in read_losses(fitted / "losses.csv") if r.split == "validation"}
+    assert f"domain loss {last['domain']:.2f} (chance 0.69), contrast" in said["line"]
+    assert said["line"].endswith("captions: 5 sentences (all), 0 left out")
+    assert said["captions"] == {
+        "scans": 5, "domains": {"all": 5}, "sentences": 5, "sentences_left_out": 0
+    }  # fmt: skip
 
 
 def make_objective():
@@ -240,6 +258,57 @@ def test_a_run_killed_in_its_middle_goes_on_to_the_same_bytes(tmp_path, fitted, 
     assert (tmp_path / "checkpoints" / "checkpoint-6").is_dir()
     for name in FILES:
         assert (tmp_path / name).read_bytes() == (fitted / name).read_bytes(), name
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory, cohort_dir, text):
+    """Folder of a run that was stopped after its first checkpoint."""
+    directory = tmp_path_factory.mktemp("stopped")
+
+    def progress(done, _total):
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit_tokenizer(cohort_dir, directory, SETTINGS, seed=7, text=text, progress=progress)
+    return directory
+
+
+OTHER_RUNS = {
+    "cohort": "cohort [0-9a-f]{16}",
+    "captions": "captions [0-9a-f]{16}",
+    "corpus": "text [0-9a-f]{16}",
+    "language model": "language model [0-9a-f]{16}",
+    "weight": r"settings of the stage.domain_weight 0.5 \(here 0.25\)",
+    "width": r"configuration.attention joint \(here factorised\)|settings of the stage.attention",
+}
+
+
+@pytest.mark.parametrize("other", OTHER_RUNS)
+def test_a_stopped_fit_is_not_gone_on_from_with_another_part(
+    tmp_path, stopped, cohort_dir, text, write_cohort, other
+):
+    settings, cohort = SETTINGS, cohort_dir
+    if other == "cohort":
+        cohort = write_cohort(tmp_path / "cohort", validation_seed=60)
+    elif other == "captions":
+        lines = (text.descriptors_dir / "captions.jsonl").read_text().replace("calm", "many")
+        (tmp_path / "captions.jsonl").write_text(lines)
+        text = replace(text, descriptors_dir=tmp_path)
+    elif other == "corpus":
+        (tmp_path / "corpus.txt").write_text(text.corpus.read_text() + "moods")
+        text = replace(text, corpus=tmp_path / "corpus.txt")
+    elif other == "language model":
+        folder = shutil.copytree(text.language_model, tmp_path / "model")
+        config = (folder / "config.json").read_text()
+        (folder / "config.json").write_text(config.replace('"silu"', '"gelu"'))
+        text = replace(text, language_model=folder)
+    elif other == "weight":
+        settings = replace(SETTINGS, domain_weight=0.25)
+    else:
+        settings = replace(SETTINGS, attention="factorised")
+    with pytest.raises(InputError, match=f"checkpoint-2: written with .*{OTHER_RUNS[other]}"):
+        fit_tokenizer(cohort, stopped, settings, seed=7, text=text)
 
 
 def test_held_out_scans_change_nothing_that_is_fitted(tmp_path, fitted, write_cohort, text):

@@ -106,6 +106,17 @@ class Cohort:
                 site=None if row["site"] is None else str(row["site"]),
             )
 
+    def digest(self, splits: Sequence[str]) -> str:
+        """Digest of all that some splits hold: signals, names, repetition times and sites."""
+        from fmri_vqtok.run_identity import digest
+
+        scans = (scan for split in splits for scan in self.scans(split))
+        return digest(
+            part
+            for scan in scans
+            for part in ([scan.scan_id, scan.tr, scan.site, self.order_hash], scan.bold)
+        )
+
     def _dataset(self) -> "DatasetDict":
         return read_splits(self.directory, ["scan_id", "bold", "tr", "site"], COHORT_FIX)
 

@@ -18,17 +18,18 @@ def make_scan(seed, n_frames=160):
     return sources @ rng.normal(size=(2, N_REGIONS)) + rng.normal(size=(n_frames, N_REGIONS))
 
 
-def _write_cohort(directory, *, test_seed=90, schema=1, frames=160):
+def _write_cohort(directory, *, test_seed=90, validation_seed=50, schema=1, frames=160):
     """Cohort of four training, one validation and two test scans of two sites."""
     from datasets import Dataset, DatasetDict
 
     from fmri_vqtok.quiet import quiet_datasets
 
-    seeds = {"train": range(4), "validation": [50], "test": [test_seed, test_seed + 1]}
+    seeds = {"train": range(4), "validation": [validation_seed], "test": [test_seed, test_seed + 1]}
     splits = {
         split: [_row(split, seed, frames) for seed in group] for split, group in seeds.items()
     }
     tables = {name: Dataset.from_list(rows) for name, rows in splits.items()}
+    directory.mkdir(exist_ok=True)
     with quiet_datasets():
         DatasetDict(tables).save_to_disk(str(directory))
     description = {

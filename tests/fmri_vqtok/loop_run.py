@@ -74,8 +74,9 @@ def run(kind, directory, settings, progress=lambda _done, _total: None):
     n_examples = settings.steps * settings.batch_size
     text = TextDraws(torch.arange(30), 9) if kind in CONTRASTS else None
     plan = TrainingPlan(
-        make_scans(0, 6), processor, n_examples, seed=1, region_dropout=0.5, text=text
-    )
+        make_scans(0, 6), processor, n_examples, seed=1, region_dropout=0.5, text=text,
+        part_size=settings.batch_size // settings.accumulation_steps,
+    )  # fmt: skip
     # Nine windows: the last batch is neither full nor there for every process.
     validation = WindowPlan(make_scans(6, 5)[:5], processor, seed=1, text=text)
     validation.windows = validation.windows[:9]

@@ -9,12 +9,13 @@ from torch.nn import functional
 from fmri_vqtok.alignment import TextAlignment
 from fmri_vqtok.contrast import CONTRASTS, InfoNCE, SigLIP
 from fmri_vqtok.domain import (
+    CHANCE,
     DomainClassifier,
     domain_loss,
     reversal_strength,
     reverse_gradient,
 )
-from fmri_vqtok.pooling import POOLINGS, AttentionPooling
+from fmri_vqtok.pooling import POOLINGS, AttentionPooling, pool_scans
 
 KINDS = [(contrast, pooling) for contrast in CONTRASTS for pooling in POOLINGS]
 
@@ -69,12 +70,38 @@ def test_the_encoder_gets_the_opposite_of_the_gradient_that_would_help_the_class
     brain = torch.randn(5, 6, requires_grad=True)
     text = torch.randn(4, 6)
     (reversed_,) = torch.autograd.grad(domain_loss(classifier, brain, text, 1.0), brain)
-    logits = torch.cat([classifier(brain), classifier(text)])
-    targets = torch.tensor([1.0] * 5 + [0.0] * 4)
-    plain = functional.binary_cross_entropy_with_logits(logits, targets)
+    plain = -functional.logsigmoid(classifier(brain)).mean() / 2
     (helping,) = torch.autograd.grad(plain, brain)
     assert helping.abs().max() > 0
     assert torch.allclose(reversed_, -helping)
+
+
+@pytest.mark.parametrize(("n_brain", "n_text"), [(1, 1), (190, 10), (3, 40)])
+def test_at_indifference_the_gradient_is_the_closed_form_whatever_the_numbers(n_brain, n_text):
+    class Linear(torch.nn.Module):
+        """Classifier with logit w x + b, which is 0 for what is below."""
+
+        def __init__(self):
+            super().__init__()
+            self.w = torch.nn.Parameter(torch.tensor([3.0, 4.0]))
+            self.b = torch.nn.Parameter(torch.zeros(()))
+
+        def forward(self, x):
+            return x @ self.w + self.b
+
+    torch.manual_seed(0)
+    linear, across = Linear(), torch.tensor([4.0, -3.0])
+    brain = (torch.randn(n_brain, 1) * across).requires_grad_()
+    text = torch.randn(n_text, 1) * across
+    loss = domain_loss(linear, brain, text, 0.5)
+    loss.backward()
+    assert loss.item() == pytest.approx(CHANCE, rel=1e-6)
+    # Half the mean of softplus(-logit): its slope at 0 is -1 / (4 n), reversed at half strength.
+    assert torch.allclose(brain.grad, 0.5 / (4 * n_brain) * linear.w.detach().expand(n_brain, 2))
+    # Neither answer pays: a mean over all embeddings would pull towards the larger side.
+    assert linear.b.grad.item() == pytest.approx(0.0, abs=1e-6)
+    expected = text.mean(dim=0) / 4 - brain.detach().mean(dim=0) / 4
+    assert torch.allclose(linear.w.grad, expected, atol=1e-6)
 
 
 def test_at_the_start_the_classifier_learns_and_the_encoder_is_left_alone(classifier):
@@ -107,7 +134,7 @@ def test_infonce_equals_the_hand_computed_softmax():
         math.log(math.exp(2) / (math.exp(2) + math.exp(0)))
         + math.log(math.exp(1.6) / (math.exp(1.2) + math.exp(1.6)))
     )
-    loss = at_scale(InfoNCE(), 2.0)(BRAIN, TEXT, torch.tensor([0, 1]))
+    loss = at_scale(InfoNCE(), 2.0)(BRAIN, TEXT)
     assert loss.item() == pytest.approx(expected, rel=1e-5)
 
 
@@ -117,7 +144,7 @@ def test_siglip_equals_the_hand_computed_sigmoids():
         math.log(1 + math.exp(-1.0)) + math.log(1 + math.exp(-0.6))
         + math.log(1 + math.exp(-1.0)) + math.log(1 + math.exp(0.2))
     ) / 2  # fmt: skip
-    loss = at_scale(SigLIP(), 2.0, -1.0)(BRAIN, TEXT, torch.tensor([0, 1]))
+    loss = at_scale(SigLIP(), 2.0, -1.0)(BRAIN, TEXT)
     assert loss.item() == pytest.approx(expected, rel=1e-5)
 
 
@@ -133,7 +160,7 @@ def test_siglip_is_the_loss_of_the_siglip_in_transformers():
     model.logit_bias.data.fill_(-10.0)
     ids = torch.randint(1, 9, (4, 5))
     out = model(input_ids=ids, pixel_values=torch.randn(4, 3, 4, 4), return_loss=True)
-    loss = SigLIP()(out.image_embeds, out.text_embeds, torch.arange(4))
+    loss = SigLIP()(out.image_embeds, out.text_embeds)
     assert loss.item() == pytest.approx(out.loss.item(), rel=1e-5)
 
 
@@ -149,61 +176,68 @@ def test_a_step_down_the_gradient_brings_a_scan_nearer_to_its_caption(name):
     torch.manual_seed(0)
     brain, text = torch.randn(5, 8, requires_grad=True), torch.randn(5, 8)
     contrast = CONTRASTS[name]()
-    loss = contrast(brain, text, torch.arange(5))
+    loss = contrast(brain, text)
     (gradient,) = torch.autograd.grad(loss, brain)
     moved = brain.detach() - 0.01 * gradient
     before, after = (functional.cosine_similarity(b, text) for b in (brain, moved))
     assert (after > before).all()
-    assert contrast(moved, text, torch.arange(5)) < loss
+    assert contrast(moved, text) < loss
 
 
 @pytest.mark.parametrize("name", CONTRASTS)
 def test_moving_scans_towards_their_own_captions_lowers_the_loss_and_towards_others_raises_it(name):
     torch.manual_seed(0)
     brain, text, contrast = torch.randn(5, 8), torch.randn(5, 8), CONTRASTS[name]()
-    here, nearer, astray = (
-        contrast(brain + step, text, torch.arange(5)) for step in (0, text, text.roll(1, 0))
-    )
+    here, nearer, astray = (contrast(brain + step, text) for step in (0, text, text.roll(1, 0)))
     assert nearer < here < astray
 
 
-def test_two_windows_of_one_scan_are_no_negatives_of_each_other_in_infonce():
-    brain, text = torch.randn(3, 4), torch.randn(2, 4)
-    scans = torch.tensor([0, 1, 0])
-    loss = at_scale(InfoNCE(), 3.0)(brain, text[scans], scans)
-    # Row 1 meets text 0 twice; rows 0 and 2 meet their own text and text 1 only.
-    cosines = functional.normalize(brain, dim=1) @ functional.normalize(text, dim=1).T
-    rows = functional.log_softmax(3 * cosines, dim=1)
-    middle = functional.log_softmax(3 * cosines[1, [0, 0, 1]], dim=0)[2]
-    assert loss.item() == pytest.approx(-(rows[0, 0] + middle + rows[2, 0]).item() / 3, rel=1e-4)
+@pytest.mark.parametrize(("contrast", "pooling"), KINDS)
+def test_the_windows_of_a_scan_are_contrasted_as_the_one_recording_that_they_are(contrast, pooling):
+    alignment = make_alignment(contrast, pooling)
+    if pooling == "attention":
+        alignment.pooling.query.data.normal_()
+    generator = torch.Generator().manual_seed(1)
+    whole = torch.randn(2, 4, 5, 6, generator=generator)
+    mask = torch.tensor([[True] * 5, [True, False, True, True, False]])
+    text_ids = torch.randint(20, (4, 5), generator=generator)
+    # The windows of the two scans come mixed: first half of one, of the other, and the second ones.
+    halves = torch.cat([whole[:, :2], whole[:, 2:]])
+    of_windows = alignment(halves, mask.repeat(2, 1), torch.tensor([2, 0, 2, 0]), text_ids)
+    of_scans = alignment(whole, mask, torch.tensor([2, 0]), text_ids[:2])
+    assert torch.allclose(of_windows["contrastive"], of_scans["contrastive"], rtol=1e-5)
 
 
-def test_two_windows_of_one_scan_are_no_pair_of_each_other_in_siglip():
-    brain, text = torch.randn(3, 4), torch.randn(2, 4)
-    scans = torch.tensor([0, 1, 0])
-    loss = at_scale(SigLIP(), 3.0, -2.0)(brain, text[scans], scans)
-    total = 0.0
-    for i in range(3):
-        for j in range(3):
-            if i != j and scans[i] == scans[j]:
-                continue
-            cosine = functional.cosine_similarity(brain[i], text[scans[j]], dim=0)
-            logit = 3 * cosine - 2
-            total -= functional.logsigmoid(logit if i == j else -logit).item()
-    assert loss.item() == pytest.approx(total / 3, rel=1e-5)
+def test_windows_of_unlike_weight_pool_to_the_scan_of_all_their_tokens():
+    attention = POOLINGS["attention"](3)
+    attention.query.data.normal_(std=9.0)
+    tokens, mask = torch.randn(3, 2, 2, 3), torch.ones(3, 2, dtype=torch.bool)
+    together = attention(tokens.flatten(0, 1)[None], mask[:1]).vectors
+    vectors, found = pool_scans(attention(tokens, mask), torch.tensor([7, 7, 7]))
+    assert torch.allclose(vectors, together, atol=1e-6)
+    assert found.tolist() == [7]
+
+
+@pytest.mark.parametrize("name", CONTRASTS)
+def test_chance_is_the_loss_of_a_contrast_that_tells_nothing_apart(name):
+    contrast = CONTRASTS[name]()
+    if name == "siglip":
+        contrast.bias.data.fill_(-math.log(4))  # odds of 1 to 4: each of five is the own one
+    loss = contrast(torch.eye(5), torch.eye(10)[5:, :5])
+    assert loss.item() == pytest.approx(contrast.chance(5), rel=1e-5)
 
 
 def test_the_scale_of_infonce_ends_at_100_and_finds_the_way_back():
     contrast = at_scale(InfoNCE(), 500.0)
     # Each scan is nearest to the caption of another: a smaller scale would lose less.
-    contrast(torch.eye(3), torch.eye(3).roll(1, 0), torch.arange(3)).backward()
+    contrast(torch.eye(3), torch.eye(3).roll(1, 0)).backward()
     assert contrast.scale.item() == pytest.approx(100.0)
     assert contrast.log_scale.grad > 0
 
 
 def test_evaluating_the_contrast_changes_no_parameter():
     contrast = at_scale(InfoNCE(), 500.0).eval()
-    contrast(torch.eye(3), torch.eye(3), torch.arange(3))
+    contrast(torch.eye(3), torch.eye(3))
     assert contrast.scale.item() == pytest.approx(500.0)
 
 
@@ -251,7 +285,7 @@ def test_masked_regions_take_no_part(contrast, pooling, value):
 
 def test_attention_starts_as_the_mean_over_present_tokens():
     batch = make_batch()
-    attention, mean = (pool(6)(batch["brain"], batch["mask"]) for pool in POOLINGS.values())
+    attention, mean = (pool(6)(batch["brain"], batch["mask"]).vectors for pool in POOLINGS.values())
     assert torch.allclose(attention, mean, atol=1e-6)
     by_hand = [
         scan[:, mask].flatten(0, 1).mean(dim=0)
@@ -264,14 +298,15 @@ def test_attention_looks_where_its_query_points():
     tokens = torch.randn(1, 2, 3, 16)
     pooling = AttentionPooling(16)
     pooling.query.data.copy_(100 * tokens[0, 1, 2])
-    out = pooling(tokens, torch.ones(1, 3, dtype=torch.bool))
+    out = pooling(tokens, torch.ones(1, 3, dtype=torch.bool)).vectors
     assert torch.allclose(out[0], tokens[0, 1, 2], atol=1e-3)
 
 
 @pytest.mark.parametrize("pooling", POOLINGS.values())
 def test_a_scan_without_a_present_region_pools_to_zeros(pooling):
-    out = pooling(6)(torch.randn(1, 2, 3, 6), torch.zeros(1, 3, dtype=torch.bool))
-    assert torch.equal(out, torch.zeros(1, 6))
+    pooled = pooling(6)(torch.randn(2, 2, 3, 6), torch.zeros(2, 3, dtype=torch.bool))
+    vectors, _ = pool_scans(pooled, torch.tensor([4, 4]))
+    assert torch.equal(vectors, torch.zeros(1, 6))
 
 
 WITHOUT_TEXT = """

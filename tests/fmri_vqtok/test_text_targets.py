@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from transformers import (
+    AutoModel,
     AutoModelForCausalLM,
     AutoTokenizer,
     Gemma3TextConfig,
@@ -19,9 +20,12 @@ from transformers import (
     LlamaConfig,
     OPTConfig,
     Qwen3Config,
+    RobertaConfig,
+    T5Config,
 )
 
 from fmri_vqtok.errors import InputError
+from fmri_vqtok.language_models import load_model, probe_text_model
 from fmri_vqtok.text_cache import cached_tensor, model_fingerprint
 from fmri_vqtok.text_targets import CPU_TOKENS, embedding_table, text_features, token_stream
 
@@ -48,7 +52,7 @@ def made(tmp_path_factory, language_model):
     """Function that saves a random model of a configuration with a word tokenizer, once."""
     folders = {}
 
-    def make(name, config=None):
+    def make(name, config=None, kind=AutoModelForCausalLM, pad_token_id=None):
         if name not in folders:
             tokenizer = AutoTokenizer.from_pretrained(language_model)
             folders[name] = tmp_path_factory.mktemp(name)
@@ -57,9 +61,9 @@ def made(tmp_path_factory, language_model):
                 torch.manual_seed(0)
                 n_words = len(tokenizer)
                 chosen = config(n_words) if config else ARCHITECTURES[name](n_words)
-                special = {"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": None}
+                special = {"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": pad_token_id}
                 chosen.update(special)
-                AutoModelForCausalLM.from_config(chosen).save_pretrained(folders[name])
+                kind.from_config(chosen).save_pretrained(folders[name])
         return folders[name]
 
     return make
@@ -85,11 +89,36 @@ def test_the_table_is_what_the_model_sees_of_its_tokens(made, name):
 def test_the_feature_of_a_text_is_its_mean_last_hidden_state(made, name):
     tokenizer = AutoTokenizer.from_pretrained(made(name))
     model = AutoModelForCausalLM.from_pretrained(made(name)).eval()
-    features = text_features(made(name), TEXTS, max_tokens=7)
+    features = text_features(made(name), TEXTS, max_tokens=32)
     for text, feature in zip(TEXTS, features, strict=True):
-        ids = torch.tensor([tokenizer(text)["input_ids"][:7]])
+        ids = torch.tensor([tokenizer(text)["input_ids"]])
         hidden = model(input_ids=ids, output_hidden_states=True).hidden_states[-1]
         assert torch.allclose(feature, hidden[0].mean(dim=0), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("sentences", "pieces"),
+    [
+        (["the brain has", "many moods", "and moods"], ["the brain has many moods", "and moods"]),
+        (["the brain", "has many moods and many regions and moods"],
+         ["the brain", "has many moods and many", "regions and moods"]),
+    ],
+)  # fmt: skip
+def test_a_long_text_is_read_in_pieces_of_whole_sentences_and_nothing_is_left_out(
+    language_model, sentences, pieces
+):
+    by_piece = text_features(language_model, pieces, max_tokens=50)
+    lengths = torch.tensor([[float(len(piece.split()))] for piece in pieces])
+    found = text_features(language_model, [sentences], max_tokens=5)
+    expected = (lengths * by_piece).sum(dim=0) / lengths.sum()
+    assert torch.allclose(found[0], expected, atol=1e-6)
+
+
+def test_a_text_is_cut_at_its_own_sentences_where_none_are_given(language_model):
+    text = "The brain has 1.5 moods. The regions have many moods."
+    sentences = ["The brain has 1.5 moods.", "The regions have many moods."]
+    found, given = (text_features(language_model, [t], 7) for t in (text, sentences))
+    assert torch.equal(found, given)
 
 
 def test_texts_read_together_have_the_features_of_texts_read_alone(language_model):
@@ -112,9 +141,82 @@ def test_embeddings_of_another_width_than_the_hidden_states_are_refused(made):
         embedding_table(made("opt", config))
 
 
-def test_a_text_longer_than_the_model_reads_is_refused(made):
-    with pytest.raises(InputError, match=r"33 tokens.* reads at most 32; give caption_tokens 32"):
-        text_features(made("gpt2"), ["the " * 40], max_tokens=33)
+def test_a_model_with_few_positions_reads_a_long_text_in_pieces(made):
+    found = text_features(made("gpt2"), ["the " * 40], max_tokens=33)
+    pieces = text_features(made("gpt2"), ["the " * 32, "the " * 8], max_tokens=33)
+    expected = (32 * pieces[0] + 8 * pieces[1]) / 40
+    assert torch.allclose(found[0], expected, atol=1e-6)
+
+
+def test_an_encoder_that_counts_positions_behind_its_padding_reads_in_pieces(made):
+    def config(n_words):
+        return RobertaConfig(
+            vocab_size=n_words, hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
+            intermediate_size=16, max_position_embeddings=34, pad_token_id=1,
+        )  # fmt: skip
+
+    folder = made("roberta", config, kind=AutoModel, pad_token_id=1)
+    assert text_features(folder, ["the " * 40], max_tokens=64).isfinite().all()
+
+
+def altered(folder, change):
+    """The same model with other weights."""
+    weights = load_file(folder / "model.safetensors")
+    for name in weights:
+        change(name, weights[name])
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
+def test_a_model_whose_hidden_states_are_not_finite_is_refused(model_copy):
+    def overflow(name, weight):
+        if name.endswith("norm.weight"):
+            weight.fill_(3e38)
+
+    with pytest.raises(InputError, match="hidden states are not finite; give the folder of a"):
+        text_features(altered(model_copy, overflow), ["the brain"], 9)
+
+
+def test_a_model_that_reads_a_text_otherwise_beside_another_is_refused(language_model, monkeypatch):
+    model = load_model(AutoModel, language_model)
+    plain = model.forward
+
+    def blind(input_ids, attention_mask):
+        # As a model that looks at the batch: all rows move with the longest one.
+        out = plain(input_ids=input_ids, attention_mask=attention_mask)
+        out.last_hidden_state = out.last_hidden_state + attention_mask.shape[1]
+        return out
+
+    monkeypatch.setattr(model, "forward", blind)
+    with pytest.raises(InputError, match="other hidden states beside a longer one than alone"):
+        probe_text_model(model, torch.arange(8), language_model)
+
+
+def test_a_model_that_needs_more_than_a_text_is_refused(made):
+    def config(n_words):
+        return T5Config(
+            vocab_size=n_words, d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2,
+            decoder_start_token_id=0,
+        )  # fmt: skip
+
+    folder = made("t5", config, kind=AutoModel)
+    with pytest.raises(
+        InputError, match=r"cannot read a text .*; give the folder of a causal lang"
+    ):
+        text_features(folder, ["the brain"], 9)
+
+
+def test_a_tokenizer_with_more_words_than_the_model_is_refused(model_copy):
+    tokenizer = AutoTokenizer.from_pretrained(model_copy)
+    tokenizer.add_tokens(["hippocampus"])
+    tokenizer.save_pretrained(model_copy)
+    with pytest.raises(InputError, match=r"has embeddings of .* tokens; give the tokenizer that"):
+        text_features(model_copy, ["the hippocampus"], 9)
+
+
+def test_a_tokenizer_that_knows_no_word_is_refused(language_model):
+    with pytest.raises(InputError, match="knows no word of 'Amygdala'; give the tokenizer that"):
+        text_features(language_model, ["the brain", "Amygdala"], 9)
 
 
 def test_a_text_without_words_is_refused(language_model):

@@ -1,4 +1,5 @@
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import torch
 
 from fmri_vqtok import quantizer_settings
 from fmri_vqtok.alignment import TextAlignment
+from fmri_vqtok.caption_targets import caption_targets
 from fmri_vqtok.cohort_reader import Cohort, read_captions
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.example_plan import NormalisedScan, TextDraws, TrainingPlan
@@ -17,6 +19,7 @@ from fmri_vqtok.objective import TokenizerObjective, masked_mse
 from fmri_vqtok.processor import TimeSeriesProcessor
 from fmri_vqtok.quantizers import VectorQuantizer
 from fmri_vqtok.settings import FitTokenizerSettings, LoopSettings
+from fmri_vqtok.text_targets import text_features
 from fmri_vqtok.tokenizer import FMRITokenizer, FMRITokenizerConfig
 from fmri_vqtok.training import TextSource, fit_tokenizer
 from fmri_vqtok.training_loop import read_losses
@@ -60,10 +63,27 @@ def text(descriptors_dir, corpus, language_model):
 
 
 @pytest.fixture(scope="module")
-def fitted(tmp_path_factory, cohort_dir, text):
+def said():
+    """What the fit below says and notes."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory, cohort_dir, text, said):
     directory = tmp_path_factory.mktemp("tokenizer")
-    fit_tokenizer(cohort_dir, directory, SETTINGS, seed=7, text=text)
+    said["line"] = fit_tokenizer(
+        cohort_dir, directory, SETTINGS, seed=7, text=text, note=said.update
+    )
     return directory
+
+
+def test_the_line_and_the_record_tell_the_alignment_beside_chance_and_what_was_read(fitted, said):
+    last = {r.name: r.value for r in read_losses(fitted / "losses.csv") if r.split == "validation"}
+    assert f"domain loss {last['domain']:.2f} (chance 0.69), contrast" in said["line"]
+    assert said["line"].endswith("captions: 5 sentences (all), 0 left out")
+    assert said["captions"] == {
+        "scans": 5, "domains": {"all": 5}, "sentences": 5, "sentences_left_out": 0
+    }  # fmt: skip
 
 
 def make_objective():
@@ -176,6 +196,56 @@ def test_an_example_is_a_function_of_the_seed_and_its_place():
     assert not torch.equal(one["signal"], other["signal"])
 
 
+def plan_of(lengths, n_examples, part_size, *, windows="random", seed=1):
+    """Plan with text; frame t of scan k is the number 1000 k + t."""
+    mask = torch.ones(1, dtype=torch.bool)
+    scans = [
+        NormalisedScan(f"s{k}", torch.arange(float(n))[:, None] + 1000 * k, mask, k)
+        for k, n in enumerate(lengths)
+    ]
+    draws = TextDraws(torch.arange(50), 4)
+    return TrainingPlan(
+        scans, TimeSeriesProcessor(20), n_examples, seed=seed, windows=windows, region_dropout=0.0,
+        text=draws, part_size=part_size,
+    )  # fmt: skip
+
+
+def test_with_text_a_part_has_whole_scans_whose_windows_spread_over_them():
+    lengths = [20, 45, 60, 81, 100, 59]
+    plan = plan_of(lengths, 40 * 12, 12)
+    for part in range(40):
+        items = [plan[part * 12 + k] for k in range(12)]
+        by_scan = {}
+        for item in items:
+            start = int(item["signal"][0, 0])
+            scan = int(item["scans"])
+            assert 0 <= start - 1000 * scan <= lengths[scan] - 20
+            by_scan.setdefault(scan, []).append(start - 1000 * scan)
+        assert len(by_scan) >= 2
+        for scan, starts in by_scan.items():
+            assert len(starts) >= -(-lengths[scan] // 20)
+            n_starts = lengths[scan] - 19
+            stretches = [k * n_starts // len(starts) for k in range(len(starts) + 1)]
+            places = [sum(s >= edge for edge in stretches[1:]) for s in starts]
+            assert n_starts < len(starts) or places == list(range(len(starts)))
+    assert {int(plan[k]["scans"]) for k in range(480)} == set(range(6))
+
+
+def test_with_text_a_scan_of_more_windows_than_half_a_part_leaves_room_for_another():
+    plan = plan_of([400, 400, 400], 8 * 4, 4)
+    for part in range(8):
+        scans = [int(plan[part * 4 + k]["scans"]) for k in range(4)]
+        assert sorted(scans.count(s) for s in set(scans)) == [2, 2]
+
+
+def test_with_text_the_listed_windows_of_a_scan_stand_side_by_side():
+    plan = plan_of([60, 60, 60], 18, 6, windows="all")
+    starts = [int(plan[k]["signal"][0, 0]) for k in range(18)]
+    for k in range(0, 18, 3):
+        assert [s - starts[k] for s in starts[k : k + 3]] == [0, 20, 40]
+    assert sorted(starts[:9]) == sorted(starts[9:])
+
+
 def test_a_run_killed_in_its_middle_goes_on_to_the_same_bytes(tmp_path, fitted, cohort_dir, text):
     inputs = [cohort_dir, tmp_path, text.descriptors_dir, text.corpus, text.language_model]
     code = KILLED_RUN.format(settings=SETTINGS)
@@ -188,6 +258,57 @@ def test_a_run_killed_in_its_middle_goes_on_to_the_same_bytes(tmp_path, fitted, 
     assert (tmp_path / "checkpoints" / "checkpoint-6").is_dir()
     for name in FILES:
         assert (tmp_path / name).read_bytes() == (fitted / name).read_bytes(), name
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory, cohort_dir, text):
+    """Folder of a run that was stopped after its first checkpoint."""
+    directory = tmp_path_factory.mktemp("stopped")
+
+    def progress(done, _total):
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit_tokenizer(cohort_dir, directory, SETTINGS, seed=7, text=text, progress=progress)
+    return directory
+
+
+OTHER_RUNS = {
+    "cohort": "cohort [0-9a-f]{16}",
+    "captions": "captions [0-9a-f]{16}",
+    "corpus": "text [0-9a-f]{16}",
+    "language model": "language model [0-9a-f]{16}",
+    "weight": r"settings of the stage.domain_weight 0.5 \(here 0.25\)",
+    "width": r"configuration.attention joint \(here factorised\)|settings of the stage.attention",
+}
+
+
+@pytest.mark.parametrize("other", OTHER_RUNS)
+def test_a_stopped_fit_is_not_gone_on_from_with_another_part(
+    tmp_path, stopped, cohort_dir, text, write_cohort, other
+):
+    settings, cohort = SETTINGS, cohort_dir
+    if other == "cohort":
+        cohort = write_cohort(tmp_path / "cohort", validation_seed=60)
+    elif other == "captions":
+        lines = (text.descriptors_dir / "captions.jsonl").read_text().replace("calm", "many")
+        (tmp_path / "captions.jsonl").write_text(lines)
+        text = replace(text, descriptors_dir=tmp_path)
+    elif other == "corpus":
+        (tmp_path / "corpus.txt").write_text(text.corpus.read_text() + "moods")
+        text = replace(text, corpus=tmp_path / "corpus.txt")
+    elif other == "language model":
+        folder = shutil.copytree(text.language_model, tmp_path / "model")
+        config = (folder / "config.json").read_text()
+        (folder / "config.json").write_text(config.replace('"silu"', '"gelu"'))
+        text = replace(text, language_model=folder)
+    elif other == "weight":
+        settings = replace(SETTINGS, domain_weight=0.25)
+    else:
+        settings = replace(SETTINGS, attention="factorised")
+    with pytest.raises(InputError, match=f"checkpoint-2: written with .*{OTHER_RUNS[other]}"):
+        fit_tokenizer(cohort, stopped, settings, seed=7, text=text)
 
 
 def test_held_out_scans_change_nothing_that_is_fitted(tmp_path, fitted, write_cohort, text):
@@ -213,7 +334,10 @@ def test_the_artefacts_say_what_the_formats_page_says(fitted):
     assert quality["train"]["codes_used"] <= quality["train"]["codebook_size"] == 32
     names = {(record.split, record.name) for record in read_losses(fitted / "losses.csv")}
     losses = ("reconstruction", "commitment", "domain", "contrastive", "total")
-    metrics = ("normalised_mse", "perplexity", "codes_used", "dead_codes")
+    metrics = (
+        "normalised_mse", "perplexity", "codes_used", "dead_codes", "domain_chance",
+        "contrastive_chance",
+    )  # fmt: skip
     splits = ("train", "validation")
     assert names == {(split, name) for split in splits for name in losses + metrics}
 
@@ -329,10 +453,99 @@ def test_training_needs_no_text(tmp_path, cohort_dir):
     assert summary.startswith("3 x 6 codes of 32 a window; test: normalised MSE")
 
 
+def write_captions(directory, rows):
+    directory.mkdir(exist_ok=True)
+    (directory / "captions.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    return directory
+
+
 def test_captions_are_joined_by_scan_and_not_by_row(descriptors_dir):
     assert read_captions(descriptors_dir, ["train-2", "train-0"]) == [
-        "the regions are slow .",
-        "the regions are calm .",
+        {"all": ["the regions are slow ."]},
+        {"all": ["the regions are calm ."]},
+    ]
+
+
+def test_the_sentences_of_each_domain_are_read_and_rewritten_ones_go_before(tmp_path):
+    said = [{"text": "It is odd.", "standalone": False}]
+    rows = [
+        {"scan_id": "a", "domain": "ICA", "text": "New. It is so.", "source": "rewritten"},
+        {"scan_id": "a", "domain": "ICA", "text": "Old.", "source": "template"},
+        {"scan_id": "a", "domain": "graph", "text": "Not this.", "sentences": said},
+        {"scan_id": "a", "domain": "all", "text": "Nor this."},
+        {"scan_id": "a", "domain": "FC", "text": ""},
+    ]
+    assert read_captions(write_captions(tmp_path, rows), ["a"]) == [
+        {"ICA": ["New.", "It is so."], "graph": ["It is odd."]}
+    ]
+
+
+DOMAIN_TEXTS = {"FC": "the brain", "ICA": "the regions have many moods", "graph": "many many"}
+
+
+def targets(language_model, captions, n_training):
+    is_training = [k < n_training for k in range(len(captions))]
+    return caption_targets(language_model, captions, is_training, 4)
+
+
+@pytest.mark.parametrize("domain", DOMAIN_TEXTS)
+def test_the_words_of_every_domain_move_the_target_of_their_scan_alone(language_model, domain):
+    captions = [{d: [text] for d, text in DOMAIN_TEXTS.items()} for _ in range(3)]
+    before = targets(language_model, captions, 3)
+    captions[1][domain] = ["the moods have regions and the brain has regions"]
+    after = targets(language_model, captions, 3)
+    moved = (after.features - before.features).abs().amax(dim=1)
+    assert (moved > 1e-4).tolist() == [False, True, False]
+
+
+def test_the_domains_weigh_alike_however_long_their_paragraphs(language_model):
+    captions = [{d: [text] for d, text in DOMAIN_TEXTS.items()}]
+    found = targets(language_model, captions, 1)
+    alone = text_features(language_model, list(DOMAIN_TEXTS.values()), 4)
+    assert torch.allclose(found.features[0], alone.mean(dim=0), atol=1e-6)
+
+
+def test_the_centre_of_the_captions_is_that_of_the_training_scans(language_model):
+    captions = [
+        {"FC": ["the brain"]}, {"FC": ["many moods"]}, {"FC": ["the regions have many regions"]}
+    ]  # fmt: skip
+    found = targets(language_model, captions, 2)
+    expected = text_features(language_model, ["the brain", "many moods"], 4).mean(dim=0)
+    assert torch.allclose(found.center, expected, atol=1e-6)
+    assert not torch.allclose(found.center, found.features.mean(dim=0), atol=1e-3)
+
+
+def test_a_domain_that_a_scan_lacks_moves_it_neither_way(language_model):
+    captions = [
+        {"FC": ["the brain"], "ICA": ["many moods"]},
+        {"FC": ["many regions"], "ICA": ["the moods"]},
+        {"FC": ["the brain"], "graph": ["the brain has", "moods"]},
+    ]
+    found = targets(language_model, captions, 2)
+    by_domain = text_features(language_model, ["the brain", "many regions"], 4)
+    difference = found.features[2] - found.center
+    assert torch.allclose(difference, (by_domain[0] - by_domain.mean(dim=0)) / 2, atol=1e-6)
+    assert found.counts.domains == {"FC": 3, "ICA": 2}
+    assert (found.counts.sentences, found.counts.sentences_left_out) == (5, 2)
+    assert str(found.counts) == "captions: 5 sentences (FC, ICA), 2 left out"
+
+
+def test_the_caption_of_a_held_out_scan_changes_nothing_that_is_fitted(
+    tmp_path, fitted, cohort_dir, text
+):
+    lines = (text.descriptors_dir / "captions.jsonl").read_text().splitlines()
+    rows = [json.loads(line) for line in lines]
+    for row in rows:
+        if row["scan_id"] == "validation-0":
+            row["text"] = "the brain has many many moods"
+    source = replace(text, descriptors_dir=write_captions(tmp_path / "other", rows))
+    (tmp_path / "tokenizer").mkdir()
+    fit_tokenizer(cohort_dir, tmp_path / "tokenizer", SETTINGS, seed=7, text=source)
+    for name in ("config.json", "model.safetensors"):
+        assert (tmp_path / "tokenizer" / name).read_bytes() == (fitted / name).read_bytes(), name
+    losses = [read_losses(folder / "losses.csv") for folder in (fitted, tmp_path / "tokenizer")]
+    assert [r for r in losses[0] if r.split == "train"] == [
+        r for r in losses[1] if r.split == "train"
     ]
 
 

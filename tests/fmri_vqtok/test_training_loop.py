@@ -1,5 +1,6 @@
 import os
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from torch.utils.data import Dataset
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.positions import SpaceTimePositions
 from fmri_vqtok.quantizers import VectorQuantizer
+from fmri_vqtok.run_identity import differences
 from fmri_vqtok.settings import LoopSettings
 from fmri_vqtok.training_loop import (
     LossRecord,
@@ -62,7 +64,7 @@ def collate(items):
     return {"x": torch.stack([x for x, _ in items]), "y": torch.stack([y for _, y in items])}
 
 
-def run(directory, *, stop_at=None, settings=SETTINGS, seed=3, model=None, data=None):
+def run(directory, *, stop_at=None, settings=SETTINGS, seed=3, model=None, data=None, **options):
     torch.manual_seed(0)
     model = model or Regression()
 
@@ -72,7 +74,7 @@ def run(directory, *, stop_at=None, settings=SETTINGS, seed=3, model=None, data=
 
     data = data or Sums(settings.steps * settings.batch_size)
     arguments = model, data, Sums(10), collate, settings, directory
-    return model.state_dict(), train(*arguments, seed=seed, progress=progress)
+    return model.state_dict(), train(*arguments, seed=seed, progress=progress, **options)
 
 
 @pytest.fixture(scope="module")
@@ -113,11 +115,73 @@ def test_a_finished_run_called_again_changes_nothing(tmp_path, whole):
     assert records == whole[1]
 
 
-def test_checkpoints_of_other_settings_are_refused(tmp_path):
+class Shifted(Sums):
+    """Another data set of the same length."""
+
+    def __getitem__(self, index):
+        x, y = super().__getitem__(index)
+        return x + 1.0, y
+
+
+class Wider(Regression):
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Linear(4, 9), nn.Linear(9, 1)
+
+
+class OtherBase(Regression):
+    def __init__(self):
+        super().__init__()
+        self.frozen.weight.data += 1.0
+
+
+class Weighted(Regression):
+    def forward(self, x, y):
+        return {**super().forward(x, y), "weights": {"mse": 3.0}}
+
+
+@pytest.mark.parametrize(
+    ("other", "named"),
+    [
+        ({"seed": 4}, r"seed 3 \(here 4\)"),
+        ({"settings": replace(SETTINGS, learning_rate=0.1)},
+         r"settings.learning_rate 0.01 \(here 0.1\)"),
+        ({"identity": {"cohort": "b"}}, r"cohort a \(here b\)"),
+        ({"identity": {}}, r"cohort a \(here nothing\)"),
+        ({"model": Wider}, r"model [0-9a-f]{16} \(here"),
+        ({"model": OtherBase}, r"model [0-9a-f]{16} \(here"),
+        ({"model": Weighted}, "other weights of the losses"),
+        ({"data": Shifted(80)}, "other examples"),
+    ],
+)  # fmt: skip
+def test_checkpoints_of_another_run_are_refused_by_what_differs(tmp_path, other, named):
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, stop_at=8, identity={"cohort": "a"})
+    model = other.pop("model", Regression)
+    torch.manual_seed(0)
+    with pytest.raises(InputError, match=f"checkpoint-6: written with {named}.*remove the folder"):
+        run(tmp_path, **{"identity": {"cohort": "a"}, **other}, model=model())
+
+
+def test_a_run_goes_on_where_numbers_differ_by_rounding(tmp_path):
+    class Rounded(Sums):
+        def __getitem__(self, index):
+            x, y = super().__getitem__(index)
+            return x * (1 + 1e-6), y
+
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, stop_at=8)
-    with pytest.raises(InputError, match="checkpoint-6: written with other settings"):
-        run(tmp_path, seed=4)
+    torch.manual_seed(1)  # as where k-means finds other first centres on another machine
+    assert run(tmp_path, data=Rounded(80))[1][-1].step == 20
+
+
+def test_what_differs_is_told_by_a_few_names_and_the_number_of_the_others():
+    written = {"settings": dict.fromkeys("abcde", 1), "seed": 1}
+    present = {"settings": dict.fromkeys("abcde", 2), "seed": 1}
+    assert differences(written, present) == (
+        "settings.a 1 (here 2), settings.b 1 (here 2), settings.c 1 (here 2) and 2 more"
+    )
+    assert not differences(written, written)
 
 
 def test_examples_come_once_and_in_their_order(tmp_path):

@@ -145,6 +145,7 @@ def tune(
     from fmri_llm import checks, training
     from fmri_llm.data import read_tokens_record
     from fmri_llm.model import FMRILM
+    from fmri_vqtok.run_identity import digest
     from fmri_vqtok.tokens import check_tokens_of
 
     model = FMRILM.from_pretrained(model_dir)
@@ -171,6 +172,15 @@ def tune(
         directory,
         weights=ANSWERS_ONLY,
         seed=seed,
+        identity={
+            "tokens": read_tokens_record(tokens_dir),
+            "instructions": digest(
+                vars(each)
+                for split in ("train", "validation")
+                for each in read_instructions(instructions_dir, split)
+            ),
+            "conversations": settings.conversations,
+        },
         device=device,
         progress=progress,
     )

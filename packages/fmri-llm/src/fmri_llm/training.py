@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,12 +14,14 @@ from fmri_llm import chat, checkpoints, checks, data
 from fmri_llm.model import FMRILM
 from fmri_llm.settings import FitLLMSettings, LossWeights
 from fmri_vqtok import text_targets, training_loop
+from fmri_vqtok.run_identity import digest
+from fmri_vqtok.settings import LoopSettings
+from fmri_vqtok.text_cache import model_fingerprint
 from fmri_vqtok.tokens import check_tokens_of
 
 if TYPE_CHECKING:
     from torch.utils.data import Dataset
 
-    from fmri_vqtok.settings import LoopSettings
     from fmri_vqtok.training_loop import LossRecord
 
 __all__ = ["fine_tune", "fit_llm"]
@@ -115,6 +119,13 @@ def fit_llm(  # noqa: PLR0913 - what the stage reads and writes, each named
         directory,
         weights=settings.weights,
         seed=seed,
+        identity={
+            "tokens": record,
+            "captions": digest([captions]),
+            "text": digest([corpus, held_out]),
+            "base": model_fingerprint(language_model)[:16],
+            "settings of the stage": asdict(replace(settings, loop=LoopSettings())),
+        },
         device=device,
         progress=progress,
     )
@@ -129,6 +140,7 @@ def fine_tune(  # noqa: PLR0913 - what a run is made of, each named
     *,
     weights: LossWeights,
     seed: int,
+    identity: Mapping[str, Any] = MappingProxyType({}),
     device: str = "cpu",
     progress: Progress = lambda _done, _total: None,
 ) -> list[LossRecord]:
@@ -146,6 +158,9 @@ def fine_tune(  # noqa: PLR0913 - what a run is made of, each named
     weights : LossWeights
         ``LossWeights(f2f=0, t2t=0)`` trains on answers alone.
     seed : int
+    identity : mapping, optional
+        By name, what the data and the model are, so that no other run goes on from the checkpoints;
+        see `fmri_vqtok.training_loop.train`.
     device : str, default="cpu"
     progress : callable, optional
 
@@ -162,6 +177,7 @@ def fine_tune(  # noqa: PLR0913 - what a run is made of, each named
         settings,
         directory,
         seed=seed,
+        identity={"weights": asdict(weights), **identity},
         device=device,
         progress=progress,
     )

@@ -10,11 +10,15 @@ from torch import Tensor, nn
 
 from fmri_vqtok.contrast import CONTRASTS
 from fmri_vqtok.domain import DomainClassifier, domain_loss, reversal_strength
-from fmri_vqtok.pooling import POOLINGS
+from fmri_vqtok.pooling import POOLINGS, pool_scans
 
 
 class TextAlignment(nn.Module):
     """The two alignment losses, with what they learn.
+
+    A caption is about the whole recording, so the contrast is between scans, not between windows:
+    the tokens of all windows of a scan that are in the batch, on whichever process, are pooled to
+    one vector.
 
     With several processes both losses are those of the whole batch, on each process, and gradients
     averaged over the processes are its gradients.
@@ -70,7 +74,7 @@ class TextAlignment(nn.Module):
         mask : Tensor of bool, shape (B, N)
             Regions that are present.
         scans : Tensor of int64, shape (B,)
-            Row of each scan's caption.
+            Row of the caption of each window's scan.
         text_ids : Tensor of int64, shape (B, L)
             Tokens of real text.
 
@@ -84,7 +88,8 @@ class TextAlignment(nn.Module):
         # The scale of the cosines would magnify the rounding of half precision.
         with torch.autocast(brain.device.type, enabled=False):
             single = brain.to(torch.promote_types(brain.dtype, torch.float32))
-            contrastive = self.contrast(self.pooling(single, mask), self.captions[scans], scans)
+            vectors, found = pool_scans(self.pooling(single, mask), scans)
+            contrastive = self.contrast(vectors, self.captions[found])
         return {
             "domain": domain_loss(self.classifier, brain[present], text, self.strength),
             "contrastive": contrastive,

@@ -3,19 +3,26 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fmri_vqtok.errors import InputError
-from fmri_vqtok.reading import read_description, read_rows, read_splits
+from fmri_vqtok.reading import read_description, read_rows, read_splits, reading
+from fmri_vqtok.sentences import split_sentences
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
 
 SCHEMA = 1
 """Newest layout of ``cohort.json`` that this version reads."""
+
+ALL = "all"
+"""What stands for a domain in a caption over all of them."""
+
+Caption = dict[str, list[str]]
+"""Sentences of a scan by domain."""
 
 COHORT_FIX = "give the folder that `fmri cohort` wrote"
 CAPTIONS_FIX = "give the folder that `fmri describe` wrote"
@@ -99,12 +106,26 @@ class Cohort:
                 site=None if row["site"] is None else str(row["site"]),
             )
 
+    def digest(self, splits: Sequence[str]) -> str:
+        """Digest of all that some splits hold: signals, names, repetition times and sites."""
+        from fmri_vqtok.run_identity import digest
+
+        scans = (scan for split in splits for scan in self.scans(split))
+        return digest(
+            part
+            for scan in scans
+            for part in ([scan.scan_id, scan.tr, scan.site, self.order_hash], scan.bold)
+        )
+
     def _dataset(self) -> "DatasetDict":
         return read_splits(self.directory, ["scan_id", "bold", "tr", "site"], COHORT_FIX)
 
 
-def read_captions(descriptors_dir: Path, scan_ids: Sequence[str]) -> list[str]:
-    """Caption over all domains of each scan, in the order of ``scan_ids``.
+def read_captions(descriptors_dir: Path, scan_ids: Sequence[str]) -> list[Caption]:
+    """Sentences of each scan's caption by domain, in the order of ``scan_ids``.
+
+    A rewritten paragraph goes before the template's. Where a scan has no paragraph of a single
+    domain, the captions over all domains are read in their place, under "all".
 
     Raises
     ------
@@ -112,11 +133,28 @@ def read_captions(descriptors_dir: Path, scan_ids: Sequence[str]) -> list[str]:
         If there is no captions file or a broken one, or a scan has no caption in it.
     """
     path = descriptors_dir / "captions.jsonl"
+    found: dict[str, Caption] = {scan_id: {} for scan_id in scan_ids}
     rows = read_rows(path, CAPTIONS_FIX, keys=("scan_id", "domain", "text"))
-    texts = {row["scan_id"]: row["text"] for row in rows if row["domain"] == "all"}
-    missing = [scan_id for scan_id in scan_ids if scan_id not in texts]
-    if missing:
-        raise InputError(
-            f"{path}: no caption of scan {missing[0]}; describe the cohort that is tokenized"
-        )
-    return [texts[scan_id] for scan_id in scan_ids]
+    for row in sorted(rows, key=lambda row: row.get("source") == "rewritten"):
+        sentences = _sentences(row, path)
+        if row["scan_id"] in found and sentences:
+            found[row["scan_id"]][row["domain"]] = sentences
+    captions = [found[scan_id] for scan_id in scan_ids]
+    by_domain = [{d: texts[d] for d in texts if d != ALL} for texts in captions]
+    if all(by_domain):
+        return by_domain
+    for scan_id, texts in zip(scan_ids, captions, strict=True):
+        if ALL not in texts:
+            raise InputError(
+                f"{path}: no caption of scan {scan_id}; describe the cohort that is tokenized"
+            )
+    return [{ALL: texts[ALL]} for texts in captions]
+
+
+def _sentences(row: dict[str, Any], path: Path) -> list[str]:
+    """Sentences of a row, which says them itself or has only a text."""
+    given = row.get("sentences")
+    with reading(f"{path}: caption of scan {row['scan_id']}", CAPTIONS_FIX):
+        if given is None:
+            return split_sentences(row["text"])
+        return [sentence["text"].strip() for sentence in given if sentence["text"].strip()]

@@ -67,6 +67,20 @@ def gather_rows(x: Tensor) -> Gathered:
     return Gathered(rows, sum(sizes[: place_among_processes()[0]]))
 
 
+def gather_with_gradient(x: Tensor) -> Tensor:
+    """Rows that all processes have, in the order of their ranks.
+
+    Where every process computes the same loss from these rows, its gradients, averaged over the
+    processes, are those of that loss.
+
+    Parameters
+    ----------
+    x : Tensor, shape (n, ...)
+        The rows of this process; n may differ from one to the next.
+    """
+    return x if place_among_processes()[1] == 1 else _GatheredRows.apply(x)
+
+
 def _gather(x: Tensor) -> Tensor:
     parts = [torch.empty_like(x) for _ in range(place_among_processes()[1])]
     distributed.all_gather(parts, x.contiguous())
@@ -86,3 +100,16 @@ class _SharedMean(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         return gradients[0] * ctx.weight, None
+
+
+class _GatheredRows(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        rows, first = gather_rows(x)
+        ctx.own = slice(first, first + len(x))
+        return rows
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        # The average over the processes divides what only one of them has.
+        return place_among_processes()[1] * gradients[0][ctx.own]

@@ -87,6 +87,7 @@ def _fit_tokenizer(
         text=source,
         device=stage.device,
         progress=stage.progress,
+        note=stage.note,
     )
 
 

@@ -1,26 +1,17 @@
 """Scans against captions: InfoNCE (equation 3) and SigLIP (Zhai et al., 2023), by cosines.
 
-Both take, on each process, the scans of that process and the captions of all of them. Captions are
-frozen: gradients reach the brain side and the temperature.
+Both take one embedding and one caption of each scan. Captions are frozen: gradients reach the brain
+side and the temperature.
 """
 
 import math
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fmri_vqtok.collectives import gather_rows, mean_over_processes
-
 MAX_SCALE = 100.0
 """Largest scale of InfoNCE's cosines; beyond it the softmax is a hard choice."""
-
-
-class _Pairs(NamedTuple):
-    cosines: Tensor  # (b, B): scans of this process against captions of all
-    own: Tensor  # (b, B) bool: the pair of a scan and its caption
-    left_out: Tensor  # (b, B) bool: another window of the same scan
 
 
 class InfoNCE(nn.Module):
@@ -41,23 +32,24 @@ class InfoNCE(nn.Module):
         """Sigma, what multiplies the cosines."""
         return self.log_scale.exp()
 
-    def forward(self, brain: Tensor, text: Tensor, scans: Tensor) -> Tensor:
-        """Mean cross-entropy over all scans of all processes, a scalar.
+    @staticmethod
+    def chance(n_scans: int) -> float:
+        """Loss of equal odds for all captions of S scans, log S, in nats."""
+        return math.log(n_scans)
+
+    def forward(self, brain: Tensor, text: Tensor) -> Tensor:
+        """Mean cross-entropy over the scans, a scalar.
 
         Parameters
         ----------
-        brain : Tensor, shape (B, C)
+        brain : Tensor, shape (S, C)
             Embedding of each scan.
-        text : Tensor, shape (B, C)
+        text : Tensor, shape (S, C)
             Feature of the caption of the same scan.
-        scans : Tensor of int64, shape (B,)
-            Which scan each row comes from: another window of the same scan is no negative.
         """
         self._limit_scale()
-        pairs = _compare(brain, text, scans)
-        logits = (self.scale * pairs.cosines).masked_fill(pairs.left_out, -torch.inf)
-        total = -logits.log_softmax(dim=1)[pairs.own].sum()
-        return mean_over_processes(total, len(brain))
+        own = torch.arange(len(brain), device=brain.device)
+        return functional.cross_entropy(self.scale * _cosines(brain, text), own)
 
     @torch.no_grad()
     def _limit_scale(self) -> None:
@@ -87,31 +79,28 @@ class SigLIP(nn.Module):
         """What multiplies the cosines."""
         return self.log_scale.exp()
 
-    def forward(self, brain: Tensor, text: Tensor, scans: Tensor) -> Tensor:
-        """Sum over the pairs of minus log sigmoid, divided by the number of scans; a scalar.
+    @staticmethod
+    def chance(n_scans: int) -> float:
+        """Loss where each of S x S pairs belongs together with probability 1 / S, in nats."""
+        others = n_scans - 1
+        return math.log(n_scans) + (others * math.log(n_scans / others) if others else 0.0)
 
-        A pair with another window of the same scan is left out: its caption is the same text, so
-        it is no negative, and as a positive it would count the scan's caption several times.
+    def forward(self, brain: Tensor, text: Tensor) -> Tensor:
+        """Sum over the pairs of minus log sigmoid, divided by the number of scans; a scalar.
 
         Parameters
         ----------
-        brain, text, scans
+        brain, text
             As for `InfoNCE.forward`.
         """
-        pairs = _compare(brain, text, scans)
-        logits = self.scale * pairs.cosines + self.bias
-        losses = -functional.logsigmoid(torch.where(pairs.own, logits, -logits))
-        return mean_over_processes(losses.masked_fill(pairs.left_out, 0.0).sum(), len(brain))
+        logits = self.scale * _cosines(brain, text) + self.bias
+        own = torch.eye(len(brain), dtype=torch.bool, device=brain.device)
+        return -functional.logsigmoid(torch.where(own, logits, -logits)).sum() / len(brain)
 
 
 CONTRASTS: dict[str, type[InfoNCE] | type[SigLIP]] = {"infonce": InfoNCE, "siglip": SigLIP}
 """By the value of the setting ``contrast``."""
 
 
-def _compare(brain: Tensor, text: Tensor, scans: Tensor) -> _Pairs:
-    texts, first = gather_rows(text)
-    everyone, _ = gather_rows(scans)
-    cosines = functional.normalize(brain, dim=1) @ functional.normalize(texts, dim=1).T
-    rows = torch.arange(len(brain), device=brain.device)
-    own = rows[:, None] + first == torch.arange(len(texts), device=brain.device)
-    return _Pairs(cosines, own, (scans[:, None] == everyone) & ~own)
+def _cosines(brain: Tensor, text: Tensor) -> Tensor:
+    return functional.normalize(brain, dim=1) @ functional.normalize(text, dim=1).T

@@ -9,6 +9,9 @@ from torch.nn import functional
 
 from fmri_vqtok.collectives import mean_over_processes
 
+CHANCE = math.log(2.0)
+"""Domain loss of a classifier that gives every embedding equal odds, in nats."""
+
 
 class _Reverse(torch.autograd.Function):
     @staticmethod
@@ -64,7 +67,11 @@ class DomainClassifier(nn.Module):
 def domain_loss(
     classifier: DomainClassifier, brain: Tensor, text: Tensor, strength: float
 ) -> Tensor:
-    """Binary cross-entropy of brain against text, equation 2.
+    """Binary cross-entropy of brain against text, equation 2; `CHANCE` where they are confused.
+
+    The two sides weigh alike, however many embeddings either has: a batch has many more tokens of
+    brains than of text, and a mean over all of them would let the classifier call everything brain
+    and leave the encoder next to no gradient.
 
     The classifier learns from both sides. What made ``brain`` gets the reversed gradient, so it
     learns to be taken for text; what made ``text`` is frozen and gets none.
@@ -80,9 +87,15 @@ def domain_loss(
     Returns
     -------
     Tensor
-        Scalar, the mean over all n + m embeddings of all processes.
+        Scalar, half the mean over the brain embeddings of all processes and half that over the text
+        embeddings.
     """
-    logits = torch.cat([classifier(reverse_gradient(brain, strength)), classifier(text.detach())])
-    is_brain = torch.cat([logits.new_ones(len(brain)), logits.new_zeros(len(text))])
-    total = functional.binary_cross_entropy_with_logits(logits, is_brain, reduction="sum")
+    brain_side = _mean_loss(classifier(reverse_gradient(brain, strength)), 1.0)
+    text_side = _mean_loss(classifier(text.detach()), 0.0)
+    return (brain_side + text_side) / 2
+
+
+def _mean_loss(logits: Tensor, target: float) -> Tensor:
+    targets = torch.full_like(logits, target)
+    total = functional.binary_cross_entropy_with_logits(logits, targets, reduction="sum")
     return mean_over_processes(total, len(logits))

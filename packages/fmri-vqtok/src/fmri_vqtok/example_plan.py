@@ -57,6 +57,12 @@ class TextDraws:
 class TrainingPlan(Dataset):
     """Windows of the training scans; item i depends on the seed and i alone.
 
+    With text, the windows of a scan stand side by side, because its caption is about all of it.
+    Of the "random" ones each run of ``part_size`` items has as many scans as fit with all their
+    windows, which start at random in equal stretches of the recording; places that are left go to
+    further windows of the same scans. A scan takes at most half of the run, so that there are two
+    to contrast. Of the windows that do not overlap, a scan may be divided between two runs.
+
     Parameters
     ----------
     scans : sequence of NormalisedScan
@@ -70,6 +76,8 @@ class TrainingPlan(Dataset):
     region_dropout : float
         A share of the regions, uniform between 0 and this, is hidden from the encoder.
     text : TextDraws or None
+    part_size : int, default=1
+        Items that are contrasted with one another: those of a part of a step, of all processes.
     """
 
     def __init__(
@@ -82,6 +90,7 @@ class TrainingPlan(Dataset):
         windows: str = "random",
         region_dropout: float,
         text: TextDraws | None,
+        part_size: int = 1,
     ) -> None:
         self.scans = scans
         self.processor = processor
@@ -89,13 +98,17 @@ class TrainingPlan(Dataset):
         self.seed = seed
         self.region_dropout = region_dropout
         self.text = text
+        self.part_size = part_size if text is not None else 1
         limit = 1 if windows == "clip" else None
-        self._listed = [
-            (scan, window)
+        listed = [
+            [(scan, window) for window in processor.cut(scan.series)[:limit]]
             for scan in (scans if windows != "random" else ())
-            for window in processor.cut(scan.series)[:limit]
         ]
+        # What is drawn together: the windows of a scan with text, single ones without.
+        self._groups = listed if text is not None else [[one] for group in listed for one in group]
+        self._n_listed = sum(map(len, self._groups))
         self._order = lru_cache(maxsize=2)(self._draw_order)
+        self._places = lru_cache(maxsize=2)(self._draw_places)
 
     def __len__(self) -> int:
         return self.n_examples
@@ -108,16 +121,51 @@ class TrainingPlan(Dataset):
         return _example(scan, window, hidden, self.text, rng)
 
     def _window(self, index: int, rng: np.random.Generator) -> tuple[NormalisedScan, Tensor]:
-        if self._listed:
-            round_, place = divmod(index, len(self._listed))
-            return self._listed[self._order(round_)[place]]
-        scan = self.scans[int(rng.integers(len(self.scans)))]
-        return scan, self.processor.random_window(scan.series, rng)
+        if self._n_listed:
+            round_, place = divmod(index, self._n_listed)
+            return self._order(round_)[place]
+        if self.part_size == 1:
+            scan = self.scans[int(rng.integers(len(self.scans)))]
+            return scan, self.processor.random_window(scan.series, rng)
+        part, place = divmod(index, self.part_size)
+        scan, nth, n_windows = self._places(part)[place]
+        return scan, self._window_in(scan.series, nth, n_windows, rng)
 
-    def _draw_order(self, round_: int) -> list[int]:
+    def _draw_order(self, round_: int) -> list[tuple[NormalisedScan, Tensor]]:
         # A third number keeps this draw apart from those of the items.
         rng = np.random.default_rng([self.seed, round_, 1])
-        return rng.permutation(len(self._listed)).tolist()
+        return [one for k in rng.permutation(len(self._groups)) for one in self._groups[k]]
+
+    def _draw_places(self, part: int) -> list[tuple[NormalisedScan, int, int]]:
+        """For each item of a part its scan, and which of how many windows of it."""
+        rng = np.random.default_rng([self.seed, part, 2])
+        chosen: list[NormalisedScan] = []
+        sizes: list[int] = []
+        for k in rng.permutation(len(self.scans)):
+            n_windows = -(-len(self.scans[k].series) // self.processor.n_frames)
+            n_windows = min(n_windows, max(self.part_size // 2, 1))
+            if sum(sizes) + n_windows > self.part_size:
+                break
+            chosen.append(self.scans[k])
+            sizes.append(n_windows)
+        for left in range(self.part_size - sum(sizes)):
+            sizes[left % len(sizes)] += 1
+        return [
+            (scan, nth, size)
+            for scan, size in zip(chosen, sizes, strict=True)
+            for nth in range(size)
+        ]
+
+    def _window_in(
+        self, series: Tensor, nth: int, n_windows: int, rng: np.random.Generator
+    ) -> Tensor:
+        """Window that starts at random in the nth of equal stretches of all starts."""
+        n_frames = self.processor.n_frames
+        n_starts = len(series) - n_frames + 1
+        first = nth * n_starts // n_windows
+        last = max((nth + 1) * n_starts // n_windows, first + 1)
+        start = int(rng.integers(first, last))
+        return series[start : start + n_frames]
 
 
 class WindowPlan(Dataset):

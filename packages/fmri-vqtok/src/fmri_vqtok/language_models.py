@@ -1,9 +1,11 @@
 """Language models and their tokenizers from a local folder, whole or not at all."""
 
+import textwrap
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
+from torch import Tensor, nn
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from fmri_vqtok.errors import InputError
@@ -11,6 +13,14 @@ from fmri_vqtok.quiet import quiet_transformers
 from fmri_vqtok.reading import reading
 
 FIX = "give a whole transformers folder"
+
+_TEXT_FIX = "give the folder of a causal language model with whole weights"
+
+_PROBE = 16
+"""Tokens of the text that a model is probed with."""
+
+_TOLERANCE = 1e-3
+"""Largest difference of hidden states that is rounding, relative to the largest of them."""
 
 
 def load_model(kind: Any, folder: Path, **options: Any) -> PreTrainedModel:
@@ -51,3 +61,80 @@ def load_text_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     """
     with reading(f"text tokenizer of language model {folder}", FIX):
         return AutoTokenizer.from_pretrained(folder)
+
+
+def most_positions(model: PreTrainedModel) -> int | None:
+    """Most tokens that a model reads at a time; None where its configuration sets no bound.
+
+    Encoders of the RoBERTa family count positions from the one behind their padding's, so that they
+    read fewer tokens than they have positions.
+    """
+    most = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    tables = [
+        module
+        for name, module in model.named_modules()
+        if name.endswith("position_embeddings") and isinstance(module, nn.Embedding)
+    ]
+    first = max((table.padding_idx + 1 for table in tables if table.padding_idx), default=0)
+    return None if most is None or most <= 0 else most - first
+
+
+def check_token_ids(highest: int, model: PreTrainedModel, folder: Path) -> None:
+    """Refuse token ids that the model has no embedding for.
+
+    Raises
+    ------
+    InputError
+    """
+    n_words = cast("nn.Embedding", model.get_input_embeddings()).num_embeddings
+    if highest >= n_words:
+        raise InputError(
+            f"language model {folder}: its tokenizer gives token {highest}, but it has embeddings "
+            f"of {n_words} tokens; give the tokenizer that belongs to the model"
+        )
+
+
+@torch.no_grad()
+def probe_text_model(model: PreTrainedModel, ids: Tensor, folder: Path) -> None:
+    """Refuse a model whose hidden states are no features of a text.
+
+    They have to be finite, and those of a text the same alone and beside a longer one.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+    ids : Tensor of int64, shape (n,)
+        Tokens of some text.
+    folder : Path
+        Of the model, for the message.
+
+    Raises
+    ------
+    InputError
+    """
+    thing = f"language model {folder}"
+    whole, part = ids[:_PROBE], ids[: max(1, min(len(ids), _PROBE) // 2)]
+    padded = torch.stack([whole, torch.cat([part, torch.zeros_like(whole)[len(part) :]])])
+    real = torch.arange(len(whole)) < torch.tensor([[len(whole)], [len(part)]])
+    try:
+        alone = model(input_ids=part[None], attention_mask=torch.ones_like(part)[None])
+        together = model(input_ids=padded, attention_mask=real.long())
+        expected, found = alone.last_hidden_state[0], together.last_hidden_state[1, : len(part)]
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as error:
+        why = textwrap.shorten(f"{type(error).__name__}: {error}", 160, placeholder=" ...")
+        raise InputError(f"{thing}: cannot read a text ({why}); {_TEXT_FIX}") from error
+    if not (expected.isfinite().all() and found.isfinite().all()):
+        raise InputError(f"{thing}: its hidden states are not finite; {_TEXT_FIX}")
+    difference = float((expected - found).abs().max() / expected.abs().max().clamp(min=1e-12))
+    if difference > _TOLERANCE:
+        raise InputError(
+            f"{thing}: a text has other hidden states beside a longer one than alone (by "
+            f"{difference:.0%} of their size); {_TEXT_FIX}"
+        )

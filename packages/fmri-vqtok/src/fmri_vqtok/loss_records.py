@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.processes import place_among_processes, sum_over_processes
+from fmri_vqtok.run_identity import differences, plain, same_sample
 
 MARKER = "whole.json"
 """The file that is written last into a checkpoint; without it the checkpoint does not count."""
@@ -92,8 +94,8 @@ class Journal:
 
     Parameters
     ----------
-    run : dict
-        What identifies the run, as plain values: a checkpoint of another run is refused.
+    run : mapping
+        What identifies the run: a checkpoint of another run is refused.
 
     Attributes
     ----------
@@ -106,8 +108,10 @@ class Journal:
         Validations since then.
     """
 
-    def __init__(self, run: dict[str, Any]) -> None:
-        self.run = run
+    def __init__(self, run: Mapping[str, Any]) -> None:
+        self.run = plain(run)
+        self.seen: dict[str, Any] = {}
+        self._checkpoint: Path | None = None
         self.records: list[LossRecord] = []
         self.step, self.best, self.n_worse = 0, math.inf, 0
         self._losses, self._tallies = Sums(), Sums()
@@ -138,10 +142,27 @@ class Journal:
         self.best, self.n_worse = (value, 0) if better else (self.best, self.n_worse + 1)
         return better
 
+    def meet(self, name: str, value: Any) -> None:
+        """Keep what the run met first; in a run that goes on, refuse another.
+
+        Parameters
+        ----------
+        name : str
+        value : list
+            As `fmri_vqtok.run_identity.batch_sample` gives it.
+
+        Raises
+        ------
+        InputError
+        """
+        if not same_sample(self.seen.setdefault(name, value), value):
+            raise _another_run(self._checkpoint, f"other {name}")
+
     def save(self, checkpoint: Path) -> None:
         """Seal a checkpoint: its marker appears whole, with the journal in it."""
         state = {
             "run": self.run,
+            "seen": self.seen,
             "records": self.records,
             "step": self.step,
             "best": self.best,
@@ -166,13 +187,19 @@ class Journal:
             If it belongs to another run.
         """
         state = json.loads((checkpoint / MARKER).read_text(encoding="utf-8"))
-        if state["run"] != self.run:
-            raise InputError(
-                f"{checkpoint}: written with other settings, another seed or another number of "
-                "processes; remove the folder, or train with what it was written with"
-            )
+        if different := differences(state["run"], self.run):
+            raise _another_run(checkpoint, different)
+        self._checkpoint = checkpoint
+        self.seen = state.get("seen", {})
         self.records = [LossRecord(*record) for record in state["records"]]
         self.step, self.best, self.n_worse = state["step"], state["best"], state["n_worse"]
         self._losses = Sums.from_json(state["losses"])
         self._tallies = Sums.from_json(state["tallies"])
         self._n_parts = state["n_parts"]
+
+
+def _another_run(checkpoint: Path | None, different: str) -> InputError:
+    folder = "the checkpoints" if checkpoint is None else f"the folder {checkpoint.parent}"
+    return InputError(
+        f"{checkpoint}: written with {different}; remove {folder}, or train with what wrote it"
+    )

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from fmri_vqtok.alignment import TextAlignment
+from fmri_vqtok.collectives import gather_rows
+from fmri_vqtok.domain import CHANCE
 from fmri_vqtok.tokenizer import FMRITokenizer, Reconstructed
 from fmri_vqtok.usage import code_counts, codes_used, dead_codes, perplexity
 
@@ -43,25 +45,37 @@ class TokenizerObjective(nn.Module):
         if self.alignment is not None:
             self.alignment.set_progress(fraction)
 
-    def loss_counts(self, signal: Tensor, mask: Tensor, **_: Tensor) -> dict[str, Tensor]:
+    def loss_counts(
+        self, signal: Tensor, mask: Tensor, scans: Tensor, **_: Tensor
+    ) -> dict[str, Tensor]:
         """Count what a loss is a mean over, by name, where batches of equal size differ in it.
 
         Parameters
         ----------
         signal : Tensor, shape (B, T, N)
         mask : Tensor of bool, shape (B, N)
+        scans : Tensor of int64, shape (B,)
         """
-        return {"reconstruction": mask.sum() * signal.shape[1]}
+        counts = {"reconstruction": mask.sum() * signal.shape[1]}
+        return counts if self.alignment is None else {**counts, "contrastive": _n_scans(scans)}
 
     def metrics(self, tallies: dict[str, Tensor]) -> dict[str, float]:
-        """Reconstruction error and codebook usage from the tallies of some batches, added up."""
+        """Metrics from the tallies of some batches, added up.
+
+        Reconstruction error, codebook usage and, with a text space, the values that the alignment
+        losses have where nothing is told apart.
+        """
         counts = tallies["codes"]
-        return {
+        found = {
             "normalised_mse": float(tallies["squared_error"] / tallies["power"]),
             "perplexity": perplexity(counts),
             "codes_used": float(codes_used(counts)),
             "dead_codes": float(dead_codes(counts)),
         }
+        if "scans" in tallies:
+            found["domain_chance"] = CHANCE
+            found["contrastive_chance"] = float(tallies["chance"] / tallies["scans"])
+        return found
 
     def forward(
         self,
@@ -95,19 +109,26 @@ class TokenizerObjective(nn.Module):
             brain = self.tokenizer.project_to_text(out.encoded.quantized)
             losses |= self.alignment(brain, mask, scans, text_ids)
         total = sum(self.weights.get(name, 1.0) * loss for name, loss in losses.items())
-        tallies = self._tallies(signal, out, mask)
+        tallies = self._tallies(signal, out, mask, scans)
         return {"loss": total, "losses": losses, "weights": self.weights, "tallies": tallies}
 
     @torch.no_grad()
-    def _tallies(self, signal: Tensor, out: Reconstructed, mask: Tensor) -> dict[str, Tensor]:
+    def _tallies(
+        self, signal: Tensor, out: Reconstructed, mask: Tensor, scans: Tensor
+    ) -> dict[str, Tensor]:
         present = mask[:, None, :]
         error = (signal - out.signal.float()).square().masked_fill(~present, 0.0)
         power = signal.square().masked_fill(~present, 0.0)
-        return {
+        tallies = {
             "codes": code_counts(out.encoded.codes, self.tokenizer.config.n_codes),
             "squared_error": error.sum(dtype=torch.float64),
             "power": power.sum(dtype=torch.float64),
         }
+        if self.alignment is not None:
+            n_scans = _n_scans(scans).double()
+            chance = self.alignment.contrast.chance(int(n_scans))
+            tallies |= {"scans": n_scans, "chance": n_scans * chance}
+        return tallies
 
 
 def masked_mse(signal: Tensor, reconstruction: Tensor, mask: Tensor) -> Tensor:
@@ -120,3 +141,8 @@ def masked_mse(signal: Tensor, reconstruction: Tensor, mask: Tensor) -> Tensor:
     """
     weights = mask[:, None, :].expand_as(signal).to(signal.dtype)
     return ((signal - reconstruction).square() * weights).sum() / weights.sum().clamp(min=1)
+
+
+def _n_scans(scans: Tensor) -> Tensor:
+    """Different scans among the windows of all processes, a scalar."""
+    return torch.tensor(gather_rows(scans).rows.unique().numel(), device=scans.device)

@@ -1,8 +1,27 @@
-"""One vector for a scan from the tokens of its present regions."""
+"""One vector for a scan from the tokens of its present regions, in all its windows."""
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from fmri_vqtok.collectives import gather_rows, gather_with_gradient
+
+
+class Pooled(NamedTuple):
+    """A vector for each window, and how much it counts in its scan.
+
+    Attributes
+    ----------
+    vectors : Tensor, shape (B, C)
+    log_weights : Tensor, shape (B,)
+        The vectors of a scan's windows, weighted by the softmax of these over the windows, give
+        what the pooling of all their tokens at once gives.
+    """
+
+    vectors: Tensor
+    log_weights: Tensor
 
 
 class MeanPooling(nn.Module):
@@ -18,22 +37,22 @@ class MeanPooling(nn.Module):
         super().__init__()
         self.width = width
 
-    def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
-        """One vector a scan.
+    def forward(self, tokens: Tensor, mask: Tensor) -> Pooled:
+        """One vector a window.
 
         Parameters
         ----------
         tokens : Tensor, shape (B, W, N, C)
         mask : Tensor of bool, shape (B, N)
-            Regions that are present; a scan without any gives zeros.
-
-        Returns
-        -------
-        Tensor, shape (B, C)
+            Regions that are present; a window without any gives zeros.
         """
         present = mask[:, None, :, None]
-        n_tokens = mask.sum(dim=1, keepdim=True) * tokens.shape[1]
-        return tokens.masked_fill(~present, 0.0).sum(dim=(1, 2)) / n_tokens.clamp(min=1)
+        n_tokens = mask.sum(dim=1) * tokens.shape[1]
+        sums = tokens.masked_fill(~present, 0.0).sum(dim=(1, 2))
+        least = torch.finfo(sums.dtype).tiny
+        return Pooled(
+            sums / n_tokens.clamp(min=1)[:, None], n_tokens.to(sums.dtype).clamp(min=least).log()
+        )
 
 
 class AttentionPooling(nn.Module):
@@ -51,16 +70,17 @@ class AttentionPooling(nn.Module):
         super().__init__()
         self.query = nn.Parameter(torch.zeros(width))
 
-    def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
-        """One vector a scan; see `MeanPooling.forward`."""
+    def forward(self, tokens: Tensor, mask: Tensor) -> Pooled:
+        """One vector a window; see `MeanPooling.forward`."""
         present = mask[:, None, :].expand(tokens.shape[:3]).flatten(1)
         values = tokens.flatten(1, 2).masked_fill(~present[..., None], 0.0)
         # Text embeddings are small numbers, so the query looks at their direction.
         keys = functional.layer_norm(values, values.shape[-1:])
         scores = keys @ self.query / len(self.query) ** 0.5
-        # The lowest number and not -inf: a scan without any region shall give zeros, not NaN.
-        weights = scores.masked_fill(~present, torch.finfo(scores.dtype).min).softmax(dim=1)
-        return (weights[:, None, :] @ values).squeeze(1)
+        # A low number and not -inf: a window without any region shall give zeros, not NaN.
+        scores = scores.masked_fill(~present, torch.finfo(scores.dtype).min / 2)
+        weights = scores.softmax(dim=1)
+        return Pooled((weights[:, None, :] @ values).squeeze(1), scores.logsumexp(dim=1))
 
 
 POOLINGS: dict[str, type[MeanPooling] | type[AttentionPooling]] = {
@@ -68,3 +88,30 @@ POOLINGS: dict[str, type[MeanPooling] | type[AttentionPooling]] = {
     "attention": AttentionPooling,
 }
 """By the value of the setting ``pooling``."""
+
+
+def pool_scans(pooled: Pooled, scans: Tensor) -> tuple[Tensor, Tensor]:
+    """One vector for each scan that has windows in the batch, over all processes.
+
+    Parameters
+    ----------
+    pooled : Pooled
+        Of the windows of this process.
+    scans : Tensor of int64, shape (B,)
+        Which scan each window is from.
+
+    Returns
+    -------
+    vectors : Tensor, shape (S, C)
+    scans : Tensor of int64, shape (S,)
+        Each scan once, in ascending order.
+    """
+    vectors, log_weights = map(gather_with_gradient, pooled)
+    found, place = gather_rows(scans).rows.unique(return_inverse=True)
+    # What is subtracted cancels; it keeps the exponential finite.
+    greatest = log_weights.detach().new_full((len(found),), -torch.inf)
+    greatest = greatest.scatter_reduce(0, place, log_weights.detach(), "amax")
+    weights = (log_weights - greatest[place]).exp()
+    totals = weights.new_zeros(len(found)).index_add(0, place, weights)
+    sums = vectors.new_zeros(len(found), vectors.shape[1])
+    return sums.index_add(0, place, weights[:, None] * vectors) / totals[:, None], found

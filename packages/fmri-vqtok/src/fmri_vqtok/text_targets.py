@@ -13,6 +13,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from fmri_vqtok.corpus import read_corpus
 from fmri_vqtok.errors import InputError
+from fmri_vqtok.sentences import split_sentences
 from fmri_vqtok.text_cache import cached_tensor, model_fingerprint
 
 if TYPE_CHECKING:
@@ -48,13 +49,16 @@ def embedding_table(model_dir: Path, *, cache_dir: Path | None = None) -> Tensor
 
 def text_features(
     model_dir: Path,
-    texts: Sequence[str],
+    texts: Sequence[str | Sequence[str]],
     max_tokens: int,
     *,
     device: str = "cpu",
     cache_dir: Path | None = None,
 ) -> Tensor:
-    """Mean last hidden state of each text, shape (n, C), float32.
+    """Mean last hidden state over all tokens of each text, shape (n, C), float32.
+
+    A text of more tokens than are read at a time is read in pieces of whole sentences, and a longer
+    sentence in several pieces: nothing is left out.
 
     Computed once for a model, these texts and ``max_tokens``, then read from the cache without
     loading the model.
@@ -63,9 +67,10 @@ def text_features(
     ----------
     model_dir : Path
         Local folder of a transformers model with its tokenizer.
-    texts : sequence of str
+    texts : sequence of str or of sequences of str
+        Texts, or the sentences of each.
     max_tokens : int
-        Tokens after the first ``max_tokens`` of a text are left out.
+        Most tokens that the model reads at a time; fewer if it takes fewer.
     device : str, default="cpu"
         Where the model runs.
     cache_dir : Path, optional
@@ -74,15 +79,19 @@ def text_features(
     Raises
     ------
     InputError
-        If there is no such model, a text has no tokens, or more than the model can read.
+        If there is no such model, it cannot read text as needed, its tokenizer is another model's,
+        or a text has no words that it knows.
     """
+    sentences = [split_sentences(t) or [t] if isinstance(t, str) else list(t) for t in texts]
     about = {
         "kind": "features",
         "model": model_fingerprint(model_dir),
-        "texts": list(texts),
+        "texts": sentences,
         "max_tokens": max_tokens,
     }
-    return cached_tensor(about, lambda: _features(model_dir, texts, max_tokens, device), cache_dir)
+    return cached_tensor(
+        about, lambda: _features(model_dir, sentences, max_tokens, device), cache_dir
+    )
 
 
 def token_stream(
@@ -164,44 +173,85 @@ def _embeddings(model_dir: Path) -> Tensor:
 
 
 @torch.no_grad()
-def _features(model_dir: Path, texts: Sequence[str], max_tokens: int, device: str) -> Tensor:
+def _features(
+    model_dir: Path, texts: Sequence[Sequence[str]], max_tokens: int, device: str
+) -> Tensor:
     from transformers import AutoModel
 
-    from fmri_vqtok.language_models import load_model
+    from fmri_vqtok.language_models import (
+        check_token_ids,
+        load_model,
+        load_text_tokenizer,
+        most_positions,
+        probe_text_model,
+    )
 
-    rows = _token_rows(model_dir, texts, max_tokens)
     model = load_model(AutoModel, model_dir)
-    _check_length(rows, model.config.get_text_config(), model_dir)
-    cast("nn.Module", model).to(device)
-    features: dict[int, Tensor] = {}
+    tokenizer = load_text_tokenizer(model_dir)
+    most = min(max_tokens, most_positions(model) or max_tokens)
+    by_text = [_pieces(tokenizer, sentences, most, model_dir) for sentences in texts]
+    pieces = [piece for own in by_text for piece in own]
+    check_token_ids(max(int(piece.max()) for piece in pieces), model, model_dir)
+    probe_text_model(model, max(pieces, key=len), model_dir)
+    sums = _hidden_sums(cast("nn.Module", model).to(device), pieces, device)
+    owners = torch.tensor([k for k, own in enumerate(by_text) for _ in own])
+    lengths = torch.tensor([float(len(piece)) for piece in pieces])
+    totals = torch.zeros(len(texts)).index_add(0, owners, lengths)
+    return torch.zeros(len(texts), sums.shape[1]).index_add(0, owners, sums) / totals[:, None]
+
+
+def _hidden_sums(model: nn.Module, rows: Sequence[Tensor], device: str) -> Tensor:
+    """Sum of the last hidden states over the tokens of each row, shape (n, C)."""
+    sums: dict[int, Tensor] = {}
     for batch in _padded_batches(rows, CPU_TOKENS if device == "cpu" else GPU_TOKENS):
         ids = pad_sequence([rows[k] for k in batch], batch_first=True).to(device)
         lengths = torch.tensor([len(rows[k]) for k in batch], device=device)
         # Padding stands on the right, where a causal model does not look.
         real = torch.arange(ids.shape[1], device=device) < lengths[:, None]
         hidden = model(input_ids=ids, attention_mask=real.long()).last_hidden_state
-        sums = hidden.masked_fill(~real[..., None], 0.0).sum(dim=1)
-        features |= dict(zip(batch, (sums / lengths[:, None]).cpu(), strict=True))
-    return torch.stack([features[k] for k in range(len(rows))])
+        found = hidden.float().masked_fill(~real[..., None], 0.0).sum(dim=1)
+        sums |= dict(zip(batch, found.cpu(), strict=True))
+    return torch.stack([sums[k] for k in range(len(rows))])
 
 
-def _token_rows(model_dir: Path, texts: Sequence[str], max_tokens: int) -> list[Tensor]:
-    from fmri_vqtok.language_models import load_text_tokenizer
+def _pieces(
+    tokenizer: "PreTrainedTokenizerBase", sentences: Sequence[str], most: int, model_dir: Path
+) -> list[Tensor]:
+    """Token ids of a text in pieces of at most so many, cut between sentences where they fit."""
+    lengths = map(len, tokenizer(list(sentences), add_special_tokens=False)["input_ids"])
+    room = max(1, most - tokenizer.num_special_tokens_to_add())
+    groups: list[list[str]] = []
+    free = 0
+    for sentence, length in zip(sentences, lengths, strict=True):
+        if not groups or length > free:
+            groups.append([])
+            free = room
+        groups[-1].append(sentence)
+        free -= length
+    rows = tokenizer([" ".join(group) for group in groups], verbose=False)["input_ids"]
+    _check_words(tokenizer, sentences, rows, model_dir)
+    return [
+        torch.tensor(row[start : start + most], dtype=torch.int64)
+        for row in rows
+        for start in range(0, len(row), most)
+    ]
 
-    tokenizer = load_text_tokenizer(model_dir)
-    rows = tokenizer(list(texts), truncation=True, max_length=max_tokens)["input_ids"]
-    for text, row in zip(texts, rows, strict=True):
-        if not row:
-            raise InputError(f"text {text!r}: no tokens in it; give each text some words")
-    return [torch.tensor(row, dtype=torch.int64) for row in rows]
 
-
-def _check_length(rows: Sequence[Tensor], config: object, model_dir: Path) -> None:
-    longest, most = max(map(len, rows)), getattr(config, "max_position_embeddings", None)
-    if most is not None and longest > most:
+def _check_words(
+    tokenizer: "PreTrainedTokenizerBase",
+    sentences: Sequence[str],
+    rows: Sequence[Sequence[int]],
+    model_dir: Path,
+) -> None:
+    ids = {token for row in rows for token in row}
+    if not ids:
         raise InputError(
-            f"caption_tokens: a text has {longest} tokens, but language model {model_dir} reads "
-            f"at most {most}; give caption_tokens {most}"
+            f"text {' '.join(sentences)!r}: no tokens in it; give each text some words"
+        )
+    if ids - set(tokenizer.all_special_ids) <= {tokenizer.unk_token_id}:
+        raise InputError(
+            f"text tokenizer of language model {model_dir}: knows no word of "
+            f"{' '.join(sentences)[:60]!r}; give the tokenizer that belongs to the model"
         )
 
 

@@ -2,8 +2,8 @@
 
 import contextlib
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from fmri_vqtok.alignment import TextAlignment
+from fmri_vqtok.caption_targets import CaptionCounts, caption_targets
 from fmri_vqtok.cohort_reader import Cohort, read_captions
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.example_plan import (
@@ -26,10 +27,13 @@ from fmri_vqtok.objective import TokenizerObjective
 from fmri_vqtok.processes import wait_for_all
 from fmri_vqtok.processor import TimeSeriesProcessor
 from fmri_vqtok.region_features import training_features
-from fmri_vqtok.settings import FitTokenizerSettings
-from fmri_vqtok.text_targets import embedding_table, text_features, token_stream
+from fmri_vqtok.run_identity import digest
+from fmri_vqtok.settings import FitTokenizerSettings, LoopSettings
+from fmri_vqtok.text_cache import model_fingerprint
+from fmri_vqtok.text_targets import embedding_table, token_stream
 from fmri_vqtok.tokenizer import FMRITokenizer, FMRITokenizerConfig
 from fmri_vqtok.training_loop import (
+    LossRecord,
     Progress,
     check_surroundings,
     join_processes,
@@ -69,6 +73,8 @@ class _TextTargets:
     captions: Tensor
     center: Tensor
     draws: TextDraws
+    counts: CaptionCounts
+    captions_digest: str
 
 
 def fit_tokenizer(
@@ -80,6 +86,7 @@ def fit_tokenizer(
     text: TextSource | None = None,
     device: str = "cpu",
     progress: Progress = lambda _done, _total: None,
+    note: Callable[..., None] = lambda **_: None,
 ) -> str:
     """Fit a tokenizer to a cohort's training split and write it with its losses and quality.
 
@@ -98,6 +105,8 @@ def fit_tokenizer(
     device : str, default="cpu"
     progress : callable, optional
         ``progress(done, total)`` over the training steps.
+    note : callable, optional
+        Called with ``captions=``, what of them entered the contrast, for the run's record.
 
     Returns
     -------
@@ -107,7 +116,8 @@ def fit_tokenizer(
     Raises
     ------
     InputError
-        If the cohort or the text source cannot be used.
+        If the cohort or the text source cannot be used, or the checkpoints in ``directory`` are
+        those of another cohort, text, model or setting.
     """
     is_first = join_processes(device)
     cohort = Cohort(cohort_dir)
@@ -116,6 +126,8 @@ def fit_tokenizer(
     # Here as well as in the loop: text features and the start from data take long.
     check_surroundings(settings.training, device, has_validation="validation" in scans)
     targets = _text_targets(text, scans, settings, device) if text is not None else None
+    if targets is not None:
+        note(captions=asdict(targets.counts))
     tokenizer = _start(cohort, processor, scans, targets, text, settings, seed)
     alignment = None
     if targets is not None:
@@ -136,6 +148,7 @@ def fit_tokenizer(
         settings.training,
         directory,
         seed=seed,
+        identity=_identity(cohort, tokenizer, targets, text, settings),
         device=device,
         progress=progress,
     )
@@ -150,7 +163,26 @@ def fit_tokenizer(
         _write_json(quality, directory / "quality.json")
         _write_example(tokenizer, scans, cohort.labels, directory / "reconstruction.npz")
     wait_for_all()
-    return _summary(tokenizer.config, quality)
+    summary = _summary(tokenizer.config, quality)
+    return summary if targets is None else f"{summary}; {_alignment(records)}; {targets.counts}"
+
+
+def _identity(
+    cohort: Cohort,
+    tokenizer: FMRITokenizer,
+    targets: _TextTargets | None,
+    text: TextSource | None,
+    settings: FitTokenizerSettings,
+) -> dict[str, Any]:
+    """Name what decides the outcome of a fit beside the settings of the loop."""
+    return {
+        "cohort": cohort.digest([split for split in cohort.splits() if split != "test"]),
+        "settings of the stage": asdict(replace(settings, training=LoopSettings())),
+        "configuration": tokenizer.config.to_dict(),
+        "language model": None if text is None else model_fingerprint(text.language_model)[:16],
+        "captions": None if targets is None else targets.captions_digest,
+        "text": None if targets is None else digest([targets.draws.stream]),
+    }
 
 
 def _fit_processor(cohort: Cohort, settings: FitTokenizerSettings) -> TimeSeriesProcessor:
@@ -187,17 +219,31 @@ def _text_targets(
     everyone = [scan for group in scans.values() for scan in group]
     used = [scan for split in ("train", "validation") for scan in scans.get(split, [])]
     captions = read_captions(text.descriptors_dir, [scan.scan_id for scan in used])
-    features = text_features(text.language_model, captions, settings.caption_tokens, device=device)
-    by_row = features.new_zeros(len(everyone), features.shape[1])
-    by_row[[scan.row for scan in used]] = features
+    found = caption_targets(
+        text.language_model,
+        captions,
+        [place < len(scans["train"]) for place in range(len(used))],
+        settings.caption_tokens,
+        device=device,
+    )
+    by_row = found.features.new_zeros(len(everyone), found.features.shape[1])
+    by_row[[scan.row for scan in used]] = found.features
     stream = token_stream(
         text.language_model, text.corpus, column=settings.text_column, limit=settings.corpus_limit
     )
+    table = embedding_table(text.language_model)
+    if (highest := int(stream.max())) >= len(table):
+        raise InputError(
+            f"text {text.corpus}: token {highest}, but language model {text.name} has embeddings "
+            f"of {len(table)} tokens; give the tokenizer that belongs to the model"
+        )
     return _TextTargets(
-        table=embedding_table(text.language_model),
+        table=table,
         captions=by_row,
-        center=by_row[[scan.row for scan in scans["train"]]].mean(dim=0),
+        center=found.center,
         draws=TextDraws(stream, settings.text_tokens),
+        counts=found.counts,
+        captions_digest=digest(captions),
     )
 
 
@@ -278,6 +324,7 @@ def _plans(
         windows=settings.training_windows,
         region_dropout=settings.region_dropout,
         text=draws,
+        part_size=loop.batch_size // loop.accumulation_steps,
     )
     if "validation" not in scans:
         return training, None
@@ -351,4 +398,16 @@ def _summary(config: FMRITokenizerConfig, quality: dict[str, dict[str, float]]) 
         f"{config.n_steps} x {config.n_regions} codes of {config.n_codes} a window; {split}: "
         f"normalised MSE {result['normalised_mse']:.3f}, perplexity {result['perplexity']:.0f}, "
         f"{result['codes_used']} codes used"
+    )
+
+
+def _alignment(records: Sequence[LossRecord]) -> str:
+    """Last alignment losses, of held-out scans if there are any, beside those of chance."""
+    by_split: dict[str, dict[str, float]] = {"train": {}, "validation": {}}
+    for record in records:
+        by_split[record.split][record.name] = record.value
+    last = by_split["validation"] or by_split["train"]
+    return ", ".join(
+        f"{name} {last[loss]:.2f} (chance {last[f'{loss}_chance']:.2f})"
+        for name, loss in (("domain loss", "domain"), ("contrast", "contrastive"))
     )

@@ -8,12 +8,12 @@ part by part, or shares them with other processes; and each loss is divided by w
 the whole step.
 """
 
-import json
 import shutil
-from collections.abc import Callable, Sized
+from collections.abc import Callable, Mapping, Sized
 from dataclasses import asdict
 from difflib import get_close_matches
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, cast
 
 import torch
@@ -43,11 +43,15 @@ from fmri_vqtok.processes import (
     wait_for_all,
 )
 from fmri_vqtok.quiet import quiet_transformers
+from fmri_vqtok.run_identity import batch_sample, model_digest
 from fmri_vqtok.settings import LoopSettings
 
 __all__ = ["LossRecord", "Progress", "join_processes", "read_losses", "train", "write_losses"]
 
 Progress = Callable[[int, int], None]
+EXAMPLES = "examples"
+"""What a journal calls the examples that a run saw first."""
+
 Collate = Callable[[list[Any]], dict[str, Any]]
 
 
@@ -72,6 +76,7 @@ def train(  # noqa: PLR0913 - what a run is made of, each named
     directory: Path,
     *,
     seed: int,
+    identity: Mapping[str, Any] = MappingProxyType({}),
     device: str = "cpu",
     progress: Progress = lambda _done, _total: None,
 ) -> list[LossRecord]:
@@ -94,6 +99,9 @@ def train(  # noqa: PLR0913 - what a run is made of, each named
         files, where it is asked for, go to ``directory / "tensorboard"``.
     seed : int
         Seeds what is random inside the model, such as dropout.
+    identity : mapping, optional
+        By name, what else decides the outcome: digests of the data and of the base and text models,
+        settings of the model. Plain values, or mappings of them.
     device : str, default="cpu"
         "cpu", or "cuda" for the GPUs that the process sees.
     progress : callable, optional
@@ -108,7 +116,9 @@ def train(  # noqa: PLR0913 - what a run is made of, each named
     ------
     InputError
         If the settings do not fit the device, the processes or the installed packages, or the
-        checkpoints in ``directory`` belong to other settings or another seed.
+        checkpoints in ``directory`` belong to another run: to other settings, another seed or
+        identity, a model of other shapes or frozen weights, other weights of the losses or other
+        examples. The message names what differs.
     ValueError
         If the training set has not ``steps * batch_size`` items.
 
@@ -130,10 +140,11 @@ def train(  # noqa: PLR0913 - what a run is made of, each named
     _check_length(training_set, settings)
     check_surroundings(settings, device, has_validation=validation_set is not None)
     checkpoints = directory / "checkpoints"
-    journal = Journal(_identity(settings, seed))
+    journal = Journal({**_identity(settings, seed), **identity, "model": model_digest(model)})
     resume_from = _newest_whole(checkpoints)
     if resume_from is not None:
         journal.load(resume_from)
+        journal.meet(EXAMPLES, _first_examples(training_set, collate, settings))
     trainer = _NamedLossTrainer(
         journal,
         collate,
@@ -254,10 +265,13 @@ class _NamedLossTrainer(Trainer):
     ) -> tuple[list[Any], Any]:
         batches, n_items = super().get_batch_samples(epoch_iterator, num_batches, device)
         self._shares = _shares(self._loss_counts, batches)
+        if self.state.global_step == 0:
+            self._journal.meet(EXAMPLES, batch_sample(batches[0]))
         return batches, n_items
 
     def compute_loss(self, model: nn.Module, inputs: dict[str, Any], *_: Any, **__: Any) -> Tensor:
         outputs = model(**inputs)
+        self._journal.meet("weights of the losses", batch_sample(outputs.get("weights", {})))
         shares = self._shares.pop(0)
         losses = {
             name: loss * shares[name].to(loss) if name in shares else loss
@@ -328,7 +342,7 @@ class _NamedLossTrainer(Trainer):
             batch = send_to_device(self._collate(examples), self.args.device)
             with alone():
                 outputs = model(**batch)
-            found = self._loss_counts(**batch)
+                found = self._loss_counts(**batch)
             losses = outputs["losses"]
             weights = {
                 name: counted * found.get(name, loss.new_tensor(len(items))).double()
@@ -377,8 +391,14 @@ def _batches(n_items: int, settings: LoopSettings) -> list[range]:
 
 
 def _identity(settings: LoopSettings, seed: int) -> dict[str, Any]:
-    run = {"settings": asdict(settings), "seed": seed, "processes": place_among_processes()[1]}
-    return json.loads(json.dumps(run))
+    return {"settings": asdict(settings), "seed": seed, "processes": place_among_processes()[1]}
+
+
+def _first_examples(training_set: Dataset, collate: Collate, settings: LoopSettings) -> list[Any]:
+    """Sample of what the first process sees first."""
+    n_parts = settings.accumulation_steps * place_among_processes()[1]
+    items = range(settings.batch_size // n_parts)
+    return batch_sample(collate([cast("Any", training_set)[i] for i in items]))
 
 
 def _check_length(training_set: Dataset, settings: LoopSettings) -> None:

@@ -10,6 +10,7 @@ import click
 from fmri_cli import demo, screen
 from fmri_cli.context import Session
 from fmri_cli.errors import InputError
+from fmri_cli.fingerprints import real
 from fmri_cli.parsing import nearest
 from fmri_cli.pipeline import COMMANDS, STAGES, StageRow, Value, stage_values
 from fmri_cli.recipes import RunSettings, load_recipe
@@ -127,7 +128,7 @@ def _invoke(ctx: click.Context, name: str, line: list[str]) -> None:
 def _print_plan(session: Session, lines: list[tuple[StageRow, list[str]]]) -> None:
     for row, line in lines:
         directory = Path(line[line.index("--out") + 1])
-        reasons = session.plan.get(directory.resolve(), [])
+        reasons = session.plan.get(real(directory), [])
         state = f"will run: {'; '.join(reasons)}" if reasons else "up to date"
         screen.stage_line(row.directory, state)
         given = (*row.arguments, *(name for key, name in row.options.items() if key in line))

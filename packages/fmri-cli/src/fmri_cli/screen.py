@@ -1,5 +1,6 @@
 """What the user sees of a run: one bar while a stage works, one line when it is done."""
 
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,11 +10,21 @@ ProgressCallback = Callable[[int, int], None]
 _NAME_WIDTH = 15
 
 
+# Characters that steer a terminal instead of being shown: control codes (C0, C1), the marks that
+# turn the direction of what follows, and halves of characters, which no terminal can encode.
+_STEERING = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def printable(line: str) -> str:
+    """Write a line so that a terminal only shows it: what would steer it is spelt out."""
+    return _STEERING.sub(lambda found: ascii(found.group())[1:-1], line)
+
+
 def say(line: str) -> None:
     """Print one line to standard output."""
     import click
 
-    click.echo(line)
+    click.echo(printable(line))
 
 
 def stage_line(name: str, text: str, seconds: float | None = None) -> None:
@@ -48,11 +59,11 @@ def progress_bar(name: str) -> Iterator[ProgressCallback]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (
-        TextColumn(f"{{task.description:<{_NAME_WIDTH}}}"),
+        TextColumn(f"{{task.description:<{_NAME_WIDTH}}}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(name, total=None)
+        task = bar.add_task(printable(name), total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -9,7 +9,14 @@ from typing import Any
 
 from fmri_cli import base_model, runtime, screen
 from fmri_cli.errors import InputError
-from fmri_cli.fingerprints import Input, fingerprint, input_path, real, setting_tables
+from fmri_cli.fingerprints import (
+    Input,
+    fingerprint,
+    input_path,
+    real,
+    setting_files,
+    setting_tables,
+)
 from fmri_cli.integrity import refuse_changed
 from fmri_cli.locks import run_lock
 from fmri_cli.parsing import dump_settings
@@ -122,6 +129,7 @@ class Context:
         """
         final = self._final(out)
         settings = self.recipe.settings(self.command, settings_class)
+        self._refuse_missing_tables(settings)
         inputs = {name: _from_anywhere(name, value) for name, value in inputs.items()}
         refuse_foreign(final)
         if self.session.planning:
@@ -165,13 +173,11 @@ class Context:
 
     def _plan(self, final: Path, settings: Any, inputs: dict[str, Input]) -> list[str]:
         pending = list(self._pending(inputs))
+        self._refuse_missing(inputs)
         if is_absent(final):
-            if not pending:
-                self._refuse_missing(inputs)
             return [FIRST_RUN]
         if pending:
             return pending
-        self._refuse_missing(inputs)
         return reasons_to_run(final, self._request(settings, inputs))
 
     def _pending(self, inputs: dict[str, Input]) -> Iterator[str]:
@@ -193,13 +199,20 @@ class Context:
         )
 
     def _refuse_missing(self, inputs: dict[str, Input]) -> None:
+        """Raise InputError for what is not there, and is not about to be made either."""
         for name, value in inputs.items():
             for path in paths_in(value):
-                if not path.exists():
+                if not path.exists() and not self.session.plan.get(real(path)):
                     raise InputError(
                         f"{self.command}: {name} {path}: no such file or folder; "
                         "make it or name another"
                     )
+
+    def _refuse_missing_tables(self, settings: Any) -> None:
+        for key, table in setting_files(dump_settings(settings)):
+            if not Path(table).is_file():
+                where = f"{self.recipe.origin(f'{self.command}.{key}')}{self.command}.{key}"
+                raise InputError(f"{where}: {table}: no such file; correct the path")
 
 
 def _from_anywhere(name: str, value: Input) -> Input:

@@ -118,15 +118,19 @@ def real(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
-def setting_tables(settings: Mapping[str, Any], prefix: str = "settings") -> dict[str, str]:
-    """Digests of the tables (`.tsv`) that settings name, by the setting's dotted name.
+def setting_files(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Dotted key and path of each table (`.tsv`) that settings name."""
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            yield from setting_files(value, f"{prefix}{key}.")
+        elif isinstance(value, str) and value.endswith(".tsv"):
+            yield f"{prefix}{key}", value
+
+
+def setting_tables(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Digests of the tables that settings name, by the setting's dotted name.
 
     Such a table decides what a stage writes, so a change inside it has to be noticed.
     """
-    digests: dict[str, str] = {}
-    for key, value in settings.items():
-        if isinstance(value, dict):
-            digests |= setting_tables(value, f"{prefix}.{key}")
-        elif isinstance(value, str) and value.endswith(".tsv") and Path(value).is_file():
-            digests[f"{prefix}.{key}"] = file_digest(Path(value))
-    return digests
+    tables = {key: Path(table) for key, table in setting_files(settings)}
+    return {f"settings.{key}": file_digest(path) for key, path in tables.items() if path.is_file()}

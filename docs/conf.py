@@ -1,15 +1,10 @@
 """Sphinx settings; nothing is fetched from a network."""
 
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 project = "fMRI-LM"
 author = "The fMRI-LM developers"
 copyright = "the fMRI-LM developers"  # noqa: A001 - the name that Sphinx reads
 
-extensions = ["myst_parser", "settings_table"]
+extensions = ["myst_parser"]
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["_build"]
 nitpicky = True

@@ -1,6 +1,7 @@
 """The commands, settings, files, tests and Python names in the prose exist."""
 
 import importlib
+import importlib.util
 import re
 from pathlib import Path
 
@@ -131,22 +132,25 @@ def test_the_tasks_of_the_prose_are_valid(pages: dict[str, str], tmp_path: Path)
 
 
 def test_a_setting_in_the_prose_is_a_setting_of_its_stage(pages: dict[str, str]) -> None:
-    from fmri_cli.pipeline import COMMANDS
+    from fmri_cli.pipeline import SETTINGS
+    from fmri_cli.setting_rows import setting_rows, settings_class
 
     settings = re.findall(r"--set ([\w-]+)\.([\w.]+)=", "\n".join(pages.values()))
     assert settings
-    tables = dict(
-        re.findall(
-            r"^## ([\w-]+)\n\n```\{settings\} (\S+)", pages["docs/settings.md"], re.MULTILINE
-        )
-    )
-    assert list(tables) == list(COMMANDS)
     for section, key in settings:
         if section != "section":
-            module, _, name = tables[section].partition(":")
-            value = getattr(importlib.import_module(module), name)()
-            for part in key.split("."):
-                value = getattr(value, part)
+            assert key in {row.key for row in setting_rows(settings_class(SETTINGS[section]))}
+
+
+def test_the_page_of_settings_is_what_the_code_says(
+    pages: dict[str, str], repository: Path
+) -> None:
+    script = repository / "scripts" / "write_settings_page.py"
+    spec = importlib.util.spec_from_file_location("write_settings_page", script)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    # Otherwise: uv run python scripts/write_settings_page.py
+    assert pages["docs/settings.md"] == module.page()
 
 
 def test_the_readme_runs_the_two_commands_of_the_quickstart(pages: dict[str, str]) -> None:

@@ -56,7 +56,7 @@ def test_a_parcellation_is_never_guessed(lab, capsys):
     assert main(line) == 1
     told = capsys.readouterr().err
     assert "parcellation: not given, and the source (scans) does not tell it" in told
-    assert "--set parcellation=NAME" in told
+    assert "--set cohort.parcellation=NAME" in told
     assert not (lab / "cohort").exists()
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fmri_cli.errors import InputError
+from fmri_cli.integrity import refuse_changed
 from fmri_cli.pipeline import STAGES
 from fmri_cli.records import read_record
 
@@ -65,7 +66,7 @@ def answer_lines(run: Path, scan_id: str, question: str, answers: tuple[str, ...
 
 
 def require_stages(run: Path, *names: str) -> None:
-    """Raise InputError for the first of these stages that a run does not have."""
+    """Raise InputError for the first of these stages that a run does not have, or has changed."""
     commands = {row.directory: row.command for row in STAGES}
     if all(read_record(run / name) is None for name in commands):
         raise InputError(f"{run}: is not a run; name a directory that `fmri run-all --out` wrote")
@@ -73,6 +74,7 @@ def require_stages(run: Path, *names: str) -> None:
         if read_record(run / name) is None:
             msg = f"{run}: has no {name}; make it with `fmri {commands[name]}` or `fmri run-all`"
             raise InputError(msg)
+        refuse_changed(run / name)
 
 
 def find_scan(run: Path, scan_id: str) -> FoundScan:

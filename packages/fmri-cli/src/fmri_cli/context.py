@@ -1,14 +1,23 @@
 """The `context` of a stage's command: is the stage up to date, and if not, why, and make it."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fmri_cli import runtime, screen
+from fmri_cli import base_model, runtime, screen
 from fmri_cli.errors import InputError
-from fmri_cli.fingerprints import Input, fingerprint, input_path, setting_tables
+from fmri_cli.fingerprints import (
+    Input,
+    fingerprint,
+    input_path,
+    real,
+    setting_files,
+    setting_tables,
+)
+from fmri_cli.integrity import refuse_changed
 from fmri_cli.locks import run_lock
 from fmri_cli.parsing import dump_settings
 from fmri_cli.recipes import Recipe
@@ -44,10 +53,11 @@ class Session:
     @contextmanager
     def hold(self, workspace: Workspace) -> Iterator[None]:
         """Hold the lock of a workspace that is in order; once is enough for a whole run."""
-        root = workspace.root.resolve()
+        root = real(workspace.root)
         if root in self._held:
             yield
             return
+        workspace.refuse_link()
         with run_lock(workspace.work / "lock", what=self.what):
             workspace.recover()
             self._held.add(root)
@@ -119,12 +129,17 @@ class Context:
         """
         final = self._final(out)
         settings = self.recipe.settings(self.command, settings_class)
+        self._refuse_missing_tables(settings)
+        inputs = {name: _from_anywhere(name, value) for name, value in inputs.items()}
         refuse_foreign(final)
         if self.session.planning:
-            self.session.plan[final.resolve()] = self._plan(final, settings, inputs)
+            self.session.plan[real(final)] = self._plan(final, settings, inputs)
             return
         workspace = Workspace(final.parent)
         with self._recovered(workspace):
+            self._refuse_missing(inputs)
+            for path in (path for value in inputs.values() for path in paths_in(value)):
+                refuse_changed(path)
             request = self._request(settings, inputs)
             with self.session.hold(workspace):
                 reasons = reasons_to_run(final, request)
@@ -158,9 +173,8 @@ class Context:
 
     def _plan(self, final: Path, settings: Any, inputs: dict[str, Input]) -> list[str]:
         pending = list(self._pending(inputs))
+        self._refuse_missing(inputs)
         if is_absent(final):
-            if not pending:
-                self._request(settings, inputs)
             return [FIRST_RUN]
         if pending:
             return pending
@@ -168,34 +182,50 @@ class Context:
 
     def _pending(self, inputs: dict[str, Input]) -> Iterator[str]:
         for name, value in inputs.items():
-            anew = [path.name for path in paths_in(value) if self.session.plan.get(path.resolve())]
+            anew = [path.name for path in paths_in(value) if self.session.plan.get(real(path))]
             if anew:
                 which = f" ({', '.join(anew)})" if isinstance(value, list) else ""
                 yield f"input `{name}` is made anew{which}"
 
     def _request(self, settings: Any, inputs: dict[str, Input]) -> Request:
-        recorded: dict[Path, str] = {}
-        for name, value in inputs.items():
-            for path in paths_in(value):
-                digest = self._recorded_digest(name, path)
-                if digest is not None:
-                    recorded[path.resolve()] = digest
         plain = dump_settings(settings)
-        fingerprints = {name: fingerprint(value, recorded) for name, value in inputs.items()}
         return Request(
             command=self.command,
             settings=plain,
             seed=self.seed,
             packages=runtime.our_packages(self.distribution),
-            inputs=fingerprints | setting_tables(plain),
+            inputs={name: _fingerprint(name, value) for name, value in inputs.items()}
+            | setting_tables(plain),
         )
 
-    def _recorded_digest(self, name: str, path: Path) -> str | None:
-        if not path.exists():
-            msg = f"{self.command}: {name} {path}: no such file or folder; make it or name another"
-            raise InputError(msg)
-        record = read_record(path) if path.is_dir() else None
-        return None if record is None else record["digest"]
+    def _refuse_missing(self, inputs: dict[str, Input]) -> None:
+        """Raise InputError for what is not there, and is not about to be made either."""
+        for name, value in inputs.items():
+            for path in paths_in(value):
+                if not path.exists() and not self.session.plan.get(real(path)):
+                    raise InputError(
+                        f"{self.command}: {name} {path}: no such file or folder; "
+                        "make it or name another"
+                    )
+
+    def _refuse_missing_tables(self, settings: Any) -> None:
+        for key, table in setting_files(dump_settings(settings)):
+            if not Path(table).is_file():
+                where = f"{self.recipe.origin(f'{self.command}.{key}')}{self.command}.{key}"
+                raise InputError(f"{where}: {table}: no such file; correct the path")
+
+
+def _from_anywhere(name: str, value: Input) -> Input:
+    is_model = name in base_model.INPUTS and isinstance(value, str)
+    return base_model.from_anywhere(value) if is_model else value
+
+
+def _fingerprint(name: str, value: Input) -> Any:
+    if name in base_model.INPUTS and isinstance(value, str):
+        return base_model.model_digest(value)
+    records = {real(path): read_record(path) for path in paths_in(value) if path.is_dir()}
+    digests = {path: record["digest"] for path, record in records.items() if record is not None}
+    return fingerprint(value, digests)
 
 
 def paths_in(value: Input) -> list[Path]:
@@ -206,7 +236,7 @@ def paths_in(value: Input) -> list[Path]:
 
 def is_absent(final: Path) -> bool:
     """Whether there is nothing yet under a stage's name (or an empty folder)."""
-    return not final.exists() or (final.is_dir() and not any(final.iterdir()))
+    return not os.path.lexists(final) or (final.is_dir() and not any(final.iterdir()))
 
 
 def refuse_foreign(final: Path) -> None:

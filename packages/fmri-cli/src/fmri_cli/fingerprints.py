@@ -3,7 +3,9 @@
 import hashlib
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,27 @@ Input = Path | str | list[Path] | dict[str, Any] | None
 """What a stage reads: a file or folder, a name, several files or folders, JSON, or nothing."""
 
 
+_SETTLED = 2.0  # s after which a file system's clock tells two changes of a file apart
+
+
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file's bytes, as 64 hexadecimal digits."""
+    """SHA-256 of a file's bytes, as 64 hexadecimal digits.
+
+    A file that nobody has touched meanwhile is read once a process.
+    """
+    found = path.stat()
+    if time.time() - found.st_ctime < _SETTLED:
+        return _digest(path)
+    state = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    return _remembered_digest(path.absolute(), state)
+
+
+@lru_cache(maxsize=10_000)
+def _remembered_digest(path: Path, _state: tuple[int, ...]) -> str:
+    return _digest(path)
+
+
+def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -86,21 +107,30 @@ def fingerprint(value: Input, recorded: Mapping[Path, str]) -> Any:
     path = input_path(value)
     if path is None:
         return value
-    known = recorded.get(path.resolve())
+    known = recorded.get(real(path))
     if known is not None:
         return known
     return tree_digest(path) if path.is_dir() else file_digest(path)
 
 
-def setting_tables(settings: Mapping[str, Any], prefix: str = "settings") -> dict[str, str]:
-    """Digests of the tables (`.tsv`) that settings name, by the setting's dotted name.
+def real(path: Path) -> Path:
+    """Path without links; one in a loop of links stays as it is."""
+    return Path(os.path.realpath(path))
+
+
+def setting_files(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Dotted key and path of each table (`.tsv`) that settings name."""
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            yield from setting_files(value, f"{prefix}{key}.")
+        elif isinstance(value, str) and value.endswith(".tsv"):
+            yield f"{prefix}{key}", value
+
+
+def setting_tables(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Digests of the tables that settings name, by the setting's dotted name.
 
     Such a table decides what a stage writes, so a change inside it has to be noticed.
     """
-    digests: dict[str, str] = {}
-    for key, value in settings.items():
-        if isinstance(value, dict):
-            digests |= setting_tables(value, f"{prefix}.{key}")
-        elif isinstance(value, str) and value.endswith(".tsv") and Path(value).is_file():
-            digests[f"{prefix}.{key}"] = file_digest(Path(value))
-    return digests
+    tables = {key: Path(table) for key, table in setting_files(settings)}
+    return {f"settings.{key}": file_digest(path) for key, path in tables.items() if path.is_file()}

@@ -1,6 +1,7 @@
 """`fmri`: the group of all commands, and how their errors reach the user."""
 
-import errno
+import io
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -10,18 +11,12 @@ import click
 from fmri_cli import commands, runtime
 from fmri_cli.context import Session
 from fmri_cli.plugins import CommandGroup, debug_option
+from fmri_cli.screen import printable
+from fmri_cli.system_errors import system_line
 
 INTERRUPTED = 130
 
-_ELSEWHERE = "choose a folder that you may write to"
-USERS_TO_FIX = {
-    errno.EACCES: _ELSEWHERE,
-    errno.EDQUOT: "make room or choose another folder",
-    errno.ENOSPC: "make room or choose another folder",
-    errno.ENOTDIR: "a file is in the way; choose another folder",
-    errno.EPERM: _ELSEWHERE,
-    errno.EROFS: _ELSEWHERE,
-}
+BROKEN_PIPE = 141
 
 
 @click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -53,39 +48,50 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0; 1 for something the user can put right; 2 for wrong usage; 130 when interrupted.
     """
     runtime.quieten_libraries()
+    runtime.encode_anything()
     session = Session()
     try:
         end = cli.main(args=arguments, prog_name="fmri", standalone_mode=False, obj=session)
     except click.ClickException as error:
-        error.show()
-        return error.exit_code
+        return _show_usage(error)
     except click.Abort:
-        click.echo("fmri: interrupted; the same command goes on from here", err=True)
+        complain("interrupted; the same command goes on from here")
         return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our lines, such as `head`, has seen enough; what is left goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
     except Exception as error:
-        if not is_users(error):
+        line = in_words(error)
+        if line is None:
             raise
         if session.debug:
             traceback.print_exc()
-        click.echo(f"fmri: {' '.join(in_words(error).split())}", err=True)
+        complain(line)
         return int(getattr(error, "exit_code", 1))
     # What a command gave to `ctx.exit`; one that came to its end gives None.
     return end if isinstance(end, int) else 0
 
 
-def is_users(error: Exception) -> bool:
-    """Whether an error is the user's to put right: bad input, no permission, no space."""
-    if isinstance(error, OSError):
-        return error.errno in USERS_TO_FIX
-    return hasattr(error, "exit_code")
-
-
-def in_words(error: Exception) -> str:
-    """Message of an error that is the user's; one of the system with its file and the fix."""
-    if not isinstance(error, OSError):
+def in_words(error: Exception) -> str | None:
+    """One line about an error that is the user's to put right; None for any other."""
+    if hasattr(error, "exit_code"):
         return str(error)
-    file = f"{error.filename}: " if error.filename else ""
-    return f"{file}{error.strerror}; {USERS_TO_FIX[error.errno or 0]}"
+    return system_line(error)
+
+
+def complain(line: str) -> None:
+    """Print one line to standard error, as what `fmri` has to say."""
+    click.echo(f"fmri: {printable(' '.join(line.split()))}", err=True)
+
+
+def _show_usage(error: click.ClickException) -> int:
+    """Print what click says of a wrong usage, and return its exit code."""
+    said = io.StringIO()
+    error.show(said)
+    for line in said.getvalue().splitlines():
+        click.echo(printable(line), err=True)
+    return error.exit_code
 
 
 if __name__ == "__main__":

@@ -26,12 +26,15 @@ class StageRow:
     options
         The same for options, which are left out if the recipe does not have the key; an option
         whose key is true stands alone.
+    settings
+        Where its settings are declared, as `module:Class`.
     extra
         Extra of fmri-cli that installs the command.
     """
 
     directory: str
     command: str
+    settings: str
     arguments: tuple[str, ...]
     options: Mapping[str, str] = field(default_factory=dict)
     extra: str = "all"
@@ -59,6 +62,7 @@ STAGES = (
     StageRow(
         "cohort",
         "cohort",
+        "fmri_descriptors.settings:CohortSettings",
         ("source",),
         {
             "--phenotypes": "phenotypes",
@@ -76,6 +80,7 @@ STAGES = (
     StageRow(
         "descriptors",
         "describe",
+        "fmri_descriptors.settings:DescribeSettings",
         ("cohort",),
         {"--phenotype-dictionary": "phenotype_dictionary"},
         extra="descriptors",
@@ -83,6 +88,7 @@ STAGES = (
     StageRow(
         "tokenizer",
         "fit-tokenizer",
+        "fmri_vqtok.settings:FitTokenizerSettings",
         ("cohort",),
         {
             "--descriptors": "descriptors",
@@ -90,20 +96,52 @@ STAGES = (
             "--language-model": "language_model",
         },
     ),
-    StageRow("tokens", "tokenize", ("cohort", "tokenizer"), extra="tokenizer"),
+    StageRow(
+        "tokens",
+        "tokenize",
+        "fmri_vqtok.settings:TokenizeSettings",
+        ("cohort", "tokenizer"),
+        extra="tokenizer",
+    ),
     StageRow(
         "language-model",
         "fit-llm",
+        "fmri_llm.settings:FitLLMSettings",
         ("tokens", "tokenizer", "descriptors"),
         {"--text": "text", "--language-model": "language_model"},
     ),
-    StageRow("instructions", "make-instructions", ("cohort", "descriptors"), {"--tasks": "tasks"}),
-    StageRow("tuned-model", "tune", ("language-model", "tokens", "instructions")),
-    StageRow("evaluation", "evaluate", ("tuned-model", "tokens", "instructions", "cohort")),
-    StageRow("report", "report", (RUN,)),
+    StageRow(
+        "instructions",
+        "make-instructions",
+        "fmri_instruct.settings:MakeInstructionsSettings",
+        ("cohort", "descriptors"),
+        {"--tasks": "tasks"},
+    ),
+    StageRow(
+        "tuned-model",
+        "tune",
+        "fmri_instruct.tuning_settings:TuneSettings",
+        ("language-model", "tokens", "instructions"),
+    ),
+    StageRow(
+        "evaluation",
+        "evaluate",
+        "fmri_instruct.settings:EvaluateSettings",
+        ("tuned-model", "tokens", "instructions", "cohort"),
+    ),
+    StageRow("report", "report", "fmri_cli.report.settings:ReportSettings", (RUN,)),
 )
 
 COMMANDS = tuple(row.command for row in STAGES)
+
+BESIDE = {
+    "simulate": "fmri_descriptors.simulate.settings:SimulateSettings",
+    "evaluate-descriptors": "fmri_descriptors.informative.settings:EvaluateDescriptorsSettings",
+}
+"""Stages that are no part of a run: a recipe may have their sections. Their settings by command."""
+
+SETTINGS = {row.command: row.settings for row in STAGES} | BESIDE
+"""Where the settings of each of our stages are declared, as `module:Class`."""
 
 
 def stage_values(run: Path) -> dict[str, Value]:

@@ -10,8 +10,9 @@ import click
 
 from fmri_cli.context import Context, Session
 from fmri_cli.errors import InputError
-from fmri_cli.pipeline import COMMANDS, row_of
+from fmri_cli.pipeline import COMMANDS, SETTINGS, row_of
 from fmri_cli.recipes import Recipe, load_recipe
+from fmri_cli.setting_rows import SettingRow, setting_rows, settings_class
 
 GROUP = "fmri.commands"
 
@@ -43,6 +44,11 @@ class CommandGroup(click.Group):
 def stage_entry_points() -> dict[str, metadata.EntryPoint]:
     """Entry points of stage commands, by the command's name."""
     return {point.name: point for point in metadata.entry_points(group=GROUP)}
+
+
+def known_sections() -> set[str]:
+    """Sections that a recipe may have: one for each stage there is, a part of a run or not."""
+    return {*SETTINGS, *stage_entry_points()}
 
 
 def debug_option() -> Callable[..., Any]:
@@ -101,7 +107,7 @@ def stage_command(name: str, command: click.Command, distribution: str) -> click
     ) -> None:
         session = ctx.find_root().ensure_object(Session)
         session.what = session.what or name
-        recipe = load_recipe(config, (*COMMANDS, name)) if config else Recipe()
+        recipe = load_recipe(config, known_sections()) if config else Recipe()
         recipe = recipe.with_sets(sets, name)
         ctx.obj = Context(
             session=session,
@@ -116,9 +122,30 @@ def stage_command(name: str, command: click.Command, distribution: str) -> click
             ctx.invoke(command.callback, **arguments)
 
     whole = copy.copy(command)
+    whole.epilog = None
+    whole.__class__ = StageCommand
     whole.params = [*command.params, *reversed(in_context.__click_params__)]  # type: ignore[attr-defined]
     whole.callback = in_context
     return whole
+
+
+class StageCommand(click.Command):
+    """Command of a stage, whose help also lists its settings."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the settings with defaults and meanings after the options."""
+        super().format_epilog(ctx, formatter)
+        place = SETTINGS.get(self.name or "")
+        if place is None:
+            return
+        rows = [(_with_default(row), row.meaning) for row in setting_rows(settings_class(place))]
+        if rows:
+            with formatter.section(f"Settings (--set KEY=VALUE, or section {self.name}: of FILE)"):
+                formatter.write_dl(rows)
+
+
+def _with_default(row: SettingRow) -> str:
+    return f"{row.key}={row.default}" if row.default else row.key
 
 
 def _uninstalled(name: str) -> click.Command:

@@ -8,6 +8,7 @@ from typing import Any
 
 from fmri_cli.errors import InputError
 from fmri_cli.parsing import nearest, parse_settings, short
+from fmri_cli.recipe_paths import located_section, located_top
 from fmri_cli.yaml_files import DEEPEST, YamlError, parse_yaml, read_yaml
 
 
@@ -69,7 +70,7 @@ class RunSettings:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Values as they were written, with where they were written.
+    """Values as they were written, paths made absolute, with where they were written.
 
     Parameters
     ----------
@@ -79,8 +80,6 @@ class Recipe:
         The keys outside the sections.
     label
         File name for messages; empty if there is no file.
-    folder
-        Folder that relative paths in the recipe start from; None if there is no file.
     overridden
         Dotted keys that came from `--set`.
     """
@@ -88,7 +87,6 @@ class Recipe:
     sections: dict[str, dict[str, Any]] = field(default_factory=dict)
     top: dict[str, Any] = field(default_factory=dict)
     label: str = ""
-    folder: Path | None = None
     overridden: frozenset[str] = frozenset()
 
     def origin(self, key: str) -> str:
@@ -109,20 +107,25 @@ class Recipe:
     def with_sets(self, assignments: Iterable[str], section: str) -> "Recipe":
         """Recipe with `a.b=value` assignments, as given to `--set`, on top of one section.
 
-        With an empty section, keys name theirs themselves or stand outside all sections.
+        Keys may name the section too: `cohort.tr=2` is `tr=2` of the section `cohort`. With an
+        empty section, keys name theirs themselves or stand outside all sections.
         """
         sections = {name: _copy(values) for name, values in self.sections.items()}
         top, overridden = dict(self.top), set(self.overridden)
         for assignment in assignments:
             key, value = parse_assignment(assignment)
-            full = f"{section}.{key}" if section else key
+            names_it = not section or key.startswith(f"{section}.")
+            full = key if names_it else f"{section}.{key}"
             _assign(sections, top, full, value)
             overridden.add(full)
-        return Recipe(sections, top, self.label, self.folder, frozenset(overridden))
+        return Recipe(sections, top, self.label, frozenset(overridden))
 
 
 def load_recipe(name: str, commands: Iterable[str]) -> Recipe:
     """Recipe of a file, or one that ships with this package under that name.
+
+    Relative paths in it start from its folder, and become absolute here; what `--set` and other
+    options name starts from the working directory, as anywhere on a command line.
 
     Parameters
     ----------
@@ -143,13 +146,14 @@ def load_recipe(name: str, commands: Iterable[str]) -> Recipe:
     sections, top = {}, {}
     for key, value in content.items():
         if key in commands:
-            sections[key] = _section(path.name, key, value)
+            section = _section(path.name, key, value)
+            sections[key] = located_section(key, section, path.parent)
         elif key in top_keys:
             top[key] = value
         else:
             known = nearest(key, commands | top_keys)
             raise InputError(f"{path.name}: {short(key)}: unknown key; {known}")
-    return Recipe(sections, top, path.name, path.parent)
+    return Recipe(sections, located_top(top, path.parent), path.name)
 
 
 def find_recipe(name: str) -> Path:

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from fmri_cli.errors import InputError
@@ -104,7 +104,7 @@ def read_record(directory: Path) -> dict[str, Any] | None:
     path = directory / RECORD
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError, RecursionError):
         return None
     if not isinstance(record, dict) or not isinstance(record.get("schema"), int):
         return None
@@ -114,7 +114,22 @@ def read_record(directory: Path) -> dict[str, Any] | None:
             "upgrade it or choose another --out"
         )
         raise InputError(msg)
-    return record
+    return record if _is_complete(record) else None
+
+
+def _is_complete(record: Mapping[str, Any]) -> bool:
+    """Whether a record has all keys, with values of the kind that readers rely on."""
+    kinds = {"outputs": dict, "digest": str, "settings": dict, "inputs": dict, "packages": dict}
+    if not all(isinstance(record.get(key), kind) for key, kind in kinds.items()):
+        return False
+    if not isinstance(record.get("command"), str) or "seed" not in record:
+        return False
+    return all(
+        isinstance(output, dict)
+        and isinstance(output.get("size"), int)
+        and isinstance(output.get("sha256"), str)
+        for output in record["outputs"].values()
+    )
 
 
 def requests_of(directories: Iterable[Path]) -> dict[str, dict[str, Any]]:
@@ -130,19 +145,44 @@ def requests_of(directories: Iterable[Path]) -> dict[str, dict[str, Any]]:
     }
 
 
-def damage(directory: Path, record: Mapping[str, Any]) -> str | None:
-    """First output that is not what the record says, in words, or None if all are.
+@dataclass(frozen=True)
+class Damage:
+    """An output that is not what its record says: its relative name, and what became of it."""
+
+    name: str
+    what: str
+
+
+def first_damage(directory: Path, record: Mapping[str, Any]) -> Damage | None:
+    """First output that is not what the record says, or None if all are.
 
     Files that the record does not know are left out of account.
     """
-    for name, expected in record.get("outputs", {}).items():
+    outputs = record["outputs"]
+    if record["digest"] != json_digest(outputs):
+        return Damage(RECORD, "was changed")
+    for name, expected in outputs.items():
         path = directory / name
+        if not is_inside(name):
+            return Damage(RECORD, "was changed")
         if not path.is_file():
-            return f"output file {name} is missing"
+            return Damage(name, "is missing")
         same_size = path.stat().st_size == expected["size"]
         if not same_size or file_digest(path) != expected["sha256"]:
-            return f"output file {name} was changed"
+            return Damage(name, "was changed")
     return None
+
+
+def damage(directory: Path, record: Mapping[str, Any]) -> str | None:
+    """First output that is not what the record says, in words, or None if all are."""
+    found = first_damage(directory, record)
+    return None if found is None else f"output file {found.name} {found.what}"
+
+
+def is_inside(name: str) -> bool:
+    """Whether a relative name stays in the folder that it starts from."""
+    path = PurePosixPath(name)
+    return not path.is_absolute() and ".." not in path.parts and bool(path.parts)
 
 
 def differences(record: Mapping[str, Any], request: Request) -> Iterator[str]:

@@ -10,8 +10,10 @@ import click
 from fmri_cli import demo, screen
 from fmri_cli.context import Session
 from fmri_cli.errors import InputError
+from fmri_cli.fingerprints import real
 from fmri_cli.parsing import nearest
 from fmri_cli.pipeline import COMMANDS, STAGES, StageRow, Value, stage_values
+from fmri_cli.plugins import known_sections
 from fmri_cli.recipes import RunSettings, load_recipe
 from fmri_cli.workspace import Workspace
 
@@ -73,9 +75,10 @@ def run_all(ctx: click.Context, options: RunOptions, *, dry_run: bool) -> None:
 
 def stage_lines(options: RunOptions) -> list[tuple[StageRow, list[str]]]:
     """Every stage with the arguments that its command gets, in order."""
-    recipe = load_recipe(options.recipe, COMMANDS).with_sets(options.sets, "")
+    written = load_recipe(options.recipe, known_sections())
+    recipe = written.with_sets(options.sets, "")
     for section in recipe.sections:
-        if section not in COMMANDS:
+        if section not in {*COMMANDS, *written.sections}:
             known = nearest(section, {*COMMANDS, *RunSettings.__dataclass_fields__})
             raise InputError(f"--set: {section}: unknown section; {known}")
     for name in recipe.top:
@@ -127,7 +130,7 @@ def _invoke(ctx: click.Context, name: str, line: list[str]) -> None:
 def _print_plan(session: Session, lines: list[tuple[StageRow, list[str]]]) -> None:
     for row, line in lines:
         directory = Path(line[line.index("--out") + 1])
-        reasons = session.plan.get(directory.resolve(), [])
+        reasons = session.plan.get(real(directory), [])
         state = f"will run: {'; '.join(reasons)}" if reasons else "up to date"
         screen.stage_line(row.directory, state)
         given = (*row.arguments, *(name for key, name in row.options.items() if key in line))

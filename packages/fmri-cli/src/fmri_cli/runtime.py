@@ -1,9 +1,11 @@
 """What a stage runs on: quiet libraries, repeatable arithmetic, and which versions of what."""
 
+import io
 import os
 import platform
 import random
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
@@ -47,6 +49,13 @@ def quieten_libraries() -> None:
     """Set, before they are imported, what makes libraries quiet; what the user set stays."""
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
+
+
+def encode_anything() -> None:
+    """Let the screen spell out letters that its encoding lacks, instead of ending the command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def stay_offline() -> None:

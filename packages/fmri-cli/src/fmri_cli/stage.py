@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fmri_cli import runtime, screen
-from fmri_cli.errors import InputError
+from fmri_cli import base_model, runtime, screen
 from fmri_cli.fingerprints import Input, derive_seed, input_path
 from fmri_cli.records import (
     CHECKPOINTS,
@@ -64,12 +63,7 @@ class Stage:
 
     def language_model(self, name: str) -> Path:
         """Local folder of a language model, given by name or by folder."""
-        try:
-            from fmri_llm.base_models import resolve
-        except ModuleNotFoundError as error:
-            msg = f"language model {name}: needs fmri-llm; pip install 'fmri-cli[all]'"
-            raise InputError(msg) from error
-        return resolve(name)
+        return base_model.resolve(name)
 
     def note(self, **facts: Any) -> None:
         """Keep facts about the code that ran, JSON values, in the stage's record."""
@@ -136,6 +130,7 @@ class Job:
             "machine": runtime.machine(),
             "code_path": stage.notes,
             "wall_seconds": round(time.perf_counter() - started, 3),
+            **base_model.facts_of(directory),
         }
         write_record(directory, self.request, facts)
 

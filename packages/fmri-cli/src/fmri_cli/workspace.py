@@ -11,6 +11,8 @@ import shutil
 import uuid
 from pathlib import Path
 
+from fmri_cli.errors import InputError
+
 WORK = ".work"
 _DISCARDED = "discarded-"
 _REPLACED = "replaced-"
@@ -29,6 +31,11 @@ class Workspace:
         self.root = root
         self.work = root / WORK
 
+    def refuse_link(self) -> None:
+        """Raise InputError if the hidden folder is a link: what is deleted in it lies elsewhere."""
+        if self.work.is_symlink():
+            raise InputError(f"{self.work}: is a link, and must be a folder of its own; remove it")
+
     def recover(self) -> None:
         """Put right what a process killed between two renames left behind."""
         if not self.work.is_dir():
@@ -41,7 +48,7 @@ class Workspace:
                 else:
                     entry.rename(final)
             elif entry.name.startswith(_DISCARDED):
-                shutil.rmtree(entry, ignore_errors=True)
+                _remove(entry)
 
     def working_directory(self, name: str, key: str) -> Path:
         """Where the stage `name` with this key is prepared; nothing is created."""
@@ -50,7 +57,7 @@ class Workspace:
     def open(self, name: str, key: str, *, keep: bool) -> Path:
         """Make the working directory of a stage; with `keep`, what is already in it stays."""
         directory = self.working_directory(name, key)
-        if directory.exists() and not keep:
+        if directory.is_symlink() or (directory.exists() and not keep):
             self.discard(directory)
         directory.mkdir(parents=True, exist_ok=True)
         return directory
@@ -91,7 +98,7 @@ class Workspace:
         self.work.mkdir(parents=True, exist_ok=True)
         away = self.work / f"{_DISCARDED}{uuid.uuid4().hex}"
         path.rename(away)
-        shutil.rmtree(away, ignore_errors=True)
+        _remove(away)
 
     def _discard_other_keys(self, name: str) -> None:
         of_this_stage = re.compile(re.escape(name) + r"-[0-9a-f]{12}")
@@ -108,6 +115,14 @@ def write_file(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     beside.replace(path)
+
+
+def _remove(path: Path) -> None:
+    """Remove a folder with all that is in it; of a link only the link itself."""
+    if path.is_symlink() or path.is_file():
+        path.unlink(missing_ok=True)
+    else:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def sync_tree(directory: Path) -> None:

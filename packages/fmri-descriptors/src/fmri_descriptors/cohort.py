@@ -103,7 +103,7 @@ def write_cohort(
     """
     if options.strict and source.rejected:
         raise InputError(source.rejected[0].told)
-    parcellation = load_parcellation(_parcellation_name(source, settings))
+    parcellation = chosen_parcellation(source, settings)
     splits = split_subjects(_sites(source), settings, seed)
     convert = Converter(parcellation, settings.max_masked_regions)
     key = listing_digest(source, parcellation.order_hash, settings.max_masked_regions)
@@ -125,14 +125,21 @@ def write_cohort(
     return _summary(source, kept, by_split)
 
 
-def _parcellation_name(source: Source, settings: CohortSettings) -> str:
+def chosen_parcellation(source: Source, settings: CohortSettings) -> Parcellation:
+    """Return the parcellation that the settings name, or otherwise the source.
+
+    Raises
+    ------
+    InputError
+        If neither does, or what is named is not there.
+    """
     name = settings.parcellation or source.parcellation
     if name is None:
         raise InputError(
             f"parcellation: not given, and the source ({source.name}) does not tell it; name the "
-            "one that the regions are of by --set parcellation=NAME, such as schaefer400-7n"
+            "one that the regions are of by --set cohort.parcellation=NAME, such as schaefer400-7n"
         )
-    return name
+    return load_parcellation(name)
 
 
 def _sites(source: Source) -> dict[str, str | None]:

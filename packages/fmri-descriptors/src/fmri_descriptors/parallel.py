@@ -1,6 +1,10 @@
 """The same work over many items: one process, several, or a Dask cluster."""
 
+import os
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -10,6 +14,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _IN_FLIGHT = 2  # items handed out ahead, a worker
+_LOOK_EVERY = 0.5  # s between two looks of a worker at who its parent is
 
 
 def map_ordered(
@@ -34,7 +39,7 @@ def map_ordered(
     Raises
     ------
     InputError
-        If the number of jobs is below 1, or the scheduler cannot be reached.
+        If the number of jobs is below 1, the scheduler cannot be reached, or a worker was killed.
     """
     if jobs < 1:
         raise InputError(f"jobs: {jobs}; give at least 1")
@@ -50,16 +55,23 @@ def map_ordered(
             pre_dispatch=f"{_IN_FLIGHT}*n_jobs",
             batch_size=1,
         )
-        yield from parallel(delayed(function)(item) for item in items)
+        try:
+            yield from parallel(delayed(function)(item) for item in items)
+        except BrokenExecutor as error:
+            raise InputError(
+                f"jobs: {jobs}; a worker process was killed, as happens when memory runs out; "
+                "give fewer jobs and run the same command again"
+            ) from error
 
 
 @contextmanager
 def _workers(scheduler: str | None) -> Iterator[None]:
-    if scheduler is None:
-        yield
-        return
     from joblib import parallel_config
 
+    if scheduler is None:
+        with parallel_config("loky", initializer=end_with_parent, initargs=(os.getpid(),)):
+            yield
+        return
     try:
         from distributed import Client
     except ImportError as error:
@@ -74,3 +86,22 @@ def _workers(scheduler: str | None) -> Iterator[None]:
         ) from error
     with client, parallel_config(backend="dask"):
         yield
+
+
+def end_with_parent(parent: int) -> None:
+    """Let this process end soon after its parent, however that ends.
+
+    Otherwise a worker whose parent was killed would compute on for nobody.
+
+    Parameters
+    ----------
+    parent : int
+        Process number of the parent.
+    """
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_LOOK_EVERY)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

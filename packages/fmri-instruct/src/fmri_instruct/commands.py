@@ -21,6 +21,10 @@ FOLDER = click.Path(path_type=Path)
 @click.pass_obj
 def make_instructions(context: Any, cohort: Path, descriptors: Path, tasks: Path) -> None:
     """Write questions and answers about the scans of a cohort, in three paradigms."""
+    from fmri_instruct.tasks import load_tasks
+
+    # Before the stages that come first: a mistake in the questions is told at once.
+    load_tasks(tasks)
     context.run(
         _make_instructions,
         MakeInstructionsSettings,

@@ -17,6 +17,11 @@ QUESTIONS = Path(__file__).parent / "bank" / "questions.yaml"
 TASK_KEYS = ("title", "answers", "label", "questions", "statements", "topic", "caveat")
 _LONGEST_SHOWN = 80  # characters of a wrong value that a message repeats
 
+_EXAMPLES = {
+    "title": "title: age group",
+    "answers": "answers: [young, old]",
+    "label": "label: {phenotype: age_group}",
+}
 LABEL_KEYS = {"phenotype": ("phenotype", "values"), "zscore": ("zscore", "thresholds")}
 
 
@@ -133,7 +138,7 @@ def load_tasks(path: Path | str | None = None) -> tuple[Task, ...]:
     Parameters
     ----------
     path : Path, str or None, default=None
-        A YAML file laid out as ``cohorts/demo.yaml``; None means that file. A task that gives no
+        A YAML file with the key ``tasks``; None means that of the demo. A task that gives no
         `questions` or `statements` takes those of its name in ``bank/questions.yaml``.
 
     Returns
@@ -168,9 +173,9 @@ def _task(name: str, entry: Any, wording: Mapping[str, Any], where: str) -> Task
     if not isinstance(entry, dict):
         raise InputError(f"{where}: {_shown(entry)}; give a mapping with title, answers and label")
     _check_keys(entry, TASK_KEYS, where)
-    for key in ("title", "answers", "label"):
+    for key, example in _EXAMPLES.items():
         if key not in entry:
-            raise InputError(f"{where}: no '{key}'; add it (see cohorts/demo.yaml)")
+            raise InputError(f"{where}: no '{key}'; add it, such as `{example}`")
     task = Task(
         name=name,
         title=_text(entry["title"], f"{where}.title"),

@@ -112,7 +112,12 @@ def test_phenotypes_become_columns_with_their_kind(simulate, table, tmp_path):
     train = load_from_disk(str(tmp_path))["train"]
     assert (train["age"][:], train["sex"][:]) == ([31.5, None, 40.0], ["f", "m", "f"])
     document = json.loads((tmp_path / "cohort.json").read_text())
-    assert document["phenotypes"]["age"] == {"kind": "number", "missing": 1}
+    assert document["phenotypes"]["age"] == {
+        "kind": "number",
+        "missing": 1,
+        "cells": {"number": 2, "bound": 0, "text": 0, "missing": 1},
+        "missing_cells": {"n/a": 1},
+    }
     assert document["phenotypes"]["sex"]["values"] == ["f", "m"]
 
 

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from pyarrow import RecordBatch
 
 
+_NOTES_SHOWN = 6  # in the summary; cohort.json has them all
+
+
 @dataclass(frozen=True, kw_only=True)
 class WriteOptions:
     """How a cohort is written; none of these changes a byte of it.
@@ -202,7 +205,14 @@ def _summary(source: Source, used: list[Recording], by_split: Mapping[str, list[
         f"rejected, {count['left_out']} left out{listed}"
     )
     parts = [f"{len(used)} scans of {len(subjects)} subjects ({shares})", found, *source.choices]
-    return "; ".join(parts)
+    return "; ".join([*parts, *_told(source.notes)])
+
+
+def _told(notes: Sequence[str]) -> list[str]:
+    """Return the first few notes, and how many more there are."""
+    more = len(notes) - _NOTES_SHOWN
+    rest = [f"{more} more notes in cohort.json"] if more > 0 else []
+    return [*notes[:_NOTES_SHOWN], *rest]
 
 
 @dataclass(frozen=True, eq=False)

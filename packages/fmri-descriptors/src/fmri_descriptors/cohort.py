@@ -18,7 +18,7 @@ from fmri_descriptors.cohort_document import (
     write_rejected,
 )
 from fmri_descriptors.cohort_parts import Parts
-from fmri_descriptors.cohort_rows import Converter, row_features
+from fmri_descriptors.cohort_rows import Converter, Crop, row_features
 from fmri_descriptors.errors import InputError
 from fmri_descriptors.files import read_json, write_json
 from fmri_descriptors.nested import matrices
@@ -69,7 +69,7 @@ def write_cohort(
     The directory is a `datasets.DatasetDict` with the columns of the brainmarks suite
     (``sub, ses, site, path, start, end, n_frames, tr, bold, mean, std``), ``scan_id`` and one
     column a phenotype, with ``cohort.json`` and ``rejected.tsv`` beside it. ``bold`` is (T, N)
-    float16, z-scored per region with the population standard deviation; raw = bold * std + mean. A
+    float32, z-scored per region with the population standard deviation; raw = bold * std + mean. A
     masked region has bold 0 and std 0.
 
     A scan that cannot be used is listed in ``rejected.tsv`` and the rest goes on, and so is what
@@ -108,8 +108,10 @@ def write_cohort(
         raise InputError(source.rejected[0].told)
     parcellation = load_parcellation(_parcellation_name(source, settings))
     splits = split_subjects(_sites(source), settings, seed)
-    convert = Converter(parcellation, settings.max_masked_regions)
-    key = listing_digest(source, parcellation.order_hash, settings.max_masked_regions)
+    crop = Crop(settings.crop_frames, settings.crop_seconds)
+    convert = Converter(parcellation, settings.max_masked_regions, crop)
+    decisive = (settings.max_masked_regions, crop.frames, crop.seconds, "float32")
+    key = listing_digest(source, parcellation.order_hash, *decisive)
     features = row_features(parcellation.n_regions, phenotype_kinds(source.recordings))
     parts = Parts(directory, key, features)
     rejected = {**_convert(source, convert, parts, progress, options)}
@@ -225,8 +227,8 @@ class StoredScan:
         As in `Scan`.
     tr : float
         Repetition time, in seconds.
-    bold : ndarray of float16, (T, N)
-        z-scored signal, read-only.
+    bold : ndarray of float32, (T, N)
+        z-scored signal, read-only; float16 in a cohort that an earlier version wrote.
     mean, std : ndarray of float32, (N,)
         Of each region; raw = bold * std + mean, and ``std`` 0 marks a masked region.
     """
@@ -236,7 +238,7 @@ class StoredScan:
     session: str | None
     site: str | None
     tr: float
-    bold: NDArray[np.float16]
+    bold: NDArray[np.floating]
     mean: NDArray[np.float32]
     std: NDArray[np.float32]
 

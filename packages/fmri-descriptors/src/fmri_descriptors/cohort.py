@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from fmri_descriptors.cohort_document import (
 )
 from fmri_descriptors.cohort_parts import Parts
 from fmri_descriptors.cohort_rows import Converter, Crop, row_features
+from fmri_descriptors.confounding import acquisition_confounds, confounds_told
 from fmri_descriptors.errors import InputError
 from fmri_descriptors.files import read_json, write_json
 from fmri_descriptors.nested import matrices
@@ -122,8 +123,11 @@ def write_cohort(
         for split in SPLITS
     }
     parts.save(by_split)
-    kept = [source.recordings[i] for i in used]
-    write_json(cohort_document(source, kept, parcellation, splits), directory / "cohort.json")
+    kept, n_frames = [source.recordings[i] for i in used], [parts.n_frames(i) for i in used]
+    confounds = acquisition_confounds(kept, n_frames)
+    source = replace(source, notes=(*confounds_told(confounds, kept, n_frames), *source.notes))
+    document = cohort_document(source, kept, parcellation, splits)
+    write_json(document | {"confounds": confounds}, directory / "cohort.json")
     unusable = [*source.rejected, *rejected.values()]
     write_rejected(unusable, source.left_out, directory / REJECTED)
     parts.discard()

@@ -3,24 +3,20 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from fmri_descriptors.readers.bids import parse_name
+from fmri_descriptors.readers.bids import DERIVED, parse_name
 from fmri_descriptors.readers.sources import Recording
 from fmri_descriptors.readers.subjects import SESSION, SUBJECT, label_key
 
 Entities = Mapping[str, str]
 """By BIDS entity, a label or its key, such as ``{"sub": "4", "run": "2"}``."""
 
-RUN_ENTITIES = {
-    "task": ("task_name", "taskname"),
-    "acq": ("acquisition",),
-    "ce": (),
-    "rec": ("reconstruction",),
-    "dir": ("direction",),
-    "run": ("run_number",),
-}
-"""By BIDS entity that tells runs of one visit apart, other names for it in tables."""
+RUN_ENTITIES = ("task", "acq", "ce", "rec", "dir", "run")
+"""BIDS entities that tell runs of one visit apart."""
 
-_WHICH = (SUBJECT, SESSION, *RUN_ENTITIES)
+# Entities that say how a file was made or cut up, not which recording it is of.
+_MADE = frozenset(
+    {*DERIVED, "atlas", "hemi", "seg", "stat", "echo", "part", "proc", "mod", "recording", "split"}
+)
 
 
 @dataclass(frozen=True)
@@ -70,7 +66,7 @@ def named_entities(name: str) -> dict[str, str]:
 
 def entity_keys(entities: Entities) -> dict[str, str]:
     """Return the keys of those labels that tell which recording something is of."""
-    return {key: label_key(entities[key], key) for key in _WHICH if key in entities}
+    return {key: label_key(label, key) for key, label in entities.items() if key not in _MADE}
 
 
 def recording_entities(recording: Recording) -> dict[str, str]:

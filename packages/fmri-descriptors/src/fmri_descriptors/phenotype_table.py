@@ -1,6 +1,6 @@
 """A table of what is known of people, visits or runs, before it is joined to scans."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,13 @@ SITE = "site"
 SUBJECT_COLUMNS = ("participant_id", "subject_id", "subject", "participant", "sub")
 SESSION_COLUMNS = ("session_id", "session", "ses")
 FILE_COLUMNS = ("filename", "file", "scan_id")
-RUN_COLUMNS = {
-    column: entity
-    for entity, columns in RUN_ENTITIES.items()
-    for column in (entity, f"{entity}_id", *columns)
+_LONG_NAMES = {
+    "acquisition": "acq",
+    "condition": "cond",
+    "direction": "dir",
+    "reconstruction": "rec",
 }
-"""By column that may tell lines of one visit apart, the BIDS entity that it gives."""
+_ENDINGS = ("_id", "_name", "_label", "_number")
 
 _TAKEN = RESERVED | {"path", "tr"}
 
@@ -60,15 +61,21 @@ class PhenotypeTable:
     notes: tuple[str, ...]
 
 
-def read_phenotype_table(path: Path) -> PhenotypeTable:
+def read_phenotype_table(path: Path, labels: Mapping[str, set[str]]) -> PhenotypeTable:
     """Return a table of people, of visits, or of runs.
+
+    Lines that subject and session do not tell apart are lines of runs. They are told apart by the
+    columns named like a BIDS entity (``task``, ``run``, …); without one, by those all of whose
+    cells are labels of one entity of the scans, such as a column ``condition`` of tasks.
 
     Parameters
     ----------
     path : Path
         A ``.tsv`` or ``.csv`` table with a column ``filename`` or ``scan_id``; or with
-        ``participant_id`` and, where a line is of one visit or run, ``session_id``, ``task`` or
-        ``run``. A ``.json`` file of the same name may give ``Levels``.
+        ``participant_id`` and, where a line is of one visit or run, ``session_id`` and columns of
+        runs. A ``.json`` file of the same name may give ``Levels``.
+    labels : mapping of str to set of str
+        By entity, the keys of the labels that the scans have.
 
     Raises
     ------
@@ -83,7 +90,11 @@ def read_phenotype_table(path: Path) -> PhenotypeTable:
     if reserved:
         raise InputError(f"{path}: column {reserved[0]!r} is a name of the cohort's own; rename it")
     kept, notes = _named_lines(path, rows, key)
-    lines = _of_files(kept, key, header) if key in FILE_COLUMNS else _of_people(kept, key, header)
+    if key in FILE_COLUMNS:
+        lines = _of_files(kept, key, header)
+    else:
+        lines, runs = _of_people(kept, key, header, labels)
+        notes = (*notes, *_runs_told(path, runs))
     texts: dict[str, Mapping[str, str]] = {SITE: {}, **levels}
     columns = phenotype_columns(list(kept.values()), used, texts)
     return PhenotypeTable(path, tuple(lines), columns, levels, key, notes)
@@ -143,16 +154,49 @@ def _of_files(rows: Rows, key: str, header: Sequence[str]) -> list[Line]:
     return lines
 
 
-def _of_people(rows: Rows, key: str, header: Sequence[str]) -> list[Line]:
-    sessions = dict.fromkeys(_among(SESSION_COLUMNS, header)[:1], SESSION)
-    runs = {name: RUN_COLUMNS[name] for name in header if name in RUN_COLUMNS}
-    entities = {number: _entities(row, {key: SUBJECT} | sessions) for number, row in rows.items()}
-    # Only lines that are not told apart by subject and session are lines of runs.
+def _of_people(
+    rows: Rows, key: str, header: Sequence[str], labels: Mapping[str, set[str]]
+) -> tuple[list[Line], dict[str, str]]:
+    """Lines of people, visits or runs, and the columns of runs with their entities."""
+    columns = {key: SUBJECT} | dict.fromkeys(_among(SESSION_COLUMNS, header)[:1], SESSION)
+    entities = {number: _entities(row, columns) for number, row in rows.items()}
+    runs: dict[str, str] = {}
     if len({tuple(sorted(told.items())) for told in entities.values()}) < len(rows):
-        entities = {
-            number: _entities(row, {key: SUBJECT} | sessions | runs) for number, row in rows.items()
-        }
-    return [Line(number, rows[number][key].strip(), told) for number, told in entities.items()]
+        others = [name for name in header if name not in columns]
+        runs = _named_like_entities(others, labels) or _of_labels(others, rows, labels)
+        entities = {number: _entities(row, columns | runs) for number, row in rows.items()}
+    lines = [Line(number, rows[number][key].strip(), told) for number, told in entities.items()]
+    return lines, runs
+
+
+def _named_like_entities(names: Sequence[str], labels: Mapping[str, set[str]]) -> dict[str, str]:
+    found = {}
+    for name in names:
+        short = name.lower()
+        for ending in _ENDINGS:
+            short = short.removesuffix(ending)
+        entity = _LONG_NAMES.get(short, short)
+        if entity in RUN_ENTITIES or entity in labels:
+            found[name] = entity
+    return found
+
+
+def _of_labels(names: Sequence[str], rows: Rows, labels: Mapping[str, set[str]]) -> dict[str, str]:
+    found = {}
+    for name in names:
+        cells = {cell for row in rows.values() if (cell := present_cell(row[name])) is not None}
+        for entity in sorted(labels.keys() - {SUBJECT, SESSION}):
+            keys = {label_key(cell, entity) for cell in cells}
+            if len(keys) > 1 and keys <= labels[entity]:
+                found[name] = entity
+                break
+    return found
+
+
+def _runs_told(path: Path, runs: Mapping[str, str]) -> Iterator[str]:
+    for name, entity in runs.items():
+        if not name.lower().startswith(entity):
+            yield f"{path.name}: column {name!r} tells lines apart by {entity}"
 
 
 def _entities(row: Mapping[str, str], columns: Mapping[str, str]) -> dict[str, str]:

@@ -1,12 +1,12 @@
 """What is known of people, visits and runs beside their scans, joined to the scans."""
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from fmri_descriptors.errors import InputError
-from fmri_descriptors.joins import Line, Lines
+from fmri_descriptors.joins import Line, Lines, recording_entities
 from fmri_descriptors.phenotype_table import SITE, PhenotypeTable, read_phenotype_table
 from fmri_descriptors.readers.sources import Phenotype, Recording, Source
 from fmri_descriptors.readers.subjects import SUBJECT, canonical_label
@@ -39,20 +39,25 @@ def with_phenotypes(source: Source, path: Path | None) -> Source:
     """
     if path is None:
         return source
-    table = read_phenotype_table(path)
+    table = read_phenotype_table(path, _labels(source.recordings))
     own = {name: column for name, column in table.columns.items() if name != SITE}
     taken = set(source.recordings[0].phenotypes).intersection(own)
     if taken:
         raise InputError(f"{path}: column {min(taken)!r} is in the scans' own table too; drop one")
     lines = Lines(table.lines)
     places = {line.number: place for place, line in enumerate(table.lines)}
-    found = [_line_of(recording, lines, table, places) for recording in source.recordings]
+    fitting = [lines.of(recording) for recording in source.recordings]
+    found = [_one_of(each, table, places) for each in fitting]
     _check_any(source, table, lines, found)
     joined = (
         _joined(recording, _values(table, None if line is None else places[line.number]))
         for recording, line in zip(source.recordings, found, strict=True)
     )
-    told = (*table.notes, *_left_over(source, table, found), *_spelt_otherwise(source, path, found))
+    told = (
+        *table.notes,
+        *_left_over(source, table, found, fitting),
+        *_spelt_otherwise(source, path, found),
+    )
     return replace(
         source,
         recordings=tuple(joined),
@@ -63,16 +68,25 @@ def with_phenotypes(source: Source, path: Path | None) -> Source:
     )
 
 
-def _line_of(
-    recording: Recording, lines: Lines, table: PhenotypeTable, places: Mapping[int, int]
+def _labels(recordings: Sequence[Recording]) -> dict[str, set[str]]:
+    labels: dict[str, set[str]] = {}
+    for recording in recordings:
+        for entity, label in recording_entities(recording).items():
+            labels.setdefault(entity, set()).add(label)
+    return labels
+
+
+def _one_of(
+    fitting: Sequence[Line], table: PhenotypeTable, places: Mapping[int, int]
 ) -> Line | None:
-    found = lines.of(recording)
-    if not found:
+    """Return the line of a scan; None if there is none, or several that differ."""
+    if not fitting:
         return None
-    first, *others = found
-    rows = [_values(table, places[line.number]) for line in found]
-    for line, row in zip(others, rows[1:], strict=True):
-        differs = next((name for name in row if row[name] != rows[0][name]), None)
+    first, *others = fitting
+    expected = _values(table, places[first.number])
+    for line in others:
+        row = _values(table, places[line.number])
+        differs = next((name for name in row if row[name] != expected[name]), None)
         if differs is not None and line.entities == first.entities:
             raise InputError(
                 f"{table.path}: lines {first.number} and {line.number} are both of "
@@ -131,27 +145,35 @@ def _described(entities: Mapping[str, str]) -> str:
 
 
 def _left_over(
-    source: Source, table: PhenotypeTable, found: Sequence[Line | None]
-) -> tuple[str, ...]:
-    """One line on scans without a line, one on lines without a scan."""
-    name = table.path.name
-    pairs = zip(source.recordings, found, strict=True)
-    scans = [recording for recording, line in pairs if line is None]
-    used = {line.number for line in found if line is not None}
+    source: Source,
+    table: PhenotypeTable,
+    found: Sequence[Line | None],
+    fitting: Sequence[Sequence[Line]],
+) -> Iterator[str]:
+    """Say which scans have no line, or several that differ, and which lines have no scan."""
+    name, n_scans = table.path.name, len(found)
+    every = list(zip(source.recordings, found, fitting, strict=True))
+    without = [recording for recording, _, lines in every if not lines]
+    several = [(recording, lines) for recording, line, lines in every if lines and line is None]
+    used = {line.number for lines in fitting for line in lines}
     unused = [line for line in table.lines if line.number not in used]
-    notes = []
-    if scans:
-        near = _nearest(scans[0].subject, unused)
-        notes.append(
-            f"{len(scans)} of {len(found)} scans have no line in {name} "
-            f"({_some([recording.scan_id for recording in scans])}){near}"
+    if without:
+        yield (
+            f"{len(without)} of {n_scans} scans have no line in {name} "
+            f"({_some([r.scan_id for r in without])}){_nearest(without[0].subject, unused)}"
+        )
+    if several:
+        recording, lines = several[0]
+        numbers = ", ".join(str(line.number) for line in lines[:_SHOWN])
+        yield (
+            f"{len(several)} of {n_scans} scans have several lines in {name} that differ "
+            f"({recording.scan_id}: lines {numbers}), so nothing is joined to them"
         )
     if unused:
-        notes.append(
+        yield (
             f"{len(unused)} of {len(table.lines)} lines of {name} have no scan "
             f"({_some([line.spelt for line in unused])})"
         )
-    return tuple(notes)
 
 
 def _nearest(subject: str, unused: Sequence[Line]) -> str:

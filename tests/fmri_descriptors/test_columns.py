@@ -59,6 +59,18 @@ def test_a_number_that_often_means_missing_stays_a_number_and_is_told(cells):
     assert "kept as a number" in column.notes[0]
 
 
+@pytest.mark.parametrize("cells", [["3,5", "4,25", "6"], ["61 kg", "72kg"], ["31 %", "8 %"]])
+def test_numbers_with_a_comma_or_a_unit_are_a_category_and_told(cells):
+    column = text_column("x", cells)
+    assert column.kind == "category"
+    assert "numbers with a comma or a unit" in column.notes[0]
+
+
+@pytest.mark.parametrize("cells", [["1a", "2b", "3c"], ["F", "M"], ["T1", "T2"], ["60+", "<60"]])
+def test_codes_with_letters_are_a_category_without_a_word(cells):
+    assert text_column("x", cells).notes == ()
+
+
 def test_a_number_among_its_like_is_not_suspected():
     assert text_column("age", ["99", "97", "95"]).notes == ()
 

@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 @click.argument("source")
 @click.option("--atlas", help="Label image for 4-D images; name of one parcellation of XCP-D.")
 @click.option("--confounds", metavar="NAME", help="Strategy of nilearn that fMRIPrep data get.")
-@click.option("--phenotypes", metavar="FILE", help="BIDS participants.tsv, joined by subject.")
+@click.option(
+    "--phenotypes",
+    metavar="FILE",
+    help="Table of people, visits or runs.",
+)
 @click.option("--tr", type=float, metavar="SECONDS", help="Repetition time, if files do not say.")
 @click.option("--jobs", type=int, default=1, show_default=True, help="Processes that read.")
 @click.option("--scheduler", metavar="ADDRESS", help="Dask scheduler whose workers read instead.")

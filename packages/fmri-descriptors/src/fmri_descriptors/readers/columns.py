@@ -1,5 +1,6 @@
 """What became of a column of a table: numbers or a category, and which cells decided."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from fmri_descriptors.readers.cells import PLAIN_MISSING, SENTINELS, bound, numb
 Value = str | float | None
 
 _SHOWN = 3  # cells that a note names
+_DRESSED = re.compile(r"([+-]?\d+(?:[.,]\d+)?)\s*([%°A-Za-z]{1,6})?", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,6 +184,21 @@ def _mixture_told(name: str, known: Sequence[str]) -> Iterator[str]:
             f"{name}: a category, though {n_numbers} of {len(known)} cells are numbers, {others}; "
             "empty or mend them if it should be numbers"
         )
+    elif dressed := _dressed(known):
+        yield (
+            f"{name}: a category, though {len(dressed)} of {len(known)} cells are numbers with a "
+            f"comma or a unit, such as {dressed[0]!r}; write plain numbers if it should be numbers"
+        )
+
+
+def _dressed(known: Sequence[str]) -> list[str]:
+    """Return the cells that are numbers but for a decimal comma or one unit, if most are."""
+    matches = {cell: match for cell in known if (match := _DRESSED.fullmatch(cell))}
+    units = {match[2] for match in matches.values()} - {None}
+    commas = any("," in match[1] for match in matches.values())
+    found = [cell for cell in known if cell in matches]
+    plausible = len(units) == 1 or (commas and not units)
+    return found if plausible and 2 * len(found) > len(known) else []
 
 
 def _sentinels_told(name: str, known: Sequence[Value]) -> Iterator[str]:

@@ -160,7 +160,7 @@ class ReadOptions:
     confounds : str, optional
         Name of a strategy of `nilearn.interfaces.fmriprep.load_confounds_strategy`.
     phenotypes : Path, optional
-        A BIDS ``participants.tsv``, joined by subject.
+        A table of people, visits or runs; see `with_phenotypes`.
     tasks : tuple of str
         Tasks that are read, as file names have them; if empty, those named ``rest...`` where there
         are several.

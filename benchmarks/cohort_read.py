@@ -57,7 +57,7 @@ def write(place: Path, n_scans: int, n_frames: int) -> None:
     write_cohort(Source("random", recordings, (signal,)), place / "cohort", EVERYONE)
     n_regions = load_parcellation("aal2").n_regions
     shape = (n_scans, n_frames, n_regions)
-    whole = np.lib.format.open_memmap(place / "bold.npy", "w+", np.float16, shape)
+    whole = np.lib.format.open_memmap(place / "bold.npy", "w+", np.float32, shape)
     for i, scan in enumerate(read_cohort(place / "cohort").stored("train")):
         whole[i] = scan.bold
     whole.flush()
@@ -72,13 +72,13 @@ def recording(signal: Path, i: int) -> Recording:
     return Recording(signal, f"{i}", f"{i}", f"{i}", None, None, 2.0, read)
 
 
-def python_lists(cohort: Path) -> Iterable[NDArray[np.float16]]:
+def python_lists(cohort: Path) -> Iterable[NDArray[np.float32]]:
     """Signals of a few scans, the way `datasets` gives them unless asked otherwise."""
     rows = load_from_disk(str(cohort))["train"].select(range(FEW))
-    return (np.asarray(row["bold"], dtype=np.float16) for row in rows)
+    return (np.asarray(row["bold"], dtype=np.float32) for row in rows)
 
 
-def speed(signals: Callable[[], Iterable[NDArray[np.float16]]], repeats: int = REPEATS) -> float:
+def speed(signals: Callable[[], Iterable[NDArray[np.float32]]], repeats: int = REPEATS) -> float:
     """Gigabytes a second of the best repetition, every sample copied to where it can be used."""
     best = 0.0
     buffer = None

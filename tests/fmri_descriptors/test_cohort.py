@@ -32,10 +32,10 @@ def test_it_has_the_columns_of_the_brainmarks_suite(cohort_dir):
     assert BRAINMARKS | {"scan_id", "age_group", "dataset"} == set(columns)
 
 
-def test_stored_signals_are_float16_and_statistics_float32(cohort_dir):
+def test_stored_signals_and_statistics_are_float32(cohort_dir):
     features = load_from_disk(str(cohort_dir))["train"].features
     kinds = {name: features[name].dtype for name in ("bold", "mean", "std", "tr")}
-    assert kinds == {"bold": "float16", "mean": "float32", "std": "float32", "tr": "float32"}
+    assert kinds == {"bold": "float32", "mean": "float32", "std": "float32", "tr": "float32"}
 
 
 def test_each_region_is_z_scored_with_the_population_deviation(cohort_dir):
@@ -44,15 +44,41 @@ def test_each_region_is_z_scored_with_the_population_deviation(cohort_dir):
     np.testing.assert_allclose(row["bold"].std(axis=0, ddof=0), 1, atol=1e-3)
 
 
-def test_reading_back_loses_at_most_the_rounding_of_float16(cohort_dir, recordings):
+def test_reading_back_loses_at_most_the_rounding_of_float32(cohort_dir, recordings):
     for split in ("train", "validation", "test"):
         for scan in read_cohort(cohort_dir).scans(split):
             raw = recordings[scan.scan_id].timeseries
             deviation = np.abs(raw - raw.mean(axis=0))
-            # Half a unit in the last place: 2^-11 of |z| in float16 (2^-25 below its normal
-            # range), 2^-24 in the float32 mean and deviation; 1 % for the arithmetic.
-            bound = deviation * (2**-11 + 2**-23) + raw.std(axis=0) * 2**-25 + np.abs(raw) * 2**-24
+            # Half a unit in the last place is 2^-24, of z, of the deviation and of the mean.
+            bound = deviation * 2**-23 + np.abs(raw.mean(axis=0)) * 2**-24
             assert (np.abs(scan.timeseries - raw) <= 1.01 * bound).all()
+
+
+def test_what_is_measured_on_a_stored_scan_is_that_of_the_recording(cohort_dir, recordings):
+    scan = next(read_cohort(cohort_dir).scans("test"))
+    original = recordings[scan.scan_id]
+    correlations = [np.corrcoef(each.timeseries.T) for each in (scan, original)]
+    np.testing.assert_allclose(*correlations, atol=1e-6)
+
+
+def test_a_cohort_that_an_earlier_version_stored_as_float16_is_read(cohort_dir, tmp_path):
+    import shutil
+
+    from datasets import Array2D, DatasetDict
+
+    # Casting leaves a cache beside the files that it reads.
+    shutil.copytree(cohort_dir, tmp_path / "whole")
+    stored = load_from_disk(str(tmp_path / "whole"))
+    half = {
+        split: rows.cast_column("bold", Array2D(shape=(None, 94), dtype="float16"))
+        for split, rows in stored.items()
+    }
+    DatasetDict(half).save_to_disk(tmp_path / "half")
+    shutil.copy(cohort_dir / "cohort.json", tmp_path / "half")
+    both = (read_cohort(folder).scans("test") for folder in (tmp_path / "half", cohort_dir))
+    for old, new in zip(*both, strict=True):
+        spread = new.timeseries.std(axis=0)
+        np.testing.assert_allclose(old.timeseries / spread, new.timeseries / spread, atol=2**-6)
 
 
 def test_reading_back_keeps_who_when_and_how_fast(cohort_dir, recordings):
@@ -112,7 +138,12 @@ def test_phenotypes_become_columns_with_their_kind(simulate, table, tmp_path):
     train = load_from_disk(str(tmp_path))["train"]
     assert (train["age"][:], train["sex"][:]) == ([31.5, None, 40.0], ["f", "m", "f"])
     document = json.loads((tmp_path / "cohort.json").read_text())
-    assert document["phenotypes"]["age"] == {"kind": "number", "missing": 1}
+    assert document["phenotypes"]["age"] == {
+        "kind": "number",
+        "missing": 1,
+        "cells": {"number": 2, "bound": 0, "text": 0, "missing": 1},
+        "missing_cells": {"n/a": 1},
+    }
     assert document["phenotypes"]["sex"]["values"] == ["f", "m"]
 
 

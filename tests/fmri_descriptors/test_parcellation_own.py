@@ -78,11 +78,24 @@ def test_an_edited_table_is_read_anew(table):
     assert before.order_hash != after.order_hash
 
 
+@pytest.mark.parametrize("head", ["name", "region", "ROI", "Label"])
+def test_a_table_may_head_its_labels_otherwise(table, head):
+    mine = load_parcellation(table(f"index\t{head}\tNetwork\n1\tNA\tRest\n2\tb\tMotor\n"))
+    assert (mine.labels, mine.networks) == (("NA", "b"), ("Rest", "Motor"))
+
+
+def test_a_column_label_goes_before_its_synonyms(table):
+    mine = load_parcellation(table("name\tlabel\tnetwork\nlong\ta\tRest\nlong\tb\tMotor\n"))
+    assert mine.labels == ("a", "b")
+
+
 MALFORMED = {
     "no bytes": ("", "empty; give a header line"),
     "blank lines only": ("\n\n", "empty; give a header line"),
     "header only": ("label\tnetwork\n", "no region under the header"),
-    "no label": ("name\tnetwork\na\tRest\n", "no column 'label' among name, network"),
+    "no label": ("index\tnetwork\n1\tRest\n", "no column 'label' among index, network"),
+    "unknown network": ("label\tnetwork\na\tR\nb\t?\n", "line 3 has the network '?', which na"),
+    "missing network": ("label\tnetwork\na\tn/a\n", "line 2 has the network 'n/a'"),
     "no network": ("label\themisphere\na\tL\n", "no column 'network'"),
     "commas": ("label,network\na,Rest\n", "no column 'label' among label,network"),
     "column twice": ("label\tnetwork\tlabel\na\tRest\tb\n", "column 'label' occurs twice"),

@@ -50,16 +50,21 @@ def test_codes_with_levels_are_categories_whose_meanings_are_kept(join, tmp_path
         "levels": {"1": "male", "2": "female"},
         "missing": 0,
         "values": ["1", "2"],
+        "cells": {"number": 3, "bound": 0, "text": 0, "missing": 0},
     }
     assert document["phenotypes"]["age"]["kind"] == "number"
 
 
 BAD = {
-    "no match": (["sub-9\t1\tF\tx"], {}, "none of its 1 subjects .*'9'"),
-    "two lines": (["sub-0\t1\tF\tx", "0\t2\tF\tx"], {}, "subject '0' has two lines"),
+    "no match": (["sub-9\t1\tF\tx"], {}, "none of its 1 participant_id .*'sub-9'"),
+    "two lines": (
+        ["sub-0\t1\tF\tx", "0\t2\tF\tx"],
+        {},
+        "lines 2 and 3 are both of subject '0' and",
+    ),
     "no lines": ([], {}, "lists no subject"),
     "no id": (["n/a\t1\tF\tx"], {}, "line 2 has no participant_id"),
-    "no id column": (["sub-0"], {"header": "subject"}, "no column 'participant_id'"),
+    "no id column": (["sub-0"], {"header": "who"}, "no column 'participant_id'"),
     "short line": (["sub-0\t1"], {}, "line 2 has not 4 cells"),
     "reserved": (["0\t1"], {"header": "participant_id\ttr"}, "'tr' is a name of the cohort's"),
     "repeated": (["0\t1\t2"], {"header": "participant_id\tage\tage"}, "'age' occurs twice"),

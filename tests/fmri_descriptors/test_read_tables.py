@@ -4,6 +4,8 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from fmri_descriptors import InputError, open_source
@@ -142,6 +144,70 @@ def test_rows_of_the_brainmarks_suite_give_raw_values(tmp_path, aal2, kind):
     assert [r.phenotypes["age"] for r in opened.recordings] == [30.0, 31.0, 32.0]
     for recording, expected in zip(opened.recordings, raw, strict=True):
         np.testing.assert_array_equal(recording.scan(aal2).timeseries, expected)
+
+
+def typed_arrow(path, **columns):
+    """Write three planted rows with phenotypes of the given types."""
+    table = planted.arrow_table(n=3)[0]
+    for name, values in columns.items():
+        if name in table.column_names:
+            table = table.drop_columns([name])
+        table = table.append_column(name, values)
+    pq.write_table(table, path)
+    return open_source(path)
+
+
+CATEGORY = pa.array(["b", None, "a"]).dictionary_encode()
+TYPES = {
+    "category": (CATEGORY, ["b", None, "a"]),
+    "large category": (
+        CATEGORY.cast(pa.dictionary(pa.int8(), pa.large_string())),
+        ["b", None, "a"],
+    ),
+    "truth": (pa.array([True, None, False]), ["true", None, "false"]),
+    "whole numbers with a gap": (pa.array([1, None, 3]), [1.0, None, 3.0]),
+    "decimals": (pa.array(["1.5", None, "2.5"]).cast(pa.decimal128(4, 1)), [1.5, None, 2.5]),
+    "date": (pa.array([0, None, 1], pa.date32()), ["1970-01-01", None, "1970-01-02"]),
+    "missing in words": (pa.array(["x", "n/a", "NULL"]), ["x", None, None]),
+    "not a number": (pa.array([1.0, float("nan"), float("inf")]), [1.0, None, None]),
+    "nothing": (pa.nulls(3), [None, None, None]),
+}
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_a_column_of_any_type_of_single_values_is_a_phenotype(tmp_path, kind):
+    values, expected = TYPES[kind]
+    opened = typed_arrow(tmp_path / "a.parquet", x=values)
+    assert [r.phenotypes["x"] for r in opened.recordings] == expected
+
+
+def test_categories_say_who_and_where_too(tmp_path):
+    labels = pa.array(["p1", "p2", "p3"]).dictionary_encode()
+    opened = typed_arrow(tmp_path / "a.parquet", sub=labels, ses=CATEGORY, site=CATEGORY)
+    found = [(r.subject, r.session, r.site) for r in opened.recordings]
+    assert found == [("p1", "b", "b"), ("p2", None, None), ("p3", "a", "a")]
+
+
+def test_numbers_that_name_people_have_no_decimals(tmp_path):
+    opened = typed_arrow(tmp_path / "a.parquet", sub=pa.array([4.0, 5.0, 6.0]))
+    assert [r.subject for r in opened.recordings] == ["4", "5", "6"]
+
+
+@pytest.mark.parametrize("saved", ["to_parquet", "save_to_disk"])
+def test_codes_of_a_class_label_are_their_names_and_minus_one_is_missing(tmp_path, saved):
+    from datasets import ClassLabel, Dataset
+
+    rows = Dataset(planted.arrow_table(n=3)[0].append_column("sex", pa.array([1, 0, -1])))
+    rows = rows.cast_column("sex", ClassLabel(names=["F", "M"]))
+    path = tmp_path / ("a.parquet" if saved == "to_parquet" else "a")
+    getattr(rows, saved)(path)
+    assert [r.phenotypes["sex"] for r in open_source(path).recordings] == ["M", "F", None]
+
+
+def test_a_column_that_can_be_no_phenotype_is_told_with_its_type(tmp_path):
+    opened = typed_arrow(tmp_path / "a.parquet", x=pa.array([[1], [2], [3]]))
+    assert opened.dropped_columns == {"x": "holds list<element: int64>"}
+    assert opened.notes[0] == "column 'x' left out: holds list<element: int64>"
 
 
 def test_a_cohort_of_ours_is_a_source(cohort_dir, recordings, aal2):

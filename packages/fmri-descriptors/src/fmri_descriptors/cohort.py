@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,8 @@ from fmri_descriptors.cohort_document import (
     write_rejected,
 )
 from fmri_descriptors.cohort_parts import Parts
-from fmri_descriptors.cohort_rows import Converter, row_features
+from fmri_descriptors.cohort_rows import Converter, Crop, row_features
+from fmri_descriptors.confounding import acquisition_confounds, confounds_told
 from fmri_descriptors.errors import InputError
 from fmri_descriptors.files import read_json, write_json
 from fmri_descriptors.nested import matrices
@@ -32,6 +33,9 @@ from fmri_descriptors.splits import SPLITS, split_subjects
 
 if TYPE_CHECKING:
     from pyarrow import RecordBatch
+
+
+_NOTES_SHOWN = 6  # in the summary; cohort.json has them all
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +70,7 @@ def write_cohort(
     The directory is a `datasets.DatasetDict` with the columns of the brainmarks suite
     (``sub, ses, site, path, start, end, n_frames, tr, bold, mean, std``), ``scan_id`` and one
     column a phenotype, with ``cohort.json`` and ``rejected.tsv`` beside it. ``bold`` is (T, N)
-    float16, z-scored per region with the population standard deviation; raw = bold * std + mean. A
+    float32, z-scored per region with the population standard deviation; raw = bold * std + mean. A
     masked region has bold 0 and std 0.
 
     A scan that cannot be used is listed in ``rejected.tsv`` and the rest goes on, and so is what
@@ -105,8 +109,10 @@ def write_cohort(
         raise InputError(source.rejected[0].told)
     parcellation = chosen_parcellation(source, settings)
     splits = split_subjects(_sites(source), settings, seed)
-    convert = Converter(parcellation, settings.max_masked_regions)
-    key = listing_digest(source, parcellation.order_hash, settings.max_masked_regions)
+    crop = Crop(settings.crop_frames, settings.crop_seconds)
+    convert = Converter(parcellation, settings.max_masked_regions, crop)
+    decisive = (settings.max_masked_regions, crop.frames, crop.seconds, "float32")
+    key = listing_digest(source, parcellation.order_hash, *decisive)
     features = row_features(parcellation.n_regions, phenotype_kinds(source.recordings))
     parts = Parts(directory, key, features)
     rejected = {**_convert(source, convert, parts, progress, options)}
@@ -117,8 +123,11 @@ def write_cohort(
         for split in SPLITS
     }
     parts.save(by_split)
-    kept = [source.recordings[i] for i in used]
-    write_json(cohort_document(source, kept, parcellation, splits), directory / "cohort.json")
+    kept, n_frames = [source.recordings[i] for i in used], [parts.n_frames(i) for i in used]
+    confounds = acquisition_confounds(kept, n_frames)
+    source = replace(source, notes=(*confounds_told(confounds, kept, n_frames), *source.notes))
+    document = cohort_document(source, kept, parcellation, splits)
+    write_json(document | {"confounds": confounds}, directory / "cohort.json")
     unusable = [*source.rejected, *rejected.values()]
     write_rejected(unusable, source.left_out, directory / REJECTED)
     parts.discard()
@@ -209,7 +218,14 @@ def _summary(source: Source, used: list[Recording], by_split: Mapping[str, list[
         f"rejected, {count['left_out']} left out{listed}"
     )
     parts = [f"{len(used)} scans of {len(subjects)} subjects ({shares})", found, *source.choices]
-    return "; ".join(parts)
+    return "; ".join([*parts, *_told(source.notes)])
+
+
+def _told(notes: Sequence[str]) -> list[str]:
+    """Return the first few notes, and how many more there are."""
+    more = len(notes) - _NOTES_SHOWN
+    rest = [f"{more} more notes in cohort.json"] if more > 0 else []
+    return [*notes[:_NOTES_SHOWN], *rest]
 
 
 @dataclass(frozen=True, eq=False)
@@ -222,8 +238,8 @@ class StoredScan:
         As in `Scan`.
     tr : float
         Repetition time, in seconds.
-    bold : ndarray of float16, (T, N)
-        z-scored signal, read-only.
+    bold : ndarray of float32, (T, N)
+        z-scored signal, read-only; float16 in a cohort that an earlier version wrote.
     mean, std : ndarray of float32, (N,)
         Of each region; raw = bold * std + mean, and ``std`` 0 marks a masked region.
     """
@@ -233,7 +249,7 @@ class StoredScan:
     session: str | None
     site: str | None
     tr: float
-    bold: NDArray[np.float16]
+    bold: NDArray[np.floating]
     mean: NDArray[np.float32]
     std: NDArray[np.float32]
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from fmri_descriptors.parcellation import Parcellation
+from fmri_descriptors.readers.columns import kind_of, typed_column
 from fmri_descriptors.readers.sources import LeftOut, Recording, Rejected, Source
 from fmri_descriptors.splits import SPLITS
 
@@ -43,6 +44,8 @@ def cohort_document(
         "accounting": accounting(source, len(used)),
         "choices": list(source.choices),
         "phenotypes": _phenotypes(source, used),
+        "dropped_columns": dict(source.dropped_columns),
+        "notes": list(source.notes),
     }
 
 
@@ -68,9 +71,7 @@ def accounting(source: Source, n_used: int) -> dict[str, Any]:
 def phenotype_kinds(recordings: Sequence[Recording]) -> dict[str, str]:
     """Return ``number`` or ``category`` for each phenotype."""
     return {
-        name: "number"
-        if any(isinstance(r.phenotypes[name], float) for r in recordings)
-        else "category"
+        name: kind_of(recording.phenotypes[name] for recording in recordings)
         for name in recordings[0].phenotypes
     }
 
@@ -111,6 +112,11 @@ def _phenotype(name: str, kind: str, source: Source, used: Sequence[Recording]) 
     entry: dict[str, Any] = {"kind": kind, "missing": values.count(None)}
     if kind == "category":
         entry["values"] = sorted({value for value in values if value is not None}, key=str)
+    column = source.columns.get(name)
+    if column is None:
+        every = [recording.phenotypes[name] for recording in source.recordings]
+        column = typed_column(name, every, told=False)
+    entry |= column.record()
     if name in source.levels:
         entry["levels"] = dict(source.levels[name])
     return entry

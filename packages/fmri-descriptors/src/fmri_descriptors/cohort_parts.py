@@ -51,6 +51,13 @@ class Parts:
             stream.write_batch(pa.record_batch(cells, schema=self.schema))
         beside.replace(self.path(index))
 
+    def n_frames(self, index: int) -> int:
+        """Return how many frames the scan with this number has."""
+        import pyarrow as pa
+
+        with pa.memory_map(str(self.path(index))) as part:
+            return int(pa.ipc.open_stream(part).read_all().column("n_frames")[0].as_py())
+
     def save(self, splits: Mapping[str, Iterable[int]]) -> None:
         """Write the dataset directory, with the scans of each split in the given order."""
         from datasets import DatasetDict

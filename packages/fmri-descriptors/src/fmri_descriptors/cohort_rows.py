@@ -1,6 +1,6 @@
 """One recording to one row of a cohort, in any process."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,46 @@ from fmri_descriptors.scan import Scan
 if TYPE_CHECKING:
     from datasets import Features
 
+_ROUNDING = 1e-6  # frames
 _SMALLEST = float(np.finfo(np.float32).tiny)
+
+
+@dataclass(frozen=True)
+class Crop:
+    """How much of a scan is kept, from its start.
+
+    Parameters
+    ----------
+    frames : int, optional
+        Number of frames.
+    seconds : float, optional
+        Length in seconds, of which as many whole frames are kept as fit.
+    """
+
+    frames: int | None = None
+    seconds: float | None = None
+
+    def __call__(self, scan: Scan) -> Scan:
+        """Return the first frames of a scan, or all where nothing is cropped.
+
+        Raises
+        ------
+        InputError
+            If the scan is shorter than what is to be kept, or that has too few frames.
+        """
+        wanted = self.frames
+        if self.seconds is not None:
+            # A length of a whole number of frames is often no exact multiple in floating point.
+            wanted = int(self.seconds / scan.tr + _ROUNDING)
+        if wanted is None:
+            return scan
+        if scan.n_frames < wanted:
+            key = "crop_frames" if self.seconds is None else "crop_seconds"
+            raise InputError(
+                f"{scan.scan_id}: {scan.n_frames} frames of {scan.tr:g} s, but {key} keeps "
+                f"{wanted}; lower it, or leave the scan out"
+            )
+        return replace(scan, timeseries=scan.timeseries[:wanted])
 
 
 @dataclass(frozen=True)
@@ -28,10 +67,13 @@ class Converter:
         The regions of every scan.
     max_masked_regions : int
         A scan with more masked regions than this cannot be used.
+    crop : Crop
+        How much of each scan is kept.
     """
 
     parcellation: Parcellation
     max_masked_regions: int
+    crop: Crop = Crop()
 
     def __call__(self, recording: Recording) -> dict[str, Any] | str:
         """Return the row of a recording, or why it cannot be used."""
@@ -44,7 +86,7 @@ class Converter:
             return str(error) if named else f"{recording.path}: {error}"
 
     def _row(self, recording: Recording) -> dict[str, Any]:
-        scan = recording.scan(self.parcellation)
+        scan = self.crop(recording.scan(self.parcellation))
         check_masked(scan, recording.path, self.max_masked_regions)
         mean = np.where(scan.mask, scan.timeseries.mean(axis=0), 0.0)
         std = np.where(scan.mask, scan.timeseries.std(axis=0), 0.0)
@@ -61,7 +103,7 @@ class Converter:
             "end": scan.n_frames,
             "n_frames": scan.n_frames,
             "tr": scan.tr,
-            "bold": bold.astype(np.float16),
+            "bold": bold.astype(np.float32),
             "mean": mean[None].astype(np.float32),
             "std": std[None].astype(np.float32),
             **recording.phenotypes,
@@ -108,7 +150,7 @@ def row_features(n_regions: int, kinds: dict[str, str]) -> "Features":
         | {name: Value("int32") for name in ("start", "end", "n_frames")}
         | {
             "tr": Value("float32"),
-            "bold": Array2D(shape=(None, n_regions), dtype="float16"),
+            "bold": Array2D(shape=(None, n_regions), dtype="float32"),
             "mean": Array2D(shape=(1, n_regions), dtype="float32"),
             "std": Array2D(shape=(1, n_regions), dtype="float32"),
         }

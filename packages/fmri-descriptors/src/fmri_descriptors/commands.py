@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 @click.argument("source")
 @click.option("--atlas", help="Label image for 4-D images; name of one parcellation of XCP-D.")
 @click.option("--confounds", metavar="NAME", help="Strategy of nilearn that fMRIPrep data get.")
-@click.option("--phenotypes", metavar="FILE", help="BIDS participants.tsv, joined by subject.")
+@click.option(
+    "--phenotypes",
+    metavar="FILE",
+    help="Table of people, visits or runs.",
+)
 @click.option("--tr", type=float, metavar="SECONDS", help="Repetition time, if files do not say.")
 @click.option("--task", "tasks", multiple=True, metavar="NAME", help="Task to read; repeatable.")
 @click.option("--space", metavar="NAME", help="Space to read, such as MNI152NLin6Asym:res-2.")

@@ -1,75 +1,120 @@
-"""What is known of people beside their scans, joined to the scans by subject."""
+"""What is known of people, visits and runs beside their scans, joined to the scans."""
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from fmri_descriptors.errors import InputError
-from fmri_descriptors.files import read_json
+from fmri_descriptors.joins import Line, Lines, recording_entities
+from fmri_descriptors.phenotype_table import SITE, PhenotypeTable, read_phenotype_table
 from fmri_descriptors.readers.sources import Phenotype, Recording, Source
-from fmri_descriptors.readers.table import RESERVED, phenotype_columns, present_cell, read_rows
+from fmri_descriptors.readers.subjects import SUBJECT, canonical_label
 
-SUBJECT = "participant_id"
-_SITE = "site"
-_TAKEN = RESERVED | {"scan_id", "path", "tr"}
+_SHOWN = 3  # names that a note gives
 
 
 def with_phenotypes(source: Source, path: Path | None) -> Source:
-    """Return a source whose recordings carry the columns of a participants table.
+    """Return a source whose recordings carry the columns of a table.
 
-    Subjects are the same with and without a leading ``sub-``. A subject without a line has every
-    phenotype missing. A column ``site`` fills in the site of scans that have none. In a
-    ``participants.json`` beside the table, a column with ``Levels`` is a category even where its
-    codes are numbers, and their meanings are kept.
+    A table with ``filename`` or ``scan_id`` is joined by file; any other by subject, by session
+    where it has a column of sessions, and by task and run where only these tell its lines apart.
+    Labels are compared by `label_key`. A scan without a line has every phenotype missing; what is
+    left over on either side is told in the source's notes. A column ``site`` fills in the site of
+    scans that have none. In a JSON file beside the table, a column with ``Levels`` is a category
+    even where its codes are numbers, and their meanings are kept.
 
     Parameters
     ----------
     source : Source
         Recordings, with or without phenotypes of their own.
     path : Path or None
-        A BIDS ``participants.tsv``; None leaves the source as it is.
+        The table; None leaves the source as it is.
 
     Raises
     ------
     InputError
-        If the table is no table, a subject has two lines, no subject of the source has one, or a
-        column is there already.
+        If the table is no table, no line is of a scan, two lines of one scan differ, or a column
+        is there already.
     """
     if path is None:
         return source
-    levels = _levels(path.with_suffix(".json"))
-    table = _read(path, levels)
-    listed = {_bare(recording.subject) for recording in source.recordings}
-    if not listed & set(table):
-        raise InputError(
-            f"{path}: none of its {len(table)} subjects (such as {next(iter(table))!r}) has a "
-            f"scan; the scans' are such as {source.recordings[0].subject!r}"
-        )
-    taken = set(source.recordings[0].phenotypes) & set(next(iter(table.values())))
+    table = read_phenotype_table(path, _labels(source.recordings))
+    own = {name: column for name, column in table.columns.items() if name != SITE}
+    taken = set(source.recordings[0].phenotypes).intersection(own)
     if taken:
         raise InputError(f"{path}: column {min(taken)!r} is in the scans' own table too; drop one")
-    missing = dict.fromkeys(next(iter(table.values())))
-    recordings = tuple(
-        _joined(recording, table.get(_bare(recording.subject), missing))
-        for recording in source.recordings
+    lines = Lines(table.lines)
+    places = {line.number: place for place, line in enumerate(table.lines)}
+    fitting = [lines.of(recording) for recording in source.recordings]
+    found = [_one_of(each, table, places) for each in fitting]
+    _check_any(source, table, lines, found)
+    joined = (
+        _joined(recording, _values(table, None if line is None else places[line.number]))
+        for recording, line in zip(source.recordings, found, strict=True)
     )
-    kept = {name: levels[name] for name in recordings[0].phenotypes if name in levels}
+    told = (
+        *table.notes,
+        *_left_over(source, table, found, fitting),
+        *_spelt_otherwise(source, path, found),
+    )
     return replace(
         source,
-        recordings=recordings,
+        recordings=tuple(joined),
         files=(*source.files, path),
-        levels={**source.levels, **kept},
+        levels={**source.levels, **{n: table.levels[n] for n in own if n in table.levels}},
+        columns={**source.columns, **own},
+        notes=(*source.notes, *told, *(note for c in own.values() for note in c.notes)),
     )
 
 
-def _bare(subject: str) -> str:
-    return subject.removeprefix("sub-")
+def _labels(recordings: Sequence[Recording]) -> dict[str, set[str]]:
+    labels: dict[str, set[str]] = {}
+    for recording in recordings:
+        for entity, label in recording_entities(recording).items():
+            labels.setdefault(entity, set()).add(label)
+    return labels
+
+
+def _one_of(
+    fitting: Sequence[Line], table: PhenotypeTable, places: Mapping[int, int]
+) -> Line | None:
+    """Return the line of a scan; None if there is none, or several that differ."""
+    if not fitting:
+        return None
+    first, *others = fitting
+    expected = _values(table, places[first.number])
+    for line in others:
+        row = _values(table, places[line.number])
+        differs = next((name for name in row if row[name] != expected[name]), None)
+        if differs is not None and line.entities == first.entities:
+            raise InputError(
+                f"{table.path}: lines {first.number} and {line.number} are both of "
+                f"{_who(first, line)} and differ in {differs!r}; keep one, or tell them apart by a "
+                "column session_id, task, run or filename"
+            )
+        if differs is not None:
+            return None
+    return first
+
+
+def _who(first: Line, second: Line) -> str:
+    label = canonical_label(first.spelt)
+    also = canonical_label(second.spelt)
+    spelt = "" if label == also else f" (also spelt {also!r})"
+    return f"subject {label!r}{spelt}"
+
+
+def _values(table: PhenotypeTable, place: int | None) -> dict[str, Phenotype]:
+    return {
+        name: None if place is None else column.values[place]
+        for name, column in table.columns.items()
+    }
 
 
 def _joined(recording: Recording, line: Mapping[str, Phenotype]) -> Recording:
-    own = {name: value for name, value in line.items() if name != _SITE}
-    site = line.get(_SITE)
+    own = {name: value for name, value in line.items() if name != SITE}
+    site = line.get(SITE)
     return replace(
         recording,
         site=recording.site or (None if site is None else str(site)),
@@ -77,41 +122,87 @@ def _joined(recording: Recording, line: Mapping[str, Phenotype]) -> Recording:
     )
 
 
-def _read(path: Path, levels: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, Phenotype]]:
-    header, numbered = read_rows(path)
-    rows = list(numbered.values())
-    if SUBJECT not in header:
-        raise InputError(f"{path}: no column {SUBJECT!r}; give a BIDS participants.tsv")
-    reserved = sorted(_TAKEN & set(header))
-    if reserved:
-        raise InputError(f"{path}: column {reserved[0]!r} is a name of the cohort's own; rename it")
-    if not rows:
-        raise InputError(f"{path}: lists no subject; add one line a subject")
-    texts = {name for name in header if name in levels or name == _SITE}
-    columns = phenotype_columns(rows, {SUBJECT, *texts})
-    columns |= {name: [present_cell(row[name]) for row in rows] for name in texts}
-    table: dict[str, dict[str, Phenotype]] = {}
-    for i, (line, row) in enumerate(numbered.items()):
-        subject = _bare(row[SUBJECT].strip())
-        if present_cell(subject) is None:
-            raise InputError(f"{path}: line {line} has no {SUBJECT}; fill the cell")
-        if subject in table:
-            raise InputError(f"{path}: subject {subject!r} has two lines; keep one")
-        table[subject] = {name: columns[name][i] for name in header if name != SUBJECT}
-    return table
+def _check_any(
+    source: Source, table: PhenotypeTable, lines: Lines, found: Sequence[Line | None]
+) -> None:
+    if any(line is not None for line in found):
+        return
+    first, recording = table.lines[0], source.recordings[0]
+    if any(lines.has_subject(recording) for recording in source.recordings):
+        raise InputError(
+            f"{table.path}: its subjects have scans, but no line is of one visit or run that was "
+            f"scanned; line {first.number} says {_described(first.entities)}, and the first scan "
+            f"is {recording.scan_id} of session {recording.session or 'none'}; make them agree"
+        )
+    raise InputError(
+        f"{table.path}: none of its {len(table.lines)} {table.key} (such as {first.spelt!r}) has a "
+        f"scan; the scans' are such as {recording.subject!r} ({recording.scan_id})"
+    )
 
 
-def _levels(path: Path) -> dict[str, dict[str, str]]:
-    if not path.is_file():
-        return {}
-    described = read_json(path)
-    return {
-        name: {str(code): _meaning(text) for code, text in entry["Levels"].items()}
-        for name, entry in described.items()
-        if isinstance(entry, dict) and isinstance(entry.get("Levels"), dict)
-    }
+def _described(entities: Mapping[str, str]) -> str:
+    return ", ".join(f"{entity} {key}" for entity, key in entities.items())
 
 
-def _meaning(text: Any) -> str:
-    # Since BIDS 1.8 a level may be an object with a description instead of a text.
-    return str(text.get("Description", "")) if isinstance(text, dict) else str(text)
+def _left_over(
+    source: Source,
+    table: PhenotypeTable,
+    found: Sequence[Line | None],
+    fitting: Sequence[Sequence[Line]],
+) -> Iterator[str]:
+    """Say which scans have no line, or several that differ, and which lines have no scan."""
+    name, n_scans = table.path.name, len(found)
+    every = list(zip(source.recordings, found, fitting, strict=True))
+    without = [recording for recording, _, lines in every if not lines]
+    several = [(recording, lines) for recording, line, lines in every if lines and line is None]
+    used = {line.number for lines in fitting for line in lines}
+    unused = [line for line in table.lines if line.number not in used]
+    if without:
+        yield (
+            f"{len(without)} of {n_scans} scans have no line in {name} "
+            f"({_some([r.scan_id for r in without])}){_nearest(without[0].subject, unused)}"
+        )
+    if several:
+        recording, lines = several[0]
+        numbers = ", ".join(str(line.number) for line in lines[:_SHOWN])
+        yield (
+            f"{len(several)} of {n_scans} scans have several lines in {name} that differ "
+            f"({recording.scan_id}: lines {numbers}), so nothing is joined to them"
+        )
+    if unused:
+        yield (
+            f"{len(unused)} of {len(table.lines)} lines of {name} have no scan "
+            f"({_some([line.spelt for line in unused])})"
+        )
+
+
+def _nearest(subject: str, unused: Sequence[Line]) -> str:
+    labels = {canonical_label(line.spelt): line for line in unused if SUBJECT in line.entities}
+    near = difflib.get_close_matches(subject, labels, n=1)
+    if not near:
+        return ""
+    line = labels[near[0]]
+    return f"; line {line.number} is of {line.spelt!r}, which is near {subject!r}"
+
+
+def _spelt_otherwise(source: Source, path: Path, found: Sequence[Line | None]) -> tuple[str, ...]:
+    """One line on subjects that the table spells otherwise than the scans, ``sub-`` aside."""
+    otherwise = {}
+    for recording, line in zip(source.recordings, found, strict=True):
+        if line is None or line.names:
+            continue
+        if canonical_label(line.spelt) != recording.subject:
+            otherwise[recording.subject] = line.spelt
+    if not otherwise:
+        return ()
+    subject, spelt = next(iter(otherwise.items()))
+    note = (
+        f"{len(otherwise)} subjects are spelt otherwise in {path.name} (such as {spelt!r} for "
+        f"{subject!r}) and joined, since only case, zeros or sub- differ"
+    )
+    return (note,)
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:_SHOWN])
+    return shown + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")

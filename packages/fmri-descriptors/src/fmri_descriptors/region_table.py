@@ -6,8 +6,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fmri_descriptors.errors import InputError
+from fmri_descriptors.readers.cells import present_cell
 
 REQUIRED = ("label", "network")
+SYNONYMS = {
+    "label": ("name", "region", "roi", "region_name", "roi_name", "label_name"),
+    "network": ("network_name", "network_label", "net"),
+    "hemisphere": ("hemi",),
+}
+"""By column, the heads that stand for it where it is not there itself."""
+_NAMELESS = ("?", "n/a")
 COORDINATES = ("x", "y", "z")
 HEMISPHERES = ("L", "R", "B")
 
@@ -27,15 +35,15 @@ def read_region_table(path: Path) -> RegionTable:
     Parameters
     ----------
     path : Path
-        A UTF-8 file with the columns ``label`` and ``network``; optionally ``hemisphere`` (``L``,
-        ``R`` or ``B``; ``B`` for all where there is no such column) and ``x``, ``y`` and ``z`` (mm,
-        MNI). Other columns are ignored.
+        A UTF-8 file with the columns ``label`` and ``network`` (or a synonym of `SYNONYMS`);
+        optionally ``hemisphere`` (``L``, ``R`` or ``B``; ``B`` for all where there is no such
+        column) and ``x``, ``y`` and ``z`` (mm, MNI). Other columns are ignored.
 
     Raises
     ------
     InputError
         If the file cannot be read, a column is missing or occurs twice, or a line lacks an entry
-        or has one that is no name, hemisphere or number.
+        or has one that is no name, hemisphere or number; ``?`` and ``n/a`` name nothing.
     """
     rows = _rows(path)
     labels = _names(path, rows, "label")
@@ -48,6 +56,7 @@ def read_region_table(path: Path) -> RegionTable:
 def _rows(path: Path) -> list[dict[str, str]]:
     lines = _text(path).rstrip("\r\n").split("\n")
     header, *cells = ([cell.strip() for cell in line.rstrip("\r").split("\t")] for line in lines)
+    header = _known_names(header)
     _check_header(path, header)
     for number, line in enumerate(cells, start=2):
         if len(line) != len(header):
@@ -58,6 +67,17 @@ def _rows(path: Path) -> list[dict[str, str]]:
     if not cells:
         raise InputError(f"{path}: no region under the header; add one line a region")
     return [dict(zip(header, line, strict=True)) for line in cells]
+
+
+def _known_names(header: Sequence[str]) -> list[str]:
+    """Heads with each synonym replaced, and known ones in small letters."""
+    names = list(header)
+    for column, synonyms in SYNONYMS.items():
+        stand_ins = [name for name in header if name.lower() in (column, *synonyms)]
+        first = min(stand_ins, key=lambda name: name.lower() != column, default=None)
+        if column not in names and first is not None:
+            names[names.index(first)] = column
+    return names
 
 
 def _text(path: Path) -> str:
@@ -79,7 +99,7 @@ def _check_header(path: Path, header: Sequence[str]) -> None:
     if missing:
         raise InputError(
             f"{path}: no column {missing[0]!r} among {', '.join(header)}; a parcellation needs "
-            "label and network, and x, y and z together or not at all"
+            "label (or name, region, roi) and network, and x, y and z together or not at all"
         )
     repeated = [name for name in header if header.count(name) > 1]
     if repeated:
@@ -88,8 +108,14 @@ def _check_header(path: Path, header: Sequence[str]) -> None:
 
 def _names(path: Path, rows: Sequence[dict[str, str]], column: str) -> tuple[str, ...]:
     for number, row in enumerate(rows, start=2):
-        if not row[column]:
+        cell = row[column]
+        if not cell:
             raise InputError(f"{path}: line {number} has no {column}; every region needs one")
+        if cell in _NAMELESS or (column == "network" and present_cell(cell) is None):
+            raise InputError(
+                f"{path}: line {number} has the {column} {cell!r}, which names none; write one "
+                "name for all such, such as Other"
+            )
     return tuple(row[column] for row in rows)
 
 

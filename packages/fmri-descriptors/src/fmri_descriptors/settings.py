@@ -1,5 +1,6 @@
 """Settings of the two stages; every default of the package lives here, once."""
 
+import math
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -33,6 +34,10 @@ class CohortSettings:
         Subjects that are held out by name.
     max_masked_regions : int
         A scan with more missing or constant regions than this is an error.
+    crop_frames : int, optional
+        Frames that are kept of each scan, from its start; a shorter scan is rejected.
+    crop_seconds : float, optional
+        The same in seconds, for scans of several repetition times; one of the two.
     """
 
     parcellation: str | None = None
@@ -41,6 +46,8 @@ class CohortSettings:
     test_subjects: tuple[str, ...] = ()
     validation_subjects: tuple[str, ...] = ()
     max_masked_regions: int = 0
+    crop_frames: int | None = None
+    crop_seconds: float | None = None
 
     def __post_init__(self) -> None:
         for key in ("test_fraction", "validation_fraction"):
@@ -53,6 +60,15 @@ class CohortSettings:
             "max_masked_regions",
             self.max_masked_regions,
             "give 0 or more",
+        )
+        for key, least in (("crop_frames", 1), ("crop_seconds", 0)):
+            length = getattr(self, key)
+            _require(length is None or least <= length < math.inf, key, length, "give more than 0")
+        _require(
+            self.crop_frames is None or self.crop_seconds is None,
+            "crop_frames, crop_seconds",
+            (self.crop_frames, self.crop_seconds),
+            "give one of the two",
         )
 
 

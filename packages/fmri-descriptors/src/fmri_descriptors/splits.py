@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 
 from fmri_descriptors.errors import InputError
+from fmri_descriptors.readers.subjects import label_key
 from fmri_descriptors.settings import CohortSettings
 
 SPLITS = ("train", "validation", "test")
@@ -18,7 +19,7 @@ def split_subjects(
     Within a site, subjects are ranked by a hash of (seed, subject); the first ranks are the test
     subjects, the next ones validate, the rest train. Adding a subject therefore moves others
     only where a rank crosses a border. Where subjects are named, the names decide instead of
-    the fraction.
+    the fraction; any spelling of a subject names it (see `label_key`).
 
     Parameters
     ----------
@@ -58,11 +59,13 @@ def split_subjects(
 
 def _named_subjects(sites: Mapping[str, str | None], settings: CohortSettings) -> dict[str, str]:
     named: dict[str, str] = {}
+    by_key = {label_key(subject): subject for subject in sites}
     for split, subjects in (
         ("test", settings.test_subjects),
         ("validation", settings.validation_subjects),
     ):
-        for subject in subjects:
+        for spelt in subjects:
+            subject = spelt if spelt in sites else by_key.get(label_key(spelt), spelt)
             if subject not in sites:
                 near = difflib.get_close_matches(subject, sites, n=1, cutoff=0.0)
                 hint = f"; the nearest is {near[0]!r}" if near else ""

@@ -1,6 +1,7 @@
 """Scans in Arrow or Parquet files with the columns of the brainmarks suite."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,14 +14,10 @@ from fmri_descriptors.files import read_json
 from fmri_descriptors.nested import matrices
 from fmri_descriptors.parcellation import Parcellation
 from fmri_descriptors.readers.arrays import UNREADABLE, unreadable
-from fmri_descriptors.readers.sources import (
-    Phenotype,
-    ReadOptions,
-    Recording,
-    Rejected,
-    Source,
-    agreed_tr,
-)
+from fmri_descriptors.readers.arrow_columns import Cell, dropped_columns, label, plain_columns
+from fmri_descriptors.readers.columns import Column, typed_column
+from fmri_descriptors.readers.sources import ReadOptions, Recording, Rejected, Source, agreed_tr
+from fmri_descriptors.readers.subjects import SESSION, canonical_label
 
 if TYPE_CHECKING:
     from pyarrow import Schema, Table
@@ -54,22 +51,44 @@ def arrow_source(path: Path, options: ReadOptions) -> Source:
     parcellation, order_hash = _region_order(path)
     recordings: list[Recording] = []
     rejected: list[Rejected] = []
+    dropped: dict[str, str] = {}
     for file in files:
         name = file.relative_to(path if path.is_dir() else path.parent).as_posix()
-        for row, cells in enumerate(_rows_without_series(file)):
+        rows, without = _rows_without_series(file)
+        dropped |= without
+        for row, cells in enumerate(rows):
             try:
                 recordings.append(_recording(file, name, row, cells, options, order_hash))
             except InputError as error:
-                rejected.append(Rejected(f"{name}#{row}", str(error), cells.get("scan_id")))
+                rejected.append(Rejected(f"{name}#{row}", str(error), label(cells, "scan_id")))
     _check_columns(path, recordings)
+    columns = _columns(recordings, told=parcellation is None)
     return Source(
         path.name,
-        tuple(recordings),
+        tuple(
+            replace(recording, phenotypes={name: c.values[i] for name, c in columns.items()})
+            for i, recording in enumerate(recordings)
+        ),
         tuple(files),
         rejected=tuple(rejected),
         unit="rows",
         parcellation=parcellation,
+        columns=columns,
+        dropped_columns=dropped,
+        notes=(*_dropped_told(dropped), *(n for c in columns.values() for n in c.notes)),
     )
+
+
+def _columns(recordings: list[Recording], *, told: bool) -> dict[str, Column]:
+    names = recordings[0].phenotypes if recordings else {}
+    return {
+        name: typed_column(name, [r.phenotypes[name] for r in recordings], told=told)
+        for name in names
+    }
+
+
+def _dropped_told(dropped: Mapping[str, str]) -> list[str]:
+    return [f"column {name!r} left out: {reason}" for name, reason in dropped.items()]
 
 
 def _check_columns(path: Path, recordings: list[Recording]) -> None:
@@ -121,7 +140,8 @@ def _region_order(path: Path) -> tuple[str | None, str | None]:
     return str(document.get("parcellation")), str(document.get("order_hash"))
 
 
-def _rows_without_series(path: Path) -> list[dict[str, Any]]:
+def _rows_without_series(path: Path) -> tuple[list[dict[str, Cell]], dict[str, str]]:
+    """Cells of every row, and the columns that can be no phenotype with the reason."""
     import pyarrow as pa
 
     try:
@@ -129,79 +149,62 @@ def _rows_without_series(path: Path) -> list[dict[str, Any]]:
         parquet = _is_parquet(path)
         table = None if parquet else _open_table(path, stat.st_size, stat.st_mtime_ns)
         schema = _parquet(path).schema_arrow if table is None else table.schema
-        plain = _plain_columns(path, schema)
-        rows = _parquet(path).read(columns=plain) if table is None else table.select(plain)
-        return rows.to_pylist()
+        turns = _checked_columns(path, schema)
+        rows = _parquet(path).read(columns=list(turns)) if table is None else table.select(turns)
+        plain = [{name: turns[name](row[name]) for name in turns} for row in rows.to_pylist()]
+        dropped = dropped_columns(schema)
+        return plain, {name: dropped[name] for name in dropped if name not in _KNOWN}
     except InputError:
         raise
     except (*UNREADABLE, pa.ArrowException) as error:
         raise unreadable(path, "an Arrow or Parquet table", error) from error
 
 
-def _plain_columns(path: Path, schema: "Schema") -> list[str]:
+def _checked_columns(path: Path, schema: "Schema") -> dict[str, Callable[[Any], Cell]]:
     missing = [name for name in NEEDED if name not in schema.names]
     if missing:
         raise InputError(f"{path}: no column {missing[0]!r}; a scan needs {', '.join(NEEDED)}")
-    plain = [field.name for field in schema if _is_plain(field.type)]
-    if "sub" not in plain or set(NEEDED[1:]) & set(plain):
+    plain = plain_columns(schema)
+    if "sub" not in plain or plain.keys() & NEEDED[1:]:
         raise InputError(f"{path}: 'sub' must be text, and bold, mean and std arrays; mend it")
     return plain
-
-
-def _is_plain(kind: Any) -> bool:
-    import pyarrow as pa
-
-    checks = (pa.types.is_integer, pa.types.is_floating, pa.types.is_string)
-    return any(check(kind) for check in (*checks, pa.types.is_large_string, pa.types.is_boolean))
 
 
 def _recording(
     path: Path,
     name: str,
     row: int,
-    cells: Mapping[str, Any],
+    cells: Mapping[str, Cell],
     options: ReadOptions,
     order_hash: str | None,
 ) -> Recording:
-    if cells["sub"] is None:
+    subject, session = label(cells, "sub"), label(cells, "ses")
+    if subject is None:
         raise InputError(f"row {row} has no sub; fill the column")
-    subject, session = str(cells["sub"]), _text(cells.get("ses"))
     told = cells.get("tr")
     return Recording(
         path=path,
         name=f"{name}#{row}",
-        scan_id=_text(cells.get("scan_id")) or _scan_id(subject, session, cells),
+        scan_id=label(cells, "scan_id") or _scan_id(subject, session, cells),
         subject=subject,
         session=session,
-        site=_text(cells.get("site")),
+        site=label(cells, "site"),
         # float32 holds six digits; without the rounding 0.72 would come back as 0.72000003.
-        tr=agreed_tr(round(told, 6) if isinstance(told, float) else told, options.tr),
+        tr=agreed_tr(round(told, 6) if isinstance(told, float) else told, options.tr),  # type: ignore[arg-type]
         read=partial(read_row, row=row, order_hash=order_hash),
-        phenotypes={key: _phenotype(cells[key]) for key in cells if key not in _KNOWN},
+        phenotypes={key: cells[key] for key in cells if key not in _KNOWN},
     )
 
 
-def _scan_id(subject: str, session: str | None, cells: Mapping[str, Any]) -> str:
-    parts = [f"sub-{subject.removeprefix('sub-')}"]
+def _scan_id(subject: str, session: str | None, cells: Mapping[str, Cell]) -> str:
+    parts = [f"sub-{canonical_label(subject)}"]
     if session is not None:
-        parts.append(f"ses-{session.removeprefix('ses-')}")
+        parts.append(f"ses-{canonical_label(session, SESSION)}")
     if cells.get("path"):
         parts.append(str(cells["path"]).rpartition("/")[2].partition(".")[0])
     if cells.get("start"):
-        parts.append(f"from-{cells['start']}")
+        parts.append(f"from-{label(cells, 'start')}")
     return "_".join(parts)
-
-
-def _text(value: Any) -> str | None:
-    return None if value is None else str(value)
-
-
-def _phenotype(value: Any) -> Phenotype:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, int | float):
-        return float(value) if np.isfinite(value) else None
-    return value
 
 
 def read_row(

@@ -11,6 +11,13 @@ from numpy.typing import NDArray
 
 from fmri_descriptors.errors import InputError
 from fmri_descriptors.parcellation import Parcellation
+from fmri_descriptors.readers.columns import Column
+from fmri_descriptors.readers.subjects import (
+    SESSION,
+    canonical_label,
+    one_spelling,
+    spellings_told,
+)
 from fmri_descriptors.scan import MAX_TR, MIN_TR, Scan, is_repetition_time
 
 Phenotype = str | float | None
@@ -29,7 +36,7 @@ class Recording:
     name : str
         Path relative to the source, the same on every machine.
     scan_id, subject, session, site : str
-        As in `Scan`.
+        As in `Scan`; ``sub-`` and ``ses-`` are taken off.
     tr : float
         Repetition time, in seconds.
     read : callable
@@ -47,6 +54,11 @@ class Recording:
     tr: float
     read: Callable[[Path, Parcellation], NDArray[np.float64]]
     phenotypes: Mapping[str, Phenotype] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "subject", canonical_label(self.subject))
+        if self.session is not None:
+            object.__setattr__(self, "session", canonical_label(self.session, SESSION))
 
     def scan(self, parcellation: Parcellation) -> Scan:
         """Read the file and check it.
@@ -161,7 +173,7 @@ class ReadOptions:
     confounds : str, optional
         Name of a strategy of `nilearn.interfaces.fmriprep.load_confounds_strategy`.
     phenotypes : Path, optional
-        A BIDS ``participants.tsv``, joined by subject.
+        A table of people, visits or runs; see `with_phenotypes`.
     tasks : tuple of str
         Tasks that are read, as file names have them; if empty, those named ``rest...`` where there
         are several.
@@ -187,7 +199,7 @@ class Source:
     name : str
         Name of the source, without a path of this machine.
     recordings : tuple of Recording
-        In a fixed order.
+        In a fixed order. All spellings of a subject become one, so that no split can part them.
     files : tuple of Path
         Every file that the cohort depends on.
     assumed_tr : mapping of str to str
@@ -204,6 +216,12 @@ class Source:
         By phenotype, what the codes of a category mean, where somebody wrote it down.
     parcellation : str, optional
         Name of the parcellation of the series, where the source tells it.
+    columns : mapping of str to Column
+        By phenotype, the column of the table that it comes from.
+    dropped_columns : mapping of str to str
+        By column that became no phenotype, why not.
+    notes : tuple of str
+        One line each: what was done about people, joins and columns that a user should know.
     """
 
     name: str
@@ -216,6 +234,17 @@ class Source:
     choices: tuple[str, ...] = ()
     levels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     parcellation: str | None = None
+    columns: Mapping[str, Column] = field(default_factory=dict)
+    dropped_columns: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        spelling = one_spelling(recording.subject for recording in self.recordings)
+        told = spellings_told(spelling)
+        if told:
+            one = (replace(r, subject=spelling[r.subject]) for r in self.recordings)
+            object.__setattr__(self, "recordings", tuple(one))
+            object.__setattr__(self, "notes", (*told, *self.notes))
 
     @property
     def n_found(self) -> int:

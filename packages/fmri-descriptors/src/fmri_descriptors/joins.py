@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from fmri_descriptors.readers.bids import DERIVED, parse_name
+from fmri_descriptors.readers.bids_names import DERIVED, parse_name
 from fmri_descriptors.readers.sources import Recording
 from fmri_descriptors.readers.subjects import SESSION, SUBJECT, label_key
 

@@ -1,0 +1,27 @@
+"""The descriptors' evaluation and that of answers cannot share code; their intervals are equal."""
+
+import numpy as np
+import pytest
+
+from fmri_descriptors.informative.scores import bootstrap
+from fmri_instruct.intervals import SubjectBootstrap
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_both_evaluations_have_the_same_bootstrap_intervals(seed):
+    chance = np.random.default_rng(seed)
+    subjects = np.array([f"p{i}" for i in chance.integers(25, size=60)], dtype=object)
+    score = chance.random(60)
+    score[:2] = 0.01  # the score is undefined in resamples without these two people
+    settings = {"resamples": 100, "level": 0.9, "seed": seed}
+
+    def median_where_defined(rows):
+        return float(np.median(score[rows])) if score[rows].min() < 0.02 else np.nan
+
+    theirs = bootstrap({"score": median_where_defined}, subjects, **settings)["score"]
+    ours = SubjectBootstrap(subjects.tolist(), **settings).interval(
+        lambda rows: None if np.isnan(value := median_where_defined(rows)) else value,
+        subjects.tolist(),
+    )
+
+    assert (ours.value, ours.low, ours.high) == (theirs.value, theirs.low, theirs.high)

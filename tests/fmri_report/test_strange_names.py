@@ -73,10 +73,8 @@ def test_a_label_is_one_line_that_no_terminal_or_figure_stumbles_over() -> None:
     assert label("n" * 500) == "n" * 39 + "…"
 
 
-@pytest.mark.parametrize(
-    "name", ["$x <b>|", "🧠\u202e", "n" * 500], ids=["signs", "turned", "long"]
-)
-def test_the_report_of_a_run_with_such_names_is_whole(run: Path, tmp_path: Path, name: str) -> None:
+def test_the_report_of_a_run_with_such_names_is_whole(run: Path, tmp_path: Path) -> None:
+    name = f"$x <b>| 🧠\u202e {'n' * 500}"
     own = Path(shutil.copytree(run, tmp_path / "run"))
     tasks = json.loads((own / "instructions" / "tasks.json").read_text())["tasks"]
     words = ["Visual", "age_group", *(task["title"] for task in tasks), "majority class"]

@@ -25,7 +25,8 @@ def build(run: Run, settings: ReportSettings) -> Section:
         anchor="cohort",
         title="Cohort",
         look_for=(
-            f"{groups}o subject should be in two splits. In the carpet, look for vertical bands (all regions at once: motion, breathing or "
+            f"{groups}o subject should be in two splits. "
+            "In the carpet, look for vertical bands (all regions at once: motion, breathing or "
             "instability) and for flat rows. In the matrix, blocks on the diagonal are networks; "
             "a matrix that is red nearly everywhere means that a global signal dominates."
         ),

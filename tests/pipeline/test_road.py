@@ -120,7 +120,7 @@ def test_ask_about_an_unknown_scan_lists_the_held_out_ones(finished, fmri):
     code, _, err = fmri("ask", finished.directory, "10281", "age_group")
     assert code == 1
     assert "10281: no such scan; did you mean 102816?" in err
-    assert "Held out are: 102816, 377451, NAP_001, NAP_013, 213522" in err
+    assert err.endswith("Held out are: 102816, 377451, NAP_001, NAP_013\n")
 
 
 def test_ask_in_a_folder_that_is_no_run_says_so(tmp_path, fmri):

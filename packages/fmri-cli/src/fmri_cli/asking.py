@@ -1,6 +1,7 @@
 """`fmri ask`: one question about one scan of a finished run."""
 
 import difflib
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,14 @@ if TYPE_CHECKING:
     from fmri_instruct.answering import Answer
     from fmri_instruct.evaluation import ScanWindows
 
-HELD_OUT = ("test", "validation")
+SEEN = {
+    "train": "the model was trained on {}; this says nothing about new scans.",
+    "validation": "training was judged by {}, so it is not held out: this says little about new "
+    "scans.",
+}
+"""What to warn of, by the split of a scan that is not held out."""
+
+_SHOWN = 20  # scans that a message names
 
 
 @dataclass(frozen=True)
@@ -42,7 +50,7 @@ def answer_lines(run: Path, scan_id: str, question: str, answers: tuple[str, ...
     run
         Directory of a run whose model is tuned.
     scan_id
-        A scan of the run. One that the model was trained on is answered with a warning.
+        A scan of the run. One that is not held out is answered with a warning.
     question
         Any question if answers are given, otherwise one that the model was tuned on.
     answers
@@ -55,8 +63,8 @@ def answer_lines(run: Path, scan_id: str, question: str, answers: tuple[str, ...
     """
     require_stages(run, "tokens", "instructions", "tuned-model")
     scan = find_scan(run, scan_id)
-    if scan.split == "train":
-        yield f"Warning: the model was trained on {scan_id}; this says nothing about new scans."
+    if scan.split in SEEN:
+        yield f"Warning: {SEEN[scan.split].format(scan_id)}"
     found = _answer(run, scan, question, answers)
     yield f"{scan_id} ({scan.split}): {found.question}"
     yield f"Answer: {found.text}"
@@ -87,16 +95,22 @@ def find_scan(run: Path, scan_id: str) -> FoundScan:
     """
     from fmri_instruct.evaluation import read_windows
 
-    held_out: list[str] = []
-    for split in (*HELD_OUT, "train"):
+    known: dict[str, list[str]] = {}
+    for split in ("test", *SEEN):
         scans = read_windows(run / "tokens", split)
         if scan_id in scans:
             return FoundScan(scans[scan_id], split)
-        if split in HELD_OUT:
-            held_out += sorted(scans)
-    near = difflib.get_close_matches(scan_id, held_out, n=1)
+        known[split] = sorted(scans)
+    raise InputError(_no_such_scan(scan_id, known))
+
+
+def _no_such_scan(scan_id: str, known: dict[str, list[str]]) -> str:
+    near = difflib.get_close_matches(scan_id, itertools.chain(*known.values()), n=1)
     hint = f"did you mean {near[0]}? " if near else ""
-    raise InputError(f"{scan_id}: no such scan; {hint}Held out are: {', '.join(held_out)}")
+    held_out = known["test"]
+    more = f" and {len(held_out) - _SHOWN} more" if len(held_out) > _SHOWN else ""
+    shown = ", ".join(held_out[:_SHOWN]) or "none"
+    return f"{scan_id}: no such scan; {hint}Held out are: {shown}{more}"
 
 
 def _answer(run: Path, scan: FoundScan, question: str, answers: tuple[str, ...]) -> "Answer":

@@ -195,7 +195,7 @@ def described(
     str
     """
     return " ".join(
-        _choose(task.statements, chance).format(answer=answers[task.name]) for task in tasks
+        _choose(task.statements, chance).replace("{answer}", answers[task.name]) for task in tasks
     )
 
 

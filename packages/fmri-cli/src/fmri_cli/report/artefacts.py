@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 COMMANDS = {row.directory: row.command for row in STAGES if row.command != "report"}
 SPLITS = ("train", "validation", "test")
 COHORT_SCHEMA = 1
+UNNAMED = "unnamed"
+"""Group of scans of which the cohort names neither data set nor site."""
+
 DOMAINS = {
     "FC": "Functional connectivity",
     "gradients": "Functional gradients",
@@ -91,7 +94,7 @@ class Run:
         ]
         scans = pd.concat(tables, ignore_index=True)
         origin = scans["dataset"] if "dataset" in scans else scans["site"]
-        return scans.assign(group=origin.fillna("unnamed")).sort_values(
+        return scans.assign(group=origin.fillna(UNNAMED)).sort_values(
             ["split", "scan_id"], key=_by_split_order, kind="stable", ignore_index=True
         )
 
@@ -111,6 +114,11 @@ class Run:
                 masked = np.asarray(row["std"]).ravel() == 0
                 return np.where(masked, np.nan, series)
         raise InputError(f"scan {scan_id!r} is not in {self.root / 'cohort'}.")
+
+    @property
+    def has_groups(self) -> bool:
+        """Whether the cohort names the data set or the site of any scan."""
+        return bool((self.scans["group"] != UNNAMED).any())
 
     @property
     def categories(self) -> list[str]:

@@ -40,9 +40,10 @@ def write_report(
     """
     artefacts = Run(run)
     sections = build_sections(artefacts, settings or ReportSettings(), progress)
-    page = render(artefacts, sections)
-    (directory / "report.html").write_text(page, encoding="utf-8", newline="\n")
-    return f"report.html: {plural(len(sections), 'section')}, {len(page.encode()) / 1e6:.1f} MB"
+    # Half a character, as JSON can hold it in a name, is no text that a file can have.
+    page = render(artefacts, sections).encode("utf-8", "replace")
+    (directory / "report.html").write_bytes(page)
+    return f"report.html: {plural(len(sections), 'section')}, {len(page) / 1e6:.1f} MB"
 
 
 def render(run: Run, sections: list[Section]) -> str:

@@ -1,13 +1,21 @@
 """One OpenAI-compatible endpoint: a question goes out, an answer or a clear error comes back."""
 
 import os
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
 from fmri_descriptors.errors import InputError
+from fmri_descriptors.rewrite.limits import (
+    OverdueError,
+    TooLongError,
+    bounded_client,
+    in_time,
+)
 from fmri_descriptors.rewrite.pace import Pace
 from fmri_descriptors.settings import RewriteSettings
 
@@ -15,7 +23,8 @@ _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _LONGEST_WAIT = 60.0  # s
 _PASSING = {408, 409, 425, 429}
 # What reading an answer raises that is not of the agreed form.
-_NO_OPENAI_ANSWER = (ValueError, LookupError, TypeError, AttributeError)
+_NO_OPENAI_ANSWER = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+_SECONDS = re.compile(r"\d{1,9}(\.\d{1,9})?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -74,8 +83,30 @@ class Endpoint:
         self.model = model
         self._extra = extra
         self._pace = Pace(settings.requests_per_minute)
-        self._client = _client(settings, base_url)
         self._reached = False
+        self._client = self._connected()
+
+    def _connected(self) -> Any:
+        try:
+            import openai
+        except ImportError as error:
+            raise InputError(
+                "rewrite: openai is not installed; pip install 'fmri-descriptors[rewrite]'"
+            ) from error
+        timeout = self.settings.timeout_seconds
+        return openai.OpenAI(
+            base_url=self.base_url,
+            api_key=os.environ.get(self.settings.api_key_variable) or "none",
+            timeout=timeout,
+            max_retries=0,
+            # A proxy of the environment must not see what goes to a server on this machine.
+            http_client=bounded_client(
+                timeout, trust_env=not is_loopback(self.base_url), reached=self._note_reached
+            ),
+        )
+
+    def _note_reached(self) -> None:
+        self._reached = True
 
     def close(self) -> None:
         """Close the connections."""
@@ -99,8 +130,11 @@ class Endpoint:
         for attempt in range(self.settings.attempts):
             self._pace.wait()
             try:
-                return self._answer(messages, temperature, seed)
-            except (openai.OpenAIError, *_NO_OPENAI_ANSWER) as error:
+                return in_time(
+                    partial(self._answer, messages, temperature, seed),
+                    self.settings.timeout_seconds,
+                )
+            except (openai.OpenAIError, OverdueError, TooLongError, *_NO_OPENAI_ANSWER) as error:
                 trouble: Exception = error
             self._refuse(trouble)
             if attempt + 1 < self.settings.attempts:
@@ -121,6 +155,7 @@ class Endpoint:
         choice = reply.choices[0]
         if not isinstance(choice.message.content, str):
             raise TypeError("no text in the answer")
+        choice.message.content.encode()  # half a character cannot be written to a file
         usage = reply.usage
         return Answer(
             choice.message.content,
@@ -151,6 +186,8 @@ class Endpoint:
         if status in {401, 403}:
             state = "is refused" if os.environ.get(variable) else "is not set"
             fix = f"the key in the environment variable {variable} {state}; set one that is valid"
+        elif 300 <= status < 400:
+            fix = "it sends on to another address; give that one as rewrite.base_url"
         elif status == 404:
             fix = f"no model {self.model!r} there; correct rewrite.model or rewrite.base_url"
         else:
@@ -162,7 +199,7 @@ class Endpoint:
         wait = self.settings.wait_seconds * 2.0**attempt
         response = getattr(trouble, "response", None)
         named = response.headers.get("retry-after", "") if response is not None else ""
-        if named.replace(".", "", 1).isdigit():
+        if _SECONDS.fullmatch(named):
             wait = max(wait, float(named))
         return min(wait, _LONGEST_WAIT)
 
@@ -172,31 +209,13 @@ def is_loopback(base_url: str) -> bool:
     return urlsplit(base_url).hostname in _LOOPBACK
 
 
-def _client(settings: RewriteSettings, base_url: str) -> Any:
-    try:
-        import openai
-    except ImportError as error:
-        raise InputError(
-            "rewrite: openai is not installed; pip install 'fmri-descriptors[rewrite]'"
-        ) from error
-    # A proxy of the environment must not see what goes to a server on this machine.
-    http = openai.DefaultHttpxClient(
-        trust_env=not is_loopback(base_url), timeout=settings.timeout_seconds
-    )
-    return openai.OpenAI(
-        base_url=base_url,
-        api_key=os.environ.get(settings.api_key_variable) or "none",
-        timeout=settings.timeout_seconds,
-        max_retries=0,
-        http_client=http,
-    )
-
-
 def _named(trouble: Exception) -> str:
     import openai
 
-    if isinstance(trouble, openai.APITimeoutError):
+    if isinstance(trouble, openai.APITimeoutError | OverdueError):
         return "timeout"
+    if isinstance(trouble, TooLongError) or isinstance(trouble.__cause__, TooLongError):
+        return "answer too long"
     if isinstance(trouble, openai.APIStatusError):
         return f"status {trouble.status_code}"
     if isinstance(trouble, openai.APIConnectionError):

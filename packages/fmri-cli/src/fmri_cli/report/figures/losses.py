@@ -3,7 +3,7 @@
 import math
 from typing import TYPE_CHECKING
 
-from fmri_cli.report.figures.canvas import BLUE, ORANGE, sheet
+from fmri_cli.report.figures.canvas import BLUE, ORANGE, label, sheet
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,5 +62,5 @@ def _curve(axes: "Axes", losses: "pd.DataFrame", name: str) -> None:
             lw=1.2,
             label=split,
         )
-    axes.set_title(MEASURED.get(name, name))
+    axes.set_title(label(MEASURED.get(name, name)))
     axes.locator_params(axis="x", integer=True)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from fmri_cli.report.figures.canvas import BLUE, GREY, INK, MUTED, ORANGE, sheet
+from fmri_cli.report.figures.canvas import BLUE, GREY, INK, MUTED, ORANGE, label, sheet
 from fmri_cli.report.figures.networks import NetworkOrder, label_networks
 
 if TYPE_CHECKING:
@@ -35,8 +35,9 @@ def network_connectivity(means: NDArray[np.float64], names: tuple[str, ...]) -> 
             axes.text(
                 column, row, f"{value:.2f}", ha="center", va="center", fontsize=7, color=colour
             )
-        axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
-        axes.set_yticks(range(len(names)), names)
+        shown = list(map(label, names))
+        axes.set_xticks(range(len(names)), shown, rotation=45, ha="right", rotation_mode="anchor")
+        axes.set_yticks(range(len(names)), shown)
         axes.tick_params(length=0)
         bar = drawing.figure.colorbar(image, ax=axes, shrink=0.85, pad=0.02)
         bar.set_label("Mean Fisher-transformed r")

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fmri_cli.report.figures.canvas import label
+
 if TYPE_CHECKING:
     from matplotlib.axis import Axis
 
@@ -52,6 +54,9 @@ def label_networks(axis: "Axis", order: NetworkOrder, rotation: float = 0) -> No
     """Write each network's name at its middle."""
     axis.set_ticks(order.middles)
     axis.set_ticklabels(
-        order.names, rotation=rotation, ha="right", rotation_mode="anchor" if rotation else None
+        list(map(label, order.names)),
+        rotation=rotation,
+        ha="right",
+        rotation_mode="anchor" if rotation else None,
     )
     axis.set_tick_params(length=0)

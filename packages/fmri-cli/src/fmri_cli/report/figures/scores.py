@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from fmri_cli.report.figures.canvas import BLUE, GREY, MUTED, sheet
+from fmri_cli.report.figures.canvas import BLUE, GREY, MUTED, label, sheet
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ def intervals(rows: list[ScoreRow], reference: float | None) -> str:
             colour = BLUE if row.ours else GREY
             axes.plot([row.low, row.high], [place, place], color=colour, lw=2.4, alpha=0.55)
             axes.plot([row.value], [place], "o", color=colour, markersize=6)
-        axes.set_yticks(range(len(rows)), [row.method for row in rows])
+        axes.set_yticks(range(len(rows)), [label(row.method) for row in rows])
         axes.set_ylim(len(rows) - 0.5, -0.5)
         axes.set_xlim(-0.03, 1.03)
         axes.set_xlabel("Accuracy")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fmri_cli.report.figures.canvas import GREY, ORANGE, sheet
+from fmri_cli.report.figures.canvas import GREY, ORANGE, label, sheet
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def reconstruction(window: Window, count: int) -> str:
                 lw=1.2,
                 label="reconstruction",
             )
-            axes.set_title(f"{window.labels[region]}, normalised MSE {errors[region]:.2f}")
+            axes.set_title(f"{label(window.labels[region])}, normalised MSE {errors[region]:.2f}")
             axes.margins(x=0.01)
         drawing.figure.supylabel("BOLD (normalised, no unit)", fontsize=9)
         panels[-1, 0].set_xlabel("Time in the window (s)")

@@ -18,17 +18,21 @@ def build(run: Run, settings: ReportSettings) -> Section:
     row = run.scans.loc[run.scans["scan_id"] == scan].to_dict("records")[0]
     series = run.bold(scan)
     order = NetworkOrder.of(run.cohort["networks"])
+    groups = (
+        "Every data set should appear in training and in test, and n" if run.has_groups else "N"
+    )
     return Section(
         anchor="cohort",
         title="Cohort",
         look_for=(
-            "Every data set should appear in training and in test, and no subject in two splits. "
+            f"{groups}o subject should be in two splits. "
             "In the carpet, look for vertical bands (all regions at once: motion, breathing or "
             "instability) and for flat rows. In the matrix, blocks on the diagonal are networks; "
             "a matrix that is red nearly everywhere means that a global signal dominates."
         ),
         values={
             "rows": split_table(run),
+            "has_groups": run.has_groups,
             "assumed": assumed_trs(run),
             "masked": int(_masked(series)),
             "cohort": run.cohort,

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+FEW_ANSWERS = 10
+"""Scans below which equal answers say little: ten equal ones of two equally likely, 1 in 512."""
+
+
 @dataclass(frozen=True)
 class Remark:
     """One thing that the reader must know: what it is about, and what follows."""
@@ -81,13 +85,18 @@ def same_answers(run: Run) -> Remark:
     given: dict[tuple[str, str], list[str | None]] = {}
     for answer in run.json_lines("evaluation", "answers.jsonl"):
         given.setdefault((answer["task"], answer["paradigm"]), []).append(answer["answer"])
-    same = sum(len(set(answers)) == 1 for answers in given.values())
-    return Remark(
-        "The same answer for everybody",
-        f"In {same} of the {len(given)} combinations of a task and a way of asking, the model gave "
-        "every held-out scan the same answer, or none that could be read. There the answers do "
-        "not depend on the scan, whatever their score.",
+    compared = [answers for answers in given.values() if len(answers) > 1]
+    same = [answers for answers in compared if len(set(answers)) == 1]
+    text = (
+        f"In {len(same)} of the {len(compared)} combinations of a task and a way of asking with "
+        "more than one held-out scan, the model gave every scan the same answer, or none that "
+        "could be read."
     )
+    if same:
+        text += " There it shows no sign of having looked at the scan, whatever its score."
+    if any(len(answers) < FEW_ANSWERS for answers in same):
+        text += f" Among fewer than {FEW_ANSWERS} scans, though, that happens easily by chance."
+    return Remark("The same answer for everybody", text)
 
 
 def confounds(run: Run) -> list[Remark]:

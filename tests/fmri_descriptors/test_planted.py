@@ -1,5 +1,7 @@
 """Plant an effect in a scan, and read its direction back from the text."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -24,9 +26,10 @@ def texts(model):
     return read
 
 
-def words_for(text, place):
-    """The words of the first sentence that speaks of a place."""
-    sentence = next(s for s in text.split(". ") if place in s)
+def words_for(text, networks, numbers=r"\("):
+    """The words of the first sentence that gives numbers of a network or pair."""
+    place = re.compile(rf"{' and '.join(networks)}(?: networks?)? {numbers}")
+    sentence = next(s for s in text.split(". ") if place.search(s)).lower()
     return next(
         words for words in (*LEVEL_WORDS[:1], LEVEL_WORDS[4], *LEVEL_WORDS) if words in sentence
     )
@@ -53,7 +56,7 @@ def test_raising_what_all_regions_share_raises_connectivity_between_systems(text
 @pytest.mark.parametrize(("factor", "direction"), [(3.0, "above"), (0.3, "below")])
 def test_one_systems_amplitude_moves_its_own_sentence(texts, simulate, factor, direction):
     text = texts(simulate(52, network=0.6, gain={"Temporal": factor}))["ica_amplitude"]
-    assert words_for(text, "Temporal (") == f"well {direction} the typical range"
+    assert words_for(text, ["Temporal"]) == f"well {direction} the typical range"
 
 
 def test_one_systems_amplitude_moves_no_other_feature(model, simulate):
@@ -71,7 +74,7 @@ def test_one_systems_amplitude_moves_no_other_feature(model, simulate):
 
 def test_coupling_a_pair_raises_that_pair_and_says_so(texts, simulate):
     text = texts(simulate(53, network=0.6, couple=("Visual", "Parietal")))["fc_network_pairs"]
-    assert "above" in words_for(text, "between Visual and Parietal (")
+    assert "above" in words_for(text, ["Visual", "Parietal"])
 
 
 def test_coupling_a_pair_raises_its_network_connectivity(model, simulate):
@@ -113,10 +116,11 @@ def test_every_number_and_word_in_a_text_belongs_to_a_value(model, simulate):
 
     for descriptor in describe(simulate(56, network=0.9), *model):
         for value in descriptor.values:
-            shown = f"({number(value.value)}, z {z_number(value.z)})"
-            listed = f"{value.place.removeprefix('in ')} {shown}"
-            if value.place and listed in descriptor.text and descriptor.name != "fc_patterns":
-                assert words_for(descriptor.text, listed) == value.level_word
+            shown = re.escape(f"({number(value.value)}, z {z_number(value.z)})")
+            networks = list(dict.fromkeys(value.networks))
+            listed = rf"{' and '.join(networks)}(?: networks?)? {shown}"
+            if networks and re.search(listed, descriptor.text) and descriptor.name != "fc_patterns":
+                assert words_for(descriptor.text, networks, shown) == value.level_word
 
 
 def test_a_masked_system_is_called_not_available(texts, simulate, aal2):
@@ -125,8 +129,8 @@ def test_a_masked_system_is_called_not_available(texts, simulate, aal2):
     series = simulate(57, network=0.6).timeseries.copy()
     series[:, aal2.membership[aal2.network_names.index("Visual")]] = np.nan
     read = texts(Scan(series, 2.0, aal2, "m", "m"))
-    assert "not available in Visual" in read["graph_network_strength"]
-    assert "not available for nine connections" in read["fc_network_pairs"]
+    assert "not available in the Visual network" in read["graph_network_strength"]
+    assert "not available for nine pairs of networks" in read["fc_network_pairs"]
     assert TYPICAL != UNKNOWN
 
 

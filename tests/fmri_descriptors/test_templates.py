@@ -120,6 +120,31 @@ def test_other_faults_are_one_line_with_file_and_line(own, text):
     assert "graph_modularity.jinja, line 2: " in complaint(own(f"\n{text}\n"))
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ 'a' * 1000000000 }}",
+        "{{ 1000000000 * ['a'] }}",
+        "{{ 9 ** 999999999 }}",
+        "{{ '%999999999d' % 1 }}",
+        "{{ 'a'.ljust(999999999) }}",
+        "{{ 'a' | center(999999999) }}",
+        "{% set n = namespace(s='a') %}{% for i in range(99) %}{% set n.s = n.s ~ n.s %}{%endfor%}",
+        "{% set n = namespace(s='a') %}{% for i in range(99) %}{% set n.s = n.s + n.s %}{%endfor%}",
+        "{% set n = namespace(s=2) %}{% for i in range(99) %}{% set n.s = n.s * n.s %}{% endfor %}",
+        "{% for i in range(999) %}{{ 'a' * 999 }}{% endfor %}",
+    ],
+)
+def test_a_template_cannot_grow_without_end(own, text):
+    assert "graph_modularity" in complaint(own(text))
+
+
+def test_a_template_cannot_run_without_end(own, monkeypatch):
+    monkeypatch.setattr("fmri_descriptors.template_limits.SECONDS", 0.2)
+    loops = "{% for a in range(9999) %}" * 4 + "{% endfor %}" * 4
+    assert "runs for more than 0 s; write a shorter loop" in complaint(own(f"x{loops}"))
+
+
 def test_a_fault_in_the_users_shared_shapes_names_that_file(own, tmp_path):
     own("{% macro subject_first(a, b, c) %}\n{{ d }}\n{% endmacro %}", "macros")
     assert f"{tmp_path}/macros.jinja, line 2: 'd' is undefined" in complaint(tmp_path)

@@ -84,7 +84,7 @@ WORDS = {
         _whole("spectral ratio|slow to fast") + ",as a whole|spectral ratio",
     ),
     "graph_network_strength": (
-        "strength summed sum r over positive connections are",
+        "strength sum r over positive connections are",
         "strength|positive connections",
     ),
     "graph_modularity": (

@@ -178,6 +178,56 @@ def test_a_count_in_words_must_survive(kind):
     assert kind(source, source.replace("thirty-three", "thirty-two")) == "number lost"
 
 
+STRENGTH = (
+    "The strength of positive connections (sum of r) lies above the typical range in the Visual "
+    "(8.89, z 1.84) and Parietal (7.00, z 1.20) networks. In the Temporal network (3.00, z -1.10), "
+    "the strength of positive connections (sum of r) lies below the typical range. The range of "
+    "the second gradient is 0.20 diffusion units (z 0.11), within the typical range."
+)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ("0.20 diffusion units", "0.20", "unit"),
+        ("0.20 diffusion units", "0.20 squared diffusion units", "unit"),
+        (" (sum of r) lies", " lies", "unit"),
+        ("(sum of r)", "(mean Fisher z)", "unit"),
+        ("strength of positive connections", "strength of negative connections", "word added"),
+    ],
+)
+def test_a_unit_or_kind_of_edge_that_changes_is_refused(old, new, why, kind):
+    assert kind(STRENGTH, STRENGTH.replace(old, new)) == why
+
+
+def test_places_that_open_a_sentence_belong_to_what_follows(kind):
+    rewrite = STRENGTH.replace(
+        "The strength of positive connections (sum of r) lies above the typical range in the "
+        "Visual (8.89, z 1.84) and Parietal (7.00, z 1.20) networks.",
+        "In the Visual (8.89, z 1.84) and Parietal (7.00, z 1.20) networks, the strength of "
+        "positive connections (sum of r) lies above the typical range.",
+    )
+    assert rewrite != STRENGTH
+    assert kind(STRENGTH, rewrite) is None
+    assert (
+        kind(
+            f"Modularity is 0.27 (z 0.32), within the typical range. {STRENGTH}",
+            f"Modularity is 0.27 (z 0.32), within the typical range. {rewrite}",
+        )
+        is None
+    )
+
+
+@pytest.mark.parametrize("count", ["fourteen", "seventeen", "seven", "forty-five"])
+def test_what_a_paragraph_counts_must_survive(count, kind):
+    source = (
+        "Next to seven training scans, fourteen of forty-five connectivity values lie outside the "
+        "typical range of one standard deviation, where chance alone would put about seventeen."
+    )
+    assert kind(source, re.sub(rf"\b{count}\b", "nine", source, count=1)) == "number lost"
+    assert kind(source, source.replace("outside", "within")) is not None
+
+
 def test_a_word_that_the_user_allows_is_accepted(graph, networks):
     rewrite = f"Interestingly, {graph}"
     assert check_rewrite(graph, rewrite, networks).detail == "interestingly"

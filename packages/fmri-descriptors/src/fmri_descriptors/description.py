@@ -9,7 +9,13 @@ from fmri_descriptors.errors import InputError
 from fmri_descriptors.features.extractor import FeatureExtractor
 from fmri_descriptors.norms import POOLED, CohortNorms
 from fmri_descriptors.parcellation import Parcellation
-from fmri_descriptors.registry import ABOUT_THE_SAME, DESCRIPTORS, DescriptorRow, row_columns
+from fmri_descriptors.registry import (
+    ABOUT_THE_SAME,
+    DESCRIPTORS,
+    DOMAINS,
+    DescriptorRow,
+    row_columns,
+)
 from fmri_descriptors.render import (
     Part,
     relation,
@@ -53,6 +59,9 @@ class Descriptor:
     variant : int
         Number by which wordings are chosen; it follows from the run's seed, the scan's id and the
         name.
+    opening : int
+        Number by which the opening of its paragraph is chosen; neighbouring paragraphs of a scan
+        have different ones.
     norms : str
         What the scan is compared with: ``"pooled"``, or the name of its site.
     n_norms : int, optional
@@ -67,6 +76,7 @@ class Descriptor:
     short_sentences: tuple[str, ...] = ()
     joins: bool = False
     variant: int = 0
+    opening: int = 0
     norms: str = POOLED
     n_norms: int | None = None
 
@@ -199,6 +209,7 @@ def describe_features(
                 short_sentences=tuple(map(capitalised, short)),
                 joins=long[0][:1].islower(),
                 variant=chosen,
+                opening=variant(seed, str(features.name), "caption") + DOMAINS.index(row.domain),
             )
         )
     return descriptors
@@ -265,9 +276,8 @@ def paragraphs(
     for descriptor in descriptors:
         by_domain.setdefault(descriptor.domain, []).append(descriptor)
     return [
-        # Other bits than those that chose the first phrasing, or the two would go together.
         render_paragraph(
-            domain, _parts(members, form), members[0].variant >> 8, templates, _tally(members)
+            domain, _parts(members, form), members[0].opening, templates, _tally(members)
         )
         for domain, members in by_domain.items()
     ]

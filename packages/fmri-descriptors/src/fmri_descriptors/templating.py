@@ -15,7 +15,8 @@ from fmri_descriptors.wording import TYPICAL, count, listing, number, z_number
 
 if TYPE_CHECKING:
     from jinja2 import Template
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    from fmri_descriptors.template_limits import LimitedSandbox
 
 SEPARATOR = "---"
 """A line of its own between two phrasings of a template file."""
@@ -101,9 +102,13 @@ class Templates:
         """
         from jinja2 import TemplateError
 
+        from fmri_descriptors.template_limits import require_short
+
         phrasings = self._phrasings(name)
+        _environment(*self._sources["macros"]).start()
         try:
             text = phrasings[phrasing % len(phrasings)].render(values)
+            require_short(len(text))
         except (TemplateError, *_FAULTS) as error:
             raise InputError(self._complaint(name, error)) from error
         lines = [" ".join(line.split()) for line in text.splitlines() if line.strip()]
@@ -187,14 +192,13 @@ def _pieces(path: str, text: str) -> list[str]:
 
 
 @lru_cache(maxsize=8)
-def _environment(macros_path: str, macros: str) -> "ImmutableSandboxedEnvironment":
+def _environment(macros_path: str, macros: str) -> "LimitedSandbox":
     """Build a sandbox whose templates can call the macros of one file."""
     from jinja2 import StrictUndefined, TemplateSyntaxError
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-    environment = ImmutableSandboxedEnvironment(
-        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+    from fmri_descriptors.template_limits import LimitedSandbox
+
+    environment = LimitedSandbox(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters.update(_FILTERS)
     environment.globals["typical"] = TYPICAL
     try:

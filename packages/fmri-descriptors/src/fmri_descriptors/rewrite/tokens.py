@@ -133,7 +133,8 @@ def _canonical(text: str, table: dict[str, str]) -> str:
 
 def _level_pattern() -> str:
     heads = sorted((words.removesuffix(_RANGE) for words in LEVEL_WORDS), key=len, reverse=True)
-    range_ = r"\s+(?:the|its|their|this|that|a)\s+(?:typical\s+)?range"
+    # "within the Range network" is a place too.
+    range_ = r"\s+(?:the|its|their|this|that|a)\s+(?:typical\s+)?range(?!\s+networks?\b)"
     parts = []
     for head in heads:
         words = head.replace(" ", r"\s+")

@@ -41,6 +41,8 @@ class Layout:
         recordings.
     space : str
         Beginning of the spaces that are chosen from where none is asked for.
+    regions : bool
+        Whether the files hold series of regions, of one parcellation.
     parcellation : str, optional
         The parcellation that is asked for.
     """
@@ -50,6 +52,7 @@ class Layout:
     is_series: Callable[[BidsName], bool] = mean_series
     descriptions: tuple[str, ...] = ()
     space: str = ""
+    regions: bool = True
     parcellation: str | None = None
 
 
@@ -86,7 +89,8 @@ def choose_files(
     kept = _without_joined_runs(kept, account)
     kept = _without_echoes(kept, account)
     kept = _of_kinds(kept, layout.endings, account)
-    kept = _of_parcellation(kept, layout.parcellation, account)
+    if layout.regions:
+        kept = _of_parcellation(kept, layout.parcellation, account)
     kept = _of_description(kept, layout.descriptions, account)
     kept = _in_space(kept, layout.space, options.space, account)
     return account.close(_one_each(kept, layout.descriptions, account))
@@ -130,9 +134,8 @@ def _tasks_read(tasks: list[str], wanted: tuple[str, ...], root: Path) -> list[s
         names = [task.removeprefix("task-") for task in wanted]
         missing = [name for name in names if name not in tasks]
         if missing:
-            raise InputError(
-                f"--task: {missing[0]} is none of the tasks of {root}: {_listed(tasks)}"
-            )
+            found = _listed(tasks) or "unnamed"
+            raise InputError(f"--task: {missing[0]} is none of the tasks of {root}: {found}")
         return sorted(set(names))
     rest = [task for task in tasks if task.lower().startswith("rest")]
     if len(tasks) > 1 and not rest:
@@ -180,7 +183,7 @@ def _of_kinds(kept: list[Candidate], endings: tuple[str, ...], account: Account)
         if _ending(each) not in endings:
             reason = f"files that end in {_listed(endings)} are read"
             account.leave_out_if_read(
-                each, "other kind of file", reason, f"{reason}, {_other_way(each, endings)}"
+                each, "other kind of file", reason, f"{reason}; {_other_way(each, endings)}"
             )
     return read
 

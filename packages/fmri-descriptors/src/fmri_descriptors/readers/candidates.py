@@ -85,8 +85,8 @@ def _number(value: str) -> str:
 
 
 def _plainly(label: str) -> str:
-    """Spell a label without what people write differently: capitals and leading zeros."""
-    return label.casefold().lstrip("0")
+    """Spell a label without what people write differently: capitals, zeros and punctuation."""
+    return "".join(filter(str.isalnum, label.casefold())).lstrip("0")
 
 
 @dataclass

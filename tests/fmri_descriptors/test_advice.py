@@ -34,12 +34,13 @@ class Lab:
     def __init__(self, folder):
         self.root = folder / "in"
         self.root.mkdir()
+        self.source = self.root
         self.options = {"atlas": save_atlas(folder / "atlas.nii.gz")}
 
     def faults(self):
         """What is said of the folder, and of its scans when they are read."""
         try:
-            source = open_source(self.root, ReadOptions(**self.options))
+            source = open_source(self.source, ReadOptions(**self.options))
         except InputError as error:
             return [str(error)]
         said = [each.told for each in source.rejected]
@@ -106,6 +107,21 @@ def confounds_never_fetched(lab):
     def fetch(message):
         named = table.parent / word_after(message, r"`datalad get (\S+)`")
         named.write_bytes(content)
+
+    return fetch
+
+
+def line_of_a_table_never_fetched(lab):
+    np.save(lab.root / "a.npy", courses())
+    (lab.root / "b.npy").symlink_to(".git/annex/objects/x/MD5E-s9--0.npy")
+    table = lab.root / "scans.tsv"
+    table.write_text("path\tscan_id\tsubject\ttr\na.npy\ta\ta\t2\nb.npy\tb\tb\t2\n")
+    lab.source, lab.options = table, {}
+
+    def fetch(message):
+        named = lab.root / word_after(message, r"`datalad get (\S+)`")
+        named.unlink()
+        np.save(named, courses())
 
     return fetch
 
@@ -254,6 +270,7 @@ def two_repetition_times(lab):
 
 
 FAULTS = [
+    line_of_a_table_never_fetched,
     content_never_fetched,
     sidecar_never_fetched,
     confounds_never_fetched,

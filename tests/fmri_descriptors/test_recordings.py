@@ -123,6 +123,14 @@ def test_several_tasks_without_rest_have_to_be_named(choose):
         choose("sub-1_task-a_bold.nii", "sub-1_task-b_bold.nii")
 
 
+def test_arrays_that_somebody_put_there_are_read_for_every_task_where_none_is_rest(tmp_path):
+    for task in ("open", "shut"):
+        np.save(tmp_path / f"sub-1_task-{task}.npy", courses())
+    found = open_source(tmp_path, ReadOptions(tr=2.0))
+    assert len(found.recordings) == 2
+    assert found.choices == ("task open, shut of open, shut",)
+
+
 def test_echoes_alone_are_rejected(choose):
     kept, others = choose("sub-1_echo-1_bold.nii", "sub-1_echo-2_bold.nii")
     assert kept == []

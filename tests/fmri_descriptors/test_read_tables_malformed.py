@@ -296,7 +296,7 @@ MALFORMED = {
     "arrow with the same scan twice": (arrow(scan_id=["a", "a", "b"]), "'a' occurs twice"),
     "dataset with a lost file": (
         dataset_folder(lambda d: next((d / "test").glob("*.arrow")).unlink()),
-        "listed in state.json, but not there",
+        "no such file",
     ),
     "dataset with a broken state": (
         dataset_folder(lambda d: (d / "train" / "state.json").write_text("{")),

@@ -16,6 +16,7 @@ from fmri_descriptors.parcellation import Parcellation
 from fmri_descriptors.readers.arrays import UNREADABLE, unreadable
 from fmri_descriptors.readers.arrow_columns import Cell, dropped_columns, label, plain_columns
 from fmri_descriptors.readers.columns import Column, typed_column
+from fmri_descriptors.readers.content import check_content, files_below
 from fmri_descriptors.readers.sources import ReadOptions, Recording, Rejected, Source, agreed_tr
 from fmri_descriptors.readers.subjects import SESSION, canonical_label
 
@@ -40,10 +41,16 @@ def arrow_source(path: Path, options: ReadOptions) -> Source:
     options : ReadOptions
         ``tr`` is that of every scan.
 
+    Returns
+    -------
+    Source
+        A file that is damaged, not there or without a needed column is in ``rejected``, and so is
+        a row without a subject or repetition time.
+
     Raises
     ------
     InputError
-        If there is no such file, one is damaged, or a column is missing.
+        If there is no such file, or files have different columns.
     """
     files = data_files(path)
     if not files:
@@ -54,7 +61,12 @@ def arrow_source(path: Path, options: ReadOptions) -> Source:
     dropped: dict[str, str] = {}
     for file in files:
         name = file.relative_to(path if path.is_dir() else path.parent).as_posix()
-        rows, without = _rows_without_series(file)
+        try:
+            check_content(file, name)
+            rows, without = _rows_without_series(file)
+        except InputError as error:
+            rejected.append(Rejected(name, str(error)))
+            continue
         dropped |= without
         for row, cells in enumerate(rows):
             try:
@@ -106,7 +118,7 @@ def data_files(path: Path) -> list[Path]:
     Raises
     ------
     InputError
-        If the directory's own list of its files is damaged, or names one that is not there.
+        If the directory's own list of its files is damaged, or names one outside of it.
     """
     if path.is_file():
         return [path]
@@ -114,11 +126,17 @@ def data_files(path: Path) -> list[Path]:
         splits = read_json(path / "dataset_dict.json").get("splits")
         if not isinstance(splits, list):
             raise InputError(f"{path / 'dataset_dict.json'}: lists no splits; save it again")
-        return [file for split in splits for file in data_files(path / str(split))]
+        return [file for split in splits for file in data_files(_inside(path, str(split)))]
     if (path / "state.json").is_file():
         return list(_saved_files(path))
-    found = path.rglob("*") if path.is_dir() else ()
-    return [file for file in sorted(found) if file.suffix.lower() in {".arrow", ".parquet"}]
+    found, _ = files_below(path)
+    return [file for file in found if file.suffix.lower() in {".arrow", ".parquet"}]
+
+
+def _inside(folder: Path, name: str) -> Path:
+    if name in {".", ".."} or Path(name).name != name:
+        raise InputError(f"{folder}: its list names {name!r}, outside of it; save it again")
+    return folder / name
 
 
 def _saved_files(folder: Path) -> Iterator[Path]:
@@ -126,10 +144,7 @@ def _saved_files(folder: Path) -> Iterator[Path]:
     if not isinstance(listed, list):
         raise InputError(f"{folder / 'state.json'}: lists no data files; save the dataset again")
     for entry in listed:
-        file = folder / str(entry.get("filename") if isinstance(entry, dict) else entry)
-        if not file.is_file():
-            raise InputError(f"{file}: listed in state.json, but not there; save it again")
-        yield file
+        yield _inside(folder, str(entry.get("filename") if isinstance(entry, dict) else entry))
 
 
 def _region_order(path: Path) -> tuple[str | None, str | None]:

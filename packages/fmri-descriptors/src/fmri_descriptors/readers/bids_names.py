@@ -169,8 +169,8 @@ def _mended(pairs: list[str]) -> list[str]:
     key = ""
     for pair in pairs:
         before, dash, after = pair.partition("-")
-        new = bool(dash) and before.isascii() and before.isalpha() and before not in mended
-        key, value = (before, after) if new else (key, pair)
+        begins = before in _ORDER or (bool(dash) and before.isascii() and before.isalpha())
+        key, value = (before, after) if begins and before not in mended else (key, pair)
         mended[key] = mended.get(key, "") + _plain(value)
     return [f"{name}-{value or 'x'}" for name, value in mended.items()]
 

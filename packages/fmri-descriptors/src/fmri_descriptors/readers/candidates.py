@@ -84,6 +84,11 @@ def _number(value: str) -> str:
     return str(int(value)) if value.isdecimal() else value
 
 
+def _plainly(label: str) -> str:
+    """Spell a label without what people write differently: capitals, zeros and punctuation."""
+    return "".join(filter(str.isalnum, label.casefold())).lstrip("0")
+
+
 @dataclass
 class Account:
     """What becomes of the files of one source.
@@ -208,6 +213,6 @@ def _name_fault(each: Candidate, *, by_name: bool) -> str | None:
     for folder in Path(each.name).parent.parts:
         key, _, value = folder.partition("-")
         told = each.get(key) if key in {"sub", "ses"} else None
-        if told is not None and told != value:
+        if told is not None and _plainly(told) != _plainly(value):
             return f"lies in the folder {folder}, but its name says {key}-{told}; move or rename it"
     return None

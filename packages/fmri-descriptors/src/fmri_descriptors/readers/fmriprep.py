@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from fmri_descriptors.errors import InputError
 from fmri_descriptors.parcellation import Parcellation
 from fmri_descriptors.readers.bids import Sidecars
-from fmri_descriptors.readers.bids_names import parse_name
+from fmri_descriptors.readers.bids_names import parse_name, split_extension
 from fmri_descriptors.readers.candidates import Account, Candidate
 from fmri_descriptors.readers.companions import check_frames, frame_tables
 from fmri_descriptors.readers.confounds import clean_series, confounds_table
@@ -66,7 +66,7 @@ def fmriprep_source(path: Path, options: ReadOptions) -> Source:
         raise InputError(f"{path}: no *_desc-preproc_bold.nii.gz was found; correct the path")
     account = Account(path, rejected=list(unlisted))
     descriptions = (_AROMA,) if strategy == "ica_aroma" else ("preproc", "")
-    layout = Layout(endings=EXTENSIONS, descriptions=descriptions, space="MNI")
+    layout = Layout(endings=EXTENSIONS, descriptions=descriptions, space="MNI", regions=False)
     chosen = choose_files(found, layout, options, account)
     atlas = require_atlas(path, options)
     sidecars = Sidecars(path)
@@ -84,14 +84,13 @@ def fmriprep_source(path: Path, options: ReadOptions) -> Source:
 
 def is_bold(name: str) -> bool:
     """Whether a file name is that of BOLD series, as fMRIPrep or a scanner's export calls them."""
-    parts = parse_name(name)
-    stem = name.lower()
-    ending = next((ending for ending in _ENDINGS if stem.endswith(ending)), None)
-    if ending is None:
+    stem, ending = split_extension(name)
+    if ending.lower() not in _ENDINGS:
         return False
+    parts = parse_name(name)
     if parts is not None:
         return parts.suffix == "bold"
-    return stem.removesuffix(ending).endswith(("_bold", "_preproc"))
+    return stem.lower().endswith(("_bold", "_preproc"))
 
 
 def _space_of(chosen: list[Candidate]) -> str:

@@ -55,7 +55,7 @@ def folder_source(path: Path, options: ReadOptions) -> Source:
     account.left_out += [_other_table(f, root) for f in found if not is_array_name(f.name)]
     wanted = None if options.atlas is None else str(options.atlas)
     arrays = [file for file in found if is_array_name(file.name)]
-    layout = Layout(endings=SUFFIXES, parcellation=wanted)
+    layout = Layout(endings=SUFFIXES, parcellation=wanted, any_task=True)
     chosen = choose_files(arrays, layout, options, account)
     sidecars = Sidecars(root)
     recordings = account.recordings(chosen, partial(_recording, sidecars=sidecars, options=options))

@@ -86,20 +86,41 @@ def _list_file(path: Path, label: str, options: ReadOptions, listed: _Listed) ->
         if not isinstance(file.get(SERIES), h5py.Group):
             raise InputError(f"{path}: no group {SERIES!r}; give a file with {SERIES}/<id>")
         ids = sorted(file[SERIES])
-        subjects = _texts(file, path, "subjects", len(ids))
-        if subjects is None:
-            raise InputError(f"{path}: no metadata/subjects; without it, no split by subject")
-        people = _people(path, ids, subjects, _texts(file, path, "sessions", len(ids)))
+        people, fault = _told_people(path, file, ids)
         for scan_id in ids:
             name = f"{label}/{SERIES}/{scan_id}"
-            subject, session = people[scan_id]
             try:
                 tr = agreed_tr(_told_tr(file, scan_id), options.tr)
             except InputError as error:
                 listed.rejected.append(Rejected(name, str(error), scan_id))
                 continue
+            except UNREADABLE as error:
+                reason = str(unreadable(path, f"{SERIES}/{scan_id}", error))
+                listed.rejected.append(Rejected(name, reason, scan_id))
+                continue
+            if scan_id not in people:
+                reason = fault or (
+                    f"{path}: metadata/subjects does not tell whose scan {scan_id!r} is; name "
+                    "scans by subject, or by subject_session"
+                )
+                listed.rejected.append(Rejected(name, reason, scan_id))
+                continue
             read = partial(read_series, scan_id=scan_id)
-            listed.add(Recording(path, name, scan_id, subject, session, None, tr, read))
+            listed.add(Recording(path, name, scan_id, *people[scan_id], None, tr, read))
+
+
+def _told_people(
+    path: Path, file: Any, ids: list[str]
+) -> tuple[dict[str, tuple[str, str | None]], str]:
+    """Subject and session by id, and why there is none if nobody's are known."""
+    try:
+        subjects = _texts(file, path, "subjects", len(ids))
+        sessions = _texts(file, path, "sessions", len(ids))
+    except InputError as error:
+        return {}, str(error)
+    if subjects is None:
+        return {}, f"{path}: no metadata/subjects; without it, no split by subject"
+    return _people(ids, subjects, sessions), ""
 
 
 def _texts(file: Any, path: Path, name: str, n_scans: int) -> dict[str, str] | list[str] | None:
@@ -125,29 +146,19 @@ def _text(value: Any) -> str:
 
 
 def _people(
-    path: Path,
     ids: list[str],
     subjects: dict[str, str] | list[str],
     sessions: dict[str, str] | list[str] | None,
 ) -> dict[str, tuple[str, str | None]]:
-    """Subject and session of every id, found by name; the order of a file is no evidence."""
+    """Subject and session of the ids, found by name; the order of a file is no evidence."""
     if isinstance(subjects, dict):
         by_id = sessions if isinstance(sessions, dict) else {}
-        people = {key: (subject, by_id.get(key)) for key, subject in subjects.items()}
-    else:
-        listed = sessions if isinstance(sessions, list) else [None] * len(subjects)
-        pairs = list(zip(subjects, listed, strict=True))
-        people = _by_name(pairs, set(ids))
-        numbered = {str(i): pair for i, pair in enumerate(pairs)}
-        if len(people) < len(ids) and set(numbered) == set(ids):
-            people = numbered
-    missing = [scan_id for scan_id in ids if scan_id not in people]
-    if missing:
-        raise InputError(
-            f"{path}: metadata/subjects does not tell whose scan {missing[0]!r} is; name scans "
-            "by subject, or by subject_session"
-        )
-    return people
+        return {key: (subject, by_id.get(key)) for key, subject in subjects.items()}
+    listed = sessions if isinstance(sessions, list) else [None] * len(subjects)
+    pairs = list(zip(subjects, listed, strict=True))
+    people = _by_name(pairs, set(ids))
+    numbered = {str(i): pair for i, pair in enumerate(pairs)}
+    return numbered if len(people) < len(ids) and set(numbered) == set(ids) else people
 
 
 def _by_name(

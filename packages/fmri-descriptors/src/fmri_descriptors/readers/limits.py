@@ -7,8 +7,8 @@ from fmri_descriptors.errors import InputError
 from fmri_descriptors.parcellation import Parcellation
 from fmri_descriptors.scan import check_shape
 
-MAX_VALUES = 2**27
-"""Most values of one array: 1 GiB in double precision, 297,000 frames of 450 regions."""
+MAX_VALUES = 2**26
+"""Most values of one array: 512 MiB in double precision, 149,000 frames of 450 regions."""
 
 
 def check_size(path: Path | str, shape: tuple[int, ...]) -> None:

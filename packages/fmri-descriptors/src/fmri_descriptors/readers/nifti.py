@@ -53,11 +53,13 @@ def nifti_source(path: Path, options: ReadOptions) -> Source:
     root = path if path.is_dir() else path.parent
     files, unlisted = files_below(path) if path.is_dir() else ([path], [])
     found = [file for file in files if file.name.lower().endswith(_FOUND)]
-    images = [image for image in found if image.resolve() != atlas.resolve()]
+    images = [image for image in found if not (image.exists() and image.samefile(atlas))]
     if not images:
         raise InputError(f"{path}: no .nii or .nii.gz image was found; correct the path")
     account = Account(root, rejected=list(unlisted))
-    chosen = choose_files(images, Layout(endings=EXTENSIONS, by_name=False), options, account)
+    chosen = choose_files(
+        images, Layout(endings=EXTENSIONS, by_name=False, regions=False), options, account
+    )
     sidecars = Sidecars(root)
     read = partial(read_checked, read=partial(region_means, atlas=atlas))
     recordings = account.recordings(

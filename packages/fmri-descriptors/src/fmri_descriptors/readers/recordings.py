@@ -41,6 +41,10 @@ class Layout:
         recordings.
     space : str
         Beginning of the spaces that are chosen from where none is asked for.
+    any_task : bool
+        Whether all tasks are read where none of several is rest; else one has to be named.
+    regions : bool
+        Whether the files hold series of regions, of one parcellation.
     parcellation : str, optional
         The parcellation that is asked for.
     """
@@ -50,6 +54,8 @@ class Layout:
     is_series: Callable[[BidsName], bool] = mean_series
     descriptions: tuple[str, ...] = ()
     space: str = ""
+    any_task: bool = False
+    regions: bool = True
     parcellation: str | None = None
 
 
@@ -82,11 +88,12 @@ def choose_files(
     kept = account.candidates(files, by_name=layout.by_name)
     kept = _series(kept, layout, account)
     kept = _magnitudes(kept, account)
-    kept = _of_tasks(kept, options.tasks, account)
+    kept = _of_tasks(kept, layout, options.tasks, account)
     kept = _without_joined_runs(kept, account)
     kept = _without_echoes(kept, account)
     kept = _of_kinds(kept, layout.endings, account)
-    kept = _of_parcellation(kept, layout.parcellation, account)
+    if layout.regions:
+        kept = _of_parcellation(kept, layout.parcellation, account)
     kept = _of_description(kept, layout.descriptions, account)
     kept = _in_space(kept, layout.space, options.space, account)
     return account.close(_one_each(kept, layout.descriptions, account))
@@ -112,35 +119,38 @@ def _magnitudes(kept: list[Candidate], account: Account) -> list[Candidate]:
     return [each for each in kept if each.get("part") not in _PHASES]
 
 
-def _of_tasks(kept: list[Candidate], wanted: tuple[str, ...], account: Account) -> list[Candidate]:
+def _of_tasks(
+    kept: list[Candidate], layout: Layout, wanted: tuple[str, ...], account: Account
+) -> list[Candidate]:
     tasks = sorted({task for each in kept if (task := each.get("task")) is not None})
-    read = _tasks_read(tasks, wanted, account.root)
+    read = _tasks_read(tasks, wanted, account.root, any_task=layout.any_task)
     accepted = {*read} if wanted else {*read, None}
     for each in kept:
         if each.get("task") not in accepted:
             reason = f"its task is {each.get('task') or 'not named'}, and {_listed(read)} is read"
             account.leave_out(each, "other task", reason)
-    if len(tasks) > len(read):
+    if len(tasks) > 1:
         account.choices.append(f"task {_listed(read)} of {_listed(tasks)}")
     return [each for each in kept if each.get("task") in accepted]
 
 
-def _tasks_read(tasks: list[str], wanted: tuple[str, ...], root: Path) -> list[str]:
+def _tasks_read(
+    tasks: list[str], wanted: tuple[str, ...], root: Path, *, any_task: bool
+) -> list[str]:
     if wanted:
         names = [task.removeprefix("task-") for task in wanted]
         missing = [name for name in names if name not in tasks]
         if missing:
-            raise InputError(
-                f"--task: {missing[0]} is none of the tasks of {root}: {_listed(tasks)}"
-            )
+            found = _listed(tasks) or "unnamed"
+            raise InputError(f"--task: {missing[0]} is none of the tasks of {root}: {found}")
         return sorted(set(names))
     rest = [task for task in tasks if task.lower().startswith("rest")]
-    if len(tasks) > 1 and not rest:
+    if len(tasks) > 1 and not rest and not any_task:
         raise InputError(
             f"{root}: the tasks are {_listed(tasks)}, none of them rest; name those that are read "
             "by --task"
         )
-    return rest if len(tasks) > 1 else tasks
+    return rest or tasks
 
 
 def _without_joined_runs(kept: list[Candidate], account: Account) -> list[Candidate]:
@@ -180,7 +190,7 @@ def _of_kinds(kept: list[Candidate], endings: tuple[str, ...], account: Account)
         if _ending(each) not in endings:
             reason = f"files that end in {_listed(endings)} are read"
             account.leave_out_if_read(
-                each, "other kind of file", reason, f"{reason}, {_other_way(each, endings)}"
+                each, "other kind of file", reason, f"{reason}; {_other_way(each, endings)}"
             )
     return read
 

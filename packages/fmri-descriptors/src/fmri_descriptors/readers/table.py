@@ -9,6 +9,8 @@ from fmri_descriptors.errors import InputError
 from fmri_descriptors.readers.arrays import read_array
 from fmri_descriptors.readers.cells import number, present_cell
 from fmri_descriptors.readers.columns import Column, text_column
+from fmri_descriptors.readers.companions import frame_tables, read_checked
+from fmri_descriptors.readers.content import check_content
 from fmri_descriptors.readers.delimited import read_rows
 from fmri_descriptors.readers.sources import (
     Phenotype,
@@ -55,7 +57,7 @@ def table_source(path: Path, options: ReadOptions) -> Source:
             name, scan_id = (present_cell(row[key]) for key in ("path", "scan_id"))
             where = f"{path.name}, line {line}" if name is None else _name(path, name)
             rejected.append(Rejected(where, f"line {line} {error}", scan_id))
-    files = (path, *(recording.path for recording in recordings))
+    files = (path, *(file for r in recordings for file in (r.path, *frame_tables(r.path))))
     return Source(
         path.name,
         tuple(recordings),
@@ -116,7 +118,7 @@ def _recording(
     path = table.parent / values["path"]
     # Unlike `Path.is_file`, this is False and no error for a name that no file can have.
     if not os.path.isfile(path):  # noqa: PTH113
-        raise InputError(f"names {values['path']}, which is not a file; correct it")
+        raise InputError(f"names {values['path']}, which {_absent(path, values['path'])}")
     return Recording(
         path=path,
         name=_name(table, values["path"]),
@@ -125,9 +127,20 @@ def _recording(
         session=cells["session"],
         site=cells["site"],
         tr=_seconds(cells["tr"], options),
-        read=partial(read_array, key=cells["key"]),
+        read=partial(read_checked, read=partial(read_array, key=cells["key"])),
         phenotypes=phenotypes,
     )
+
+
+def _absent(path: Path, name: str) -> str:
+    """Say why a path leads to no file."""
+    if not os.path.islink(path):  # noqa: PTH114
+        return "is not a file; correct it"
+    try:
+        check_content(path, name)
+    except InputError as error:
+        return str(error).removeprefix(f"{path.name}: ")
+    return "is not a file; correct it"
 
 
 def _name(table: Path, path: str) -> str:

@@ -1,0 +1,126 @@
+"""Tables of frames beside a recording: as long as the recording, or it is rejected."""
+
+import numpy as np
+import pytest
+
+from fmri_descriptors import InputError, open_source
+from fmri_descriptors.readers.sources import ReadOptions
+
+from .image_files import (
+    REGIONS,
+    T,
+    confounds_table,
+    courses,
+    parcels,
+    save_atlas,
+    save_bold,
+    save_cifti,
+    save_fmriprep,
+    volumes,
+)
+from .planted import write_text
+
+REST = "sub-1_task-rest_run-2"
+
+
+def table(root):
+    func = root / "sub-1" / "func"
+    write_text(func / f"{REST}_space-fsLR_seg-Four_timeseries.tsv", courses(), REGIONS.labels)
+    return func
+
+
+def image(root):
+    save_bold(root / f"{REST}_desc-denoised_bold.nii", volumes(courses()))
+    return root
+
+
+def parcel_series(root):
+    save_cifti(root / f"{REST}_space-fsLR_bold.ptseries.nii", courses(), parcels(), tr=2.0)
+    return root
+
+
+def array(root):
+    root.mkdir()
+    np.save(root / f"{REST}.npy", courses())
+    return root
+
+
+LAYOUTS = [table, image, parcel_series, array]
+
+
+def read(tmp_path, layout):
+    atlas = save_atlas(tmp_path / "atlas.nii.gz") if layout is image else None
+    (recording,) = open_source(tmp_path / "in", ReadOptions(tr=2.0, atlas=atlas)).recordings
+    return recording.scan(REGIONS)
+
+
+def write_lines(path, n_lines):
+    path.write_text("a\tb\n" + "0\tn/a\n" * n_lines + "\n")
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize(
+    "suffix",
+    [
+        "outliers",
+        "desc-filtered_motion",
+        "design",
+        "desc-confounds_timeseries",
+        "desc-confounds_regressors",
+    ],
+)
+def test_a_table_of_another_length_rejects_the_scan_with_both_counts(tmp_path, layout, suffix):
+    beside = layout(tmp_path / "in") / f"{REST}_{suffix}.tsv"
+    write_lines(beside, T)
+    assert read(tmp_path, layout).n_frames == T
+    write_lines(beside, T + 9)
+    with pytest.raises(InputError, match=rf"{beside.name}: {T + 9} lines, but .* {T} frames"):
+        read(tmp_path, layout)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sub-1_task-rest_run-1_outliers.tsv",
+        "sub-1_task-rest_outliers.tsv",
+        "sub-2_task-rest_run-2_outliers.tsv",
+        f"{REST}_events.tsv",
+    ],
+)
+def test_a_table_of_another_recording_or_of_events_does_not_count(tmp_path, name):
+    write_lines(table(tmp_path / "in") / name, 3)
+    assert read(tmp_path, table).n_frames == T
+
+
+def test_confounds_are_counted_where_they_are_not_asked_for_too(tmp_path):
+    save_fmriprep(tmp_path / "in", volumes(courses()), table=confounds_table(T + 1))
+    options = ReadOptions(confounds="none", atlas=save_atlas(tmp_path / "atlas.nii.gz"))
+    (recording,) = open_source(tmp_path / "in", options).recordings
+    with pytest.raises(InputError, match=f"{T + 1} lines"):
+        recording.scan(REGIONS)
+
+
+def test_a_run_has_its_own_confounds_beside_those_of_the_joined_runs(tmp_path):
+    image = save_fmriprep(tmp_path / "in", volumes(courses()), task="rest_run-1")
+    longer = confounds_table(2 * T)
+    longer.to_csv(
+        image.with_name("sub-01_task-rest_desc-confounds_timeseries.tsv"), sep="\t", na_rep="n/a"
+    )
+    options = ReadOptions(atlas=save_atlas(tmp_path / "atlas.nii.gz"))
+    (recording,) = open_source(tmp_path / "in", options).recordings
+    assert recording.scan(REGIONS).n_frames == T
+
+
+@pytest.mark.parametrize("ending", [".nii", ".nii.gz"])
+def test_unpacked_images_of_fmriprep_are_cleaned_like_packed_ones(tmp_path, ending):
+    image = save_fmriprep(tmp_path / "in", volumes(courses()))
+    if ending == ".nii":
+        save_bold(image.with_name(image.name.removesuffix(".gz")), volumes(courses()))
+        image.unlink()
+    options = ReadOptions(atlas=save_atlas(tmp_path / "atlas.nii.gz"))
+    (recording,) = open_source(tmp_path / "in", options).recordings
+    series = recording.scan(REGIONS).timeseries
+    table = confounds_table().drop(columns="framewise_displacement").bfill()
+    design = np.column_stack([np.ones(T), table])
+    fit = design @ np.linalg.lstsq(design, courses(), rcond=None)[0]
+    np.testing.assert_allclose(series, courses() - fit + courses().mean(axis=0), rtol=1e-8)

@@ -82,11 +82,11 @@ def told_of_chance(z: "pd.DataFrame", norms: CohortNorms) -> str:
     norms : CohortNorms
         What they were compared with.
     """
-    outside = (z.abs() >= 1).sum(axis=1).mean()
+    outside = (z.abs() >= 1).sum(axis=1).mean()  # in a scan, on average
     judged = norms.table_.loc[z.columns[z.notna().any()], "n"]
     n_judged = int(np.count_nonzero(judged))
     expected = expected_outside(judged)
     return (
-        f"{outside:.0f} of {n_judged} features a scan outside the typical range, where "
+        f"{outside:.0f} of {n_judged} features outside the typical range in a scan, where "
         f"{expected:.0f} are expected by chance"
     )

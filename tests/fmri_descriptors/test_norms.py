@@ -78,7 +78,8 @@ def test_the_file_lists_each_statistic_and_the_scans(features, tmp_path):
     [
         ("", "cannot be read as JSON"),
         ("[]", "holds no JSON object"),
-        ('{"schema": 3}', "schema 3, but this version reads 2; upgrade"),
+        ('{"schema": 4}', "schema 4, but this version reads 3; upgrade"),
+        ('{"schema": 3}', "no norms"),
         ('{"schema": 2}', "no norms"),
         ('{"schema": 1, "features": {"f": {"n": 1}}, "fitted_on": []}', "no norms"),
         ('{"schema": 1, "features": 3, "fitted_on": []}', "no norms"),

@@ -96,7 +96,7 @@ def test_the_reference_says_what_each_scan_was_compared_with_and_why(mixed):
     assert table["pooled_features"].tolist() == [0, 3, 3, 3]
     assert table["reason"].tolist() == [
         "",
-        "site Bonn has 5 of at least 20 training scans",
+        "site Bonn has 5 of at least 20 training subjects",
         "no site given",
         "site Mars was not seen in training",
     ]

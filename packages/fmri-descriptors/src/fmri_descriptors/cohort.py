@@ -290,6 +290,10 @@ class Cohort:
         rows = self.rows(["scan_id", "site"])
         return {str(row["scan_id"]): _text(row["site"]) for row in rows}
 
+    def subjects(self) -> dict[str, str]:
+        """Return the subject of every scan, by scan id."""
+        return {str(row["scan_id"]): str(row["sub"]) for row in self.rows(["scan_id", "sub"])}
+
     def scans(self, split: str, start: int = 0, stop: int | None = None) -> Iterator[Scan]:
         """Give the scans of a split, in their stored order and raw units.
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +11,13 @@ from typing import TYPE_CHECKING
 from fmri_descriptors.cohort import Cohort, read_cohort
 from fmri_descriptors.cohort_features import measure_cohort
 from fmri_descriptors.cohort_texts import Measured, Wording, write_texts
+from fmri_descriptors.description_summary import (
+    told_of_chance,
+    told_of_components,
+    told_of_missing,
+    write_unavailable,
+)
+from fmri_descriptors.features.availability import by_column
 from fmri_descriptors.features.extractor import FeatureExtractor
 from fmri_descriptors.files import file_digest
 from fmri_descriptors.norms import POOLED, CohortNorms
@@ -66,6 +73,7 @@ def describe_cohort(
     """Write features, norms, z-scores, descriptors and captions of a cohort.
 
     The extractor and the norms are fitted on the training split alone; every split is described.
+    A training scan is compared with the other training people.
     Measured scans are kept in a hidden folder until all is written, so that the same call goes on
     where an earlier one was stopped, and ends with the same bytes.
 
@@ -76,7 +84,8 @@ def describe_cohort(
     directory : Path
         An existing directory; gets ``features.parquet``, ``zscores.parquet``, ``norms.json``,
         ``norms-values.npy``, ``extractor.npz``, ``extractor.json``, ``descriptors.parquet``,
-        ``captions.jsonl`` and, where norms look at sites, ``norms_used.tsv``. Where captions are
+        ``captions.jsonl``; where norms look at sites ``norms_used.tsv``, and where recordings
+        cannot show some features ``unavailable.tsv``, which says why. Where captions are
         rewritten also ``rewriting.json``, and with a phenotype dictionary ``semantic.jsonl``.
     settings : DescribeSettings
         How scans are measured, compared and captioned.
@@ -111,10 +120,13 @@ def describe_cohort(
     parts.mkdir(exist_ok=True)
     count = _Counter(2 * len(cohort) + cohort.n_scans("train"), progress)
     extractor = _fitted(cohort, settings, seed, parts, count)
-    features, splits = measure_cohort(
+    features, splits, reasons = measure_cohort(
         cohort, extractor, parts, jobs=options.jobs, scheduler=options.scheduler, progress=count
     )
     norms, z, pooled = _compared(cohort, features, splits, settings, directory)
+    fitted = FeatureExtractor.load(extractor)
+    fitted.save(directory)
+    write_unavailable(reasons, directory / "unavailable.tsv")
     wording = Wording(seed=seed, form=settings.caption_form, templates=options.templates)
     write_texts(
         Measured(
@@ -123,6 +135,7 @@ def describe_cohort(
             parcellation=cohort.parcellation,
             used=norms.reference(features.index, cohort.sites()),
             negative_edges=settings.features.negative_edges,
+            reasons=_reasons_by_column(features, fitted, reasons),
         ),
         wording,
         directory,
@@ -130,14 +143,28 @@ def describe_cohort(
         scheduler=options.scheduler,
         progress=count,
     )
-    FeatureExtractor.load(extractor).save(directory)
     rewritten = _rewritten(cohort, directory, settings, seed, progress, options)
     for left in directory.glob(f"{_PARTS}*"):
         shutil.rmtree(left)
+    told = "".join(
+        f"; {sentence}" for sentence in [*told_of_components(fitted), *told_of_missing(reasons)]
+    )
     return (
         f"{len(features)} scans, {features.shape[1]} features, {len(DESCRIPTORS)} descriptors "
-        f"each; norms from {len(norms.fitted_on_)} training scans{pooled}{rewritten}"
+        f"each; norms from {len(norms.fitted_on_)} training scans of {norms.n_people_} people"
+        f"{pooled}; {told_of_chance(z, norms)}{told}{rewritten}"
     )
+
+
+def _reasons_by_column(
+    features: "pd.DataFrame", extractor: FeatureExtractor, reasons: Mapping[str, Mapping[str, str]]
+) -> dict[str, Mapping[str, str]]:
+    """Why columns are missing, by scan id; scans without a reason of their own share one table."""
+    everywhere = extractor.reasons_
+    return {
+        str(i): by_column(everywhere | reasons[i], features.columns) if i in reasons else everywhere
+        for i in features.index
+    }
 
 
 def _rewritten(
@@ -224,8 +251,8 @@ def _compared(
     """Write features, norms and z-scores; return the last two, and a word on pooling."""
     sites = cohort.sites()
     norms = CohortNorms(settings.robust, settings.site_aware, settings.min_site_scans)
-    norms.fit(features[splits == "train"], sites=sites)
-    z = norms.transform(features, sites)
+    norms.fit(features[splits == "train"], sites=sites, subjects=cohort.subjects())
+    z = norms.transform(features, sites, leave_out=True)
     norms.save(directory / "norms.json")
     features.assign(split=splits).to_parquet(directory / "features.parquet")
     z.assign(split=splits).to_parquet(directory / "zscores.parquet")

@@ -66,7 +66,7 @@ def measure_cohort(
     jobs: int = 1,
     scheduler: str | None = None,
     progress: Callable[[int], None] = lambda _: None,
-) -> tuple["pd.DataFrame", "pd.Series[str]"]:
+) -> tuple["pd.DataFrame", "pd.Series[str]", dict[str, dict[str, str]]]:
     """Measure every scan of a cohort; chunks that are on disk already are not measured again.
 
     Parameters
@@ -88,24 +88,28 @@ def measure_cohort(
         One row a scan, indexed by scan id; the same numbers for any number of workers.
     splits : Series
         Split of each scan.
+    reasons : dict of str to dict
+        Why features are missing, as `FeatureExtractor.transform` tells it, by scan id.
 
     Raises
     ------
     InputError
-        If a scan cannot be measured.
+        If a scan's regions differ from those of the extractor.
     """
     import pandas as pd
 
     chunks = list(cohort_chunks(cohort, extractor, parts))
     for done in map_ordered(_measured, chunks, jobs, scheduler):
         progress(done)
-    features = pd.concat([pd.read_parquet(chunk.part) for chunk in chunks])
+    parts_read = [pd.read_parquet(chunk.part) for chunk in chunks]
+    reasons = {i: why for part in parts_read for i, why in part.attrs["reasons"].items()}
+    features = pd.concat(parts_read)
     features.attrs = {
         "parcellation": cohort.parcellation.name,
         "order_hash": cohort.parcellation.order_hash,
     }
     splits = [chunk.split for chunk in chunks for _ in range(chunk.n_scans)]
-    return features, pd.Series(splits, index=features.index, name="split", dtype=object)
+    return features, pd.Series(splits, index=features.index, name="split", dtype=object), reasons
 
 
 def _measured(chunk: Chunk) -> int:

@@ -6,6 +6,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from fmri_descriptors.errors import InputError
+from fmri_descriptors.features.availability import by_column
 from fmri_descriptors.features.extractor import FeatureExtractor
 from fmri_descriptors.norms import POOLED, CohortNorms
 from fmri_descriptors.parcellation import Parcellation
@@ -107,7 +108,7 @@ def describe(
     """Return the 23 descriptors of a scan, next to a cohort.
 
     With the extractor and the norms that a run saved, the text is what the run would have given
-    the scan.
+    the scan: one that the norms were fitted on is compared with the other people.
 
     Parameters
     ----------
@@ -130,7 +131,8 @@ def describe(
     """
     features = extractor.transform([scan])
     sites = {scan.scan_id: scan.site}
-    z = norms.transform(features, sites)
+    z = norms.transform(features, sites, leave_out=True)
+    missing = extractor.reasons_ | features.attrs["reasons"].get(scan.scan_id, {})
     described = describe_features(
         features.iloc[0],
         z.iloc[0],
@@ -138,6 +140,7 @@ def describe(
         seed=extractor.seed if seed is None else seed,
         templates=templates,
         negative_edges=(extractor.settings or FeatureSettings()).negative_edges,
+        reasons=by_column(missing, features.columns),
     )
     return with_reference(described, norms.reference([scan.scan_id], sites).iloc[0])
 

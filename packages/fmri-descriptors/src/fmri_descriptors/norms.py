@@ -5,28 +5,34 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from fmri_descriptors.errors import InputError
 from fmri_descriptors.files import read_json, write_json
-from fmri_descriptors.norms_files import StoredValues, plain_table, read_table, write_values
+from fmri_descriptors.norms_files import StoredValues, plain_norms, read_norms, write_values
+from fmri_descriptors.norms_leave_out import leave_one_out
 from fmri_descriptors.norms_statistics import combine, statistics
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA = 2
+SCHEMA = 3
 """Version of ``norms.json`` that this package writes and the newest it reads."""
 
 _NORMAL_MAD = 1.4826  # standard deviation of a normal distribution in units of its MAD
+_ROUNDING = 1e-12  # share of its centre up to which a feature's spread is that of rounded sums
 
 POOLED = "pooled"
 """What a scan is compared with where its site has no norms of its own."""
 
 
 class CohortNorms(TransformerMixin, BaseEstimator):
-    """Mean, standard deviation, median and MAD of every feature over a cohort.
+    """Mean, standard deviation, median and MAD of every feature over the people of a cohort.
+
+    A person counts once, however many scans there are: each scan has its share of the person's
+    weight (see `statistics`).
 
     Parameters
     ----------
@@ -37,18 +43,21 @@ class CohortNorms(TransformerMixin, BaseEstimator):
         not often enough, has no norms of its own: its scans are compared with the pooled ones,
         and `reference` says so.
     min_site_scans : int
-        A site with fewer scans than this has no norms of its own; nor has a feature with fewer
-        values than this at a site. With 20, the standard deviation is known to 16 %.
+        A site with scans of fewer people than this has no norms of its own; nor has a feature
+        that fewer people have a value of at a site. With 20, the standard deviation is known to
+        16 %.
 
     Attributes
     ----------
     table_ : DataFrame
-        One row a feature; columns ``n``, ``mean``, ``sd`` (n - 1 in the denominator), ``median``
-        and ``mad``. A feature's missing values do not count.
+        One row a feature; columns ``n`` (people), ``mean``, ``sd`` (n - 1 in the denominator),
+        ``median`` and ``mad``. A feature's missing values do not count.
     site_tables_ : dict of str to DataFrame
         The same by site; empty unless `site_aware`.
-    site_counts_ : dict of str to int
-        Scans by site; empty unless `site_aware`.
+    site_counts_, site_people_ : dict of str to int
+        Scans and people by site; empty unless `site_aware`.
+    subjects_ : dict of str to str
+        Whose scan each is that it was fitted on; a scan of its own id where nobody said so.
     sites_ : dict of str to str
         Site of each scan it was fitted on that has one; empty unless `site_aware`.
     fitted_on_ : list of str
@@ -74,6 +83,7 @@ class CohortNorms(TransformerMixin, BaseEstimator):
         features: "pd.DataFrame",
         y: None = None,  # noqa: ARG002
         sites: "Mapping[str, str | None] | pd.Series[str] | None" = None,
+        subjects: "Mapping[str, str] | pd.Series[str] | None" = None,
     ) -> "CohortNorms":
         """Learn the statistics of a cohort.
 
@@ -86,6 +96,8 @@ class CohortNorms(TransformerMixin, BaseEstimator):
         sites : mapping or Series, optional
             Site of each scan id; needed where `site_aware`. A scan without a site counts among
             the pooled ones only.
+        subjects : mapping or Series, optional
+            Person of each scan id; each scan is of another person if not given.
 
         Raises
         ------
@@ -101,29 +113,52 @@ class CohortNorms(TransformerMixin, BaseEstimator):
             raise InputError(f"min_site_scans: {self.min_site_scans}; give at least 2")
         self.parcellation_ = features.attrs.get("parcellation")
         self.order_hash_ = features.attrs.get("order_hash")
-        return self._learn(features, self._site_of(features.index, sites))
+        given = {} if subjects is None else {str(k): str(v) for k, v in dict(subjects).items()}
+        subject_of = {
+            str(scan_id): given.get(str(scan_id), str(scan_id)) for scan_id in features.index
+        }
+        return self._learn(features, self._site_of(features.index, sites), subject_of)
 
     def fit_transform(
         self,
         features: "pd.DataFrame",
         y: None = None,
         sites: "Mapping[str, str | None] | pd.Series[str] | None" = None,
+        subjects: "Mapping[str, str] | pd.Series[str] | None" = None,
     ) -> "pd.DataFrame":
         """Return the z-scores of the cohort that the norms are fitted on."""
-        return self.fit(features, y, sites).transform(features, sites)
+        return self.fit(features, y, sites, subjects).transform(features, sites)
 
-    def _learn(self, features: "pd.DataFrame", site_of: dict[str, str]) -> "CohortNorms":
+    def _learn(
+        self, features: "pd.DataFrame", site_of: dict[str, str], subject_of: dict[str, str]
+    ) -> "CohortNorms":
         values = features.astype(np.float64).set_axis(features.index.map(str), axis=0)
         # One order of the rows whatever came first: sums then agree to the last bit.
         values = values.sort_index()
-        self.table_ = statistics(values)
         self.fitted_on_ = list(values.index)
+        self.subjects_ = {scan_id: subject_of[scan_id] for scan_id in self.fitted_on_}
+        self.table_ = statistics(values, self._people(self.fitted_on_))
         self._values: pd.DataFrame | StoredValues | None = values
         self.sites_ = {scan_id: site_of[scan_id] for scan_id in values.index if scan_id in site_of}
         groups = {site: [s for s, at in self.sites_.items() if at == site] for site in self._names}
-        self.site_tables_ = {site: statistics(values.loc[ids]) for site, ids in groups.items()}
+        self.site_tables_ = {
+            site: statistics(values.loc[ids], self._people(ids)) for site, ids in groups.items()
+        }
         self.site_counts_ = {site: len(ids) for site, ids in groups.items()}
+        self.site_people_ = {
+            site: len({self.subjects_[scan_id] for scan_id in ids}) for site, ids in groups.items()
+        }
         return self
+
+    def _people(self, scan_ids: list[str]) -> NDArray[np.intp]:
+        """Give each of these scans the number of its person among them, from 0."""
+        _, numbers = np.unique([self.subjects_[i] for i in scan_ids], return_inverse=True)
+        return np.asarray(numbers, dtype=np.intp)
+
+    @property
+    def n_people_(self) -> int:
+        """Number of people that it was fitted on."""
+        return len(set(self.subjects_.values()))
 
     @property
     def _names(self) -> list[str]:
@@ -145,6 +180,8 @@ class CohortNorms(TransformerMixin, BaseEstimator):
         self,
         features: "pd.DataFrame",
         sites: "Mapping[str, str | None] | pd.Series[str] | None" = None,
+        *,
+        leave_out: bool = False,
     ) -> "pd.DataFrame":
         """Return z-scores of the same shape; NaN where a feature is missing or has no spread.
 
@@ -155,6 +192,10 @@ class CohortNorms(TransformerMixin, BaseEstimator):
         sites : mapping or Series, optional
             Site of each scan id; needed where `site_aware`. See `reference` for what each scan
             was compared with.
+        leave_out : bool
+            Whether a scan that the norms were fitted on is compared with the other people only,
+            so that its z-scores are distributed like those of new scans. Such a scan is known by
+            its id and its values; norms that were saved without values know none.
 
         Raises
         ------
@@ -168,14 +209,55 @@ class CohortNorms(TransformerMixin, BaseEstimator):
         self._require_same_features(features.columns, features.attrs.get("order_hash"))
         site_of = self._site_of(features.index, sites)
         by_scan = np.array([self._norms_of(site_of.get(str(i))) for i in features.index], object)
+        known = self._fitted_rows(features) if leave_out else np.zeros(len(features), np.bool_)
         z = pd.DataFrame(np.nan, features.index, features.columns, dtype=np.float64)
         for name in dict.fromkeys(by_scan):
             centre, spread = (side.loc[features.columns] for side in self._scale(name))
-            spread = spread.where(spread > np.finfo(np.float64).eps * centre.abs())
-            rows = by_scan == name
-            z.loc[rows] = ((features.loc[rows] - centre) / spread).to_numpy()
+            rows = (by_scan == name) & ~known
+            z.loc[rows] = _z(features.loc[rows], centre, spread)
+            rows = (by_scan == name) & known
+            if rows.any():
+                ids = features.index[rows].map(str)
+                centre, spread = (
+                    side.loc[ids, features.columns].to_numpy() for side in self._left_out(name)
+                )
+                z.loc[rows] = _z(features.loc[rows], centre, spread)
         z.attrs = dict(features.attrs)
         return z
+
+    def _fitted_rows(self, features: "pd.DataFrame") -> NDArray[np.bool_]:
+        """Which rows are scans that the norms were fitted on, with the values of then."""
+        ids = features.index.map(str)
+        known = np.asarray(ids.isin(self.fitted_on_))
+        values = self.values() if known.any() else None
+        if values is None:
+            return np.zeros(len(features), dtype=np.bool_)
+        then = values.reindex(ids)[list(features.columns)].to_numpy()
+        now = features.to_numpy(dtype=np.float64)
+        return np.asarray(known & np.isclose(then, now, rtol=1e-6, equal_nan=True).all(axis=1))
+
+    def _left_out(self, site: str) -> tuple["pd.DataFrame", "pd.DataFrame"]:
+        """Centre and spread of the others for each fitted scan, at a site or pooled."""
+        import pandas as pd
+
+        values = self.values()
+        if values is None:
+            raise InputError("norms: their values are gone; keep the values file beside the norms")
+        rows = [i for i in self.fitted_on_ if not site or self.sites_.get(i) == site]
+        people = self._people(rows)
+        chosen = values.loc[rows]
+        sides = leave_one_out(chosen.to_numpy(dtype=np.float64), people, robust=self.robust)
+        factor = (1.0, _NORMAL_MAD if self.robust else 1.0)
+        centre, spread = (
+            pd.DataFrame(times * side[people], chosen.index, chosen.columns)
+            for side, times in zip(sides, factor, strict=True)
+        )
+        if not site:
+            return centre, spread
+        enough = (self.site_tables_[site]["n"] >= self.min_site_scans)[centre.columns].to_numpy()
+        pooled = [side.loc[rows] for side in self._left_out("")]
+        few = np.broadcast_to(~enough, centre.shape)
+        return centre.mask(few, pooled[0]), spread.mask(few, pooled[1])
 
     def reference(
         self,
@@ -194,9 +276,10 @@ class CohortNorms(TransformerMixin, BaseEstimator):
         Returns
         -------
         DataFrame
-            Indexed by scan id. ``norms`` is the name of the site or `POOLED`; ``n_scans`` the
-            scans behind these norms; ``pooled_features`` how many features are compared with
-            the pooled norms; ``reason`` says why any is, and is empty where none is.
+            Indexed by scan id. ``norms`` is the name of the site or `POOLED`; ``n_scans`` and
+            ``n_people`` the scans and people behind these norms; ``pooled_features`` how many
+            features are compared with the pooled norms; ``reason`` says why any is, and is empty
+            where none is.
         """
         import pandas as pd
 
@@ -204,30 +287,31 @@ class CohortNorms(TransformerMixin, BaseEstimator):
         index = pd.Index([str(scan_id) for scan_id in scan_ids], name="scan_id", dtype=object)
         site_of = self._site_of(index, sites)
         rows = [self._reference_of(site_of.get(scan_id)) for scan_id in index]
-        columns = ["norms", "n_scans", "pooled_features", "reason"]
+        columns = ["norms", "n_scans", "n_people", "pooled_features", "reason"]
         return pd.DataFrame(rows, index=index, columns=columns)
 
     def _norms_of(self, site: str | None) -> str:
         """Site with norms of its own, or the empty string for the pooled ones."""
-        enough = site is not None and self.site_counts_.get(site, 0) >= self.min_site_scans
+        enough = site is not None and self.site_people_.get(site, 0) >= self.min_site_scans
         return site if enough and site is not None else ""
 
-    def _reference_of(self, site: str | None) -> tuple[str, int, int, str]:
+    def _reference_of(self, site: str | None) -> tuple[str, int, int, int, str]:
         name, n_features = self._norms_of(site), len(self.table_)
         if name:
             few = int((self.site_tables_[name]["n"] < self.min_site_scans).sum())
             reason = f"fewer than {self.min_site_scans} values at the site" if few else ""
-            return name, self.site_counts_[name], few, reason
-        n_seen = self.site_counts_.get(site or "", 0)
+            return name, self.site_counts_[name], self.site_people_[name], few, reason
+        n_seen = self.site_people_.get(site or "", 0)
         if not self.site_aware:
             reason = "norms do not look at sites"
         elif site is None:
             reason = "no site given"
         elif n_seen:
-            reason = f"site {site} has {n_seen} of at least {self.min_site_scans} training scans"
+            wanted = self.min_site_scans
+            reason = f"site {site} has {n_seen} of at least {wanted} training subjects"
         else:
             reason = f"site {site} was not seen in training"
-        return POOLED, len(self.fitted_on_), n_features, reason
+        return POOLED, len(self.fitted_on_), self.n_people_, n_features, reason
 
     def _scale(self, site: str) -> tuple["pd.Series[float]", "pd.Series[float]"]:
         """Centre and spread of every feature, at a site or (empty string) pooled."""
@@ -279,7 +363,9 @@ class CohortNorms(TransformerMixin, BaseEstimator):
         values = [side.values() for side in (self, other)]
         if values[0] is not None and values[1] is not None:
             whole = pd.concat([values[0], values[1][values[0].columns]])
-            return merged._learn(whole, {**self.sites_, **other.sites_})
+            sites, subjects = self.sites_ | other.sites_, self.subjects_ | other.subjects_
+            return merged._learn(whole, sites, subjects)
+        self._require_other_people(other)
         return merged._combine(self, other)
 
     def values(self) -> "pd.DataFrame | None":
@@ -298,13 +384,24 @@ class CohortNorms(TransformerMixin, BaseEstimator):
         self.fitted_on_ = sorted([*a.fitted_on_, *b.fitted_on_])
         self._values = None
         self.sites_ = {**a.sites_, **b.sites_}
+        self.subjects_ = a.subjects_ | b.subjects_
         tables = dict(a.site_tables_)
         for site, table in b.site_tables_.items():
             tables[site] = combine(tables[site], table) if site in tables else table
         self.site_tables_ = dict(sorted(tables.items()))
-        counts = {s: a.site_counts_.get(s, 0) + b.site_counts_.get(s, 0) for s in self.site_tables_}
-        self.site_counts_ = counts
+        for name in ("site_counts_", "site_people_"):
+            mine, theirs = getattr(a, name), getattr(b, name)
+            sums = {site: mine.get(site, 0) + theirs.get(site, 0) for site in self.site_tables_}
+            setattr(self, name, sums)
         return self
+
+    def _require_other_people(self, other: "CohortNorms") -> None:
+        both = sorted(set(self.subjects_.values()).intersection(other.subjects_.values()))
+        if both:
+            raise InputError(
+                f"norms: subject {both[0]!r} is in both, and would count twice; keep each side's "
+                "values file beside its norms and merge again"
+            )
 
     def _require_mergeable(self, other: "CohortNorms") -> None:
         self._require_same_features(other.table_.index, other.order_hash_)
@@ -345,24 +442,10 @@ class CohortNorms(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         kept = self.values() if values else None
         stored = None if kept is None else write_values(kept, Path(path))
-        document = {
-            "schema": SCHEMA,
-            **self.get_params(),
-            "parcellation": self.parcellation_,
-            "order_hash": self.order_hash_,
-            "fitted_on": self.fitted_on_,
-            "features": plain_table(self.table_),
-            "sites": {
-                site: {
-                    "n_scans": self.site_counts_[site],
-                    "own_norms": bool(self._norms_of(site)),
-                    "features": plain_table(table),
-                }
-                for site, table in self.site_tables_.items()
-            },
-            "site_of": self.sites_,
-            "values": stored and {"file": stored.path.name, "digest": stored.digest},
-        }
+        document = {"schema": SCHEMA, **self.get_params(), **plain_norms(self, stored)}
+        own = {site: bool(self._norms_of(site)) for site in self.site_tables_}
+        for site, entry in document["sites"].items():
+            entry["own_norms"] = own[site]
         write_json(document, Path(path))
 
     @classmethod
@@ -383,7 +466,7 @@ class CohortNorms(TransformerMixin, BaseEstimator):
         """
         path = Path(path)
         document = read_json(path)
-        if document.get("schema") not in {1, SCHEMA}:
+        if document.get("schema") not in {1, 2, SCHEMA}:
             raise InputError(
                 f"{path}: schema {document.get('schema')!r}, but this version reads {SCHEMA}; "
                 "upgrade fmri-descriptors"
@@ -392,24 +475,15 @@ class CohortNorms(TransformerMixin, BaseEstimator):
         norms = cls(**{name: document[name] for name in names if name in document})
         norms.robust = norms.robust if robust is None else robust
         try:
-            norms._take(document, path.parent)
+            norms._values = read_norms(norms, document, path.parent)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InputError(f"{path}: no norms ({error}); describe the cohort again") from error
         return norms
 
-    def _take(self, document: dict[str, Any], directory: Path) -> None:
-        self.table_ = read_table(document["features"])
-        self.fitted_on_ = [str(scan_id) for scan_id in document["fitted_on"]]
-        self.parcellation_ = document.get("parcellation")
-        self.order_hash_ = document.get("order_hash")
-        # Schema 1 knew neither sites nor values.
-        sites = document.get("sites", {})
-        self.site_tables_ = {site: read_table(entry["features"]) for site, entry in sites.items()}
-        self.site_counts_ = {site: int(entry["n_scans"]) for site, entry in sites.items()}
-        self.sites_ = dict(document.get("site_of", {}))
-        stored = document.get("values")
-        self._values = None
-        if stored is not None:
-            columns = tuple(sorted(self.table_.index))
-            file = directory / Path(stored["file"]).name
-            self._values = StoredValues(file, stored["digest"], tuple(self.fitted_on_), columns)
+
+def _z(values: "pd.DataFrame", centre: Any, spread: Any) -> NDArray[np.float64]:
+    """Distance from the centre in units of the spread; NaN where there is none."""
+    distance = values.to_numpy(dtype=np.float64) - np.asarray(centre)
+    unit = np.asarray(spread, dtype=np.float64)
+    varies = unit > _ROUNDING * np.abs(np.asarray(centre))
+    return np.asarray(distance / np.where(varies, unit, np.nan))

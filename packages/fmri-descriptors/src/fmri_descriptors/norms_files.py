@@ -13,6 +13,8 @@ from fmri_descriptors.norms_statistics import STATISTICS
 if TYPE_CHECKING:
     import pandas as pd
 
+    from fmri_descriptors.norms import CohortNorms
+
 
 @dataclass(frozen=True)
 class StoredValues:
@@ -62,6 +64,76 @@ def write_values(values: "pd.DataFrame", norms_path: Path) -> StoredValues:
     columns = sorted(values.columns)
     np.save(path, values[columns].to_numpy(dtype=np.float64), allow_pickle=False)
     return StoredValues(path, file_digest(path), tuple(values.index), tuple(columns))
+
+
+def plain_norms(norms: "CohortNorms", stored: StoredValues | None) -> dict[str, Any]:
+    """Return what fitted norms hold, ready for JSON.
+
+    Parameters
+    ----------
+    norms : CohortNorms
+        Fitted norms.
+    stored : StoredValues, optional
+        Where their values were written.
+    """
+    return {
+        "parcellation": norms.parcellation_,
+        "order_hash": norms.order_hash_,
+        "fitted_on": norms.fitted_on_,
+        "features": plain_table(norms.table_),
+        "sites": {
+            site: {
+                "n_scans": norms.site_counts_[site],
+                "n_people": norms.site_people_[site],
+                "features": plain_table(table),
+            }
+            for site, table in norms.site_tables_.items()
+        },
+        "site_of": norms.sites_,
+        "subject_of": norms.subjects_,
+        "values": stored and {"file": stored.path.name, "digest": stored.digest},
+    }
+
+
+def read_norms(
+    norms: "CohortNorms", document: dict[str, Any], directory: Path
+) -> StoredValues | None:
+    """Give norms what `plain_norms` wrote, and return where their values are.
+
+    Parameters
+    ----------
+    norms : CohortNorms
+        Norms that are not fitted; changed in place.
+    document : dict
+        Content of the file.
+    directory : Path
+        Where it lies.
+
+    Raises
+    ------
+    KeyError, TypeError, ValueError, AttributeError
+        If it holds something else.
+    """
+    norms.table_ = read_table(document["features"])
+    norms.fitted_on_ = [str(scan_id) for scan_id in document["fitted_on"]]
+    norms.parcellation_ = document.get("parcellation")
+    norms.order_hash_ = document.get("order_hash")
+    # Schema 1 knew neither sites nor values, and schema 2 no people: each scan was one.
+    people = document.get("subject_of", {})
+    norms.subjects_ = {scan_id: people.get(scan_id, scan_id) for scan_id in norms.fitted_on_}
+    sites = document.get("sites", {})
+    norms.site_tables_ = {site: read_table(entry["features"]) for site, entry in sites.items()}
+    norms.site_counts_ = {site: int(entry["n_scans"]) for site, entry in sites.items()}
+    norms.site_people_ = {
+        site: int(entry.get("n_people", entry["n_scans"])) for site, entry in sites.items()
+    }
+    norms.sites_ = dict(document.get("site_of", {}))
+    stored = document.get("values")
+    if stored is None:
+        return None
+    columns = tuple(sorted(norms.table_.index))
+    file = directory / Path(stored["file"]).name
+    return StoredValues(file, stored["digest"], tuple(norms.fitted_on_), columns)
 
 
 def plain_table(table: "pd.DataFrame") -> dict[str, dict[str, float | int | None]]:

@@ -101,3 +101,9 @@ def why_missing(column: str, reasons: Mapping[str, str]) -> str:
     if column in reasons:
         return reasons[column]
     return next((why for stem, why in reasons.items() if column.startswith(f"{stem}.")), "")
+
+
+def by_column(reasons: Mapping[str, str], columns: Iterable[str]) -> dict[str, str]:
+    """Reason for each column that one applies to."""
+    found = {column: why_missing(column, reasons) for column in columns}
+    return {column: why for column, why in found.items() if why}

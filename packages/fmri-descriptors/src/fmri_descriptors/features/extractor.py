@@ -30,6 +30,7 @@ from fmri_descriptors.features.gradients import N_GRADIENTS, scan_gradients
 from fmri_descriptors.features.graph import graph_measures
 from fmri_descriptors.features.ica import NOT_CONVERGED, GroupMaps, component_rows, group_ica
 from fmri_descriptors.features.networks import network_means, pair_indices
+from fmri_descriptors.features.reference_gradient import reference_correlations
 from fmri_descriptors.features.spatial_maps import read_spatial_maps
 from fmri_descriptors.features.templates import gradient_template, schaefer400_connectivity
 from fmri_descriptors.files import read_json, write_json
@@ -165,6 +166,11 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
         return frame
 
     @property
+    def reference_r_(self) -> list[float | None]:
+        """Correlations of the template's gradients with a published one."""
+        return reference_correlations(self.template_, self.parcellation_)
+
+    @property
     def reasons_(self) -> dict[str, str]:
         """Columns that no scan has, and why: those of networks without a component."""
         names = self.parcellation_.network_names
@@ -297,6 +303,7 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
             # The maps themselves are saved, and a path of this machine would differ elsewhere.
             "settings": {**asdict(settings), "ica_maps": Path(settings.ica_maps).name},
             "measured_with": {key: getattr(self.measured_with_, key) for key in _BANDS},
+            "gradient_reference_r": self.reference_r_,
             "seed": self.seed,
             "fitted_on": self.fitted_on_,
             "ica_converged": self.group_maps_.converged,

@@ -12,7 +12,7 @@ from fmri_descriptors.errors import InputError
 from fmri_descriptors.scan import Scan
 
 _MAX_ITERATIONS = 300
-_LAST_ITERATIONS = 3000  # of the chosen start, where the first ones were not enough
+_LAST_ITERATIONS = 3000  # where the first ones were not enough for any start
 _STARTS = 5
 NOT_CONVERGED = (
     f"FastICA did not converge in {_LAST_ITERATIONS} iterations, so its components depend on the "
@@ -164,13 +164,13 @@ def _check_components(n_components: int, n_networks: int, n_regions: int) -> Non
 def _fast_ica(features: NDArray[np.float64], seed: int) -> tuple[NDArray[np.float64], bool]:
     """Least Gaussian sources of several starts, as one start can end in a local optimum.
 
-    Where that start did not converge, it is given more iterations.
+    Starts that converged go before the others; where none did, each is given more iterations.
     """
-    runs = [_fast_ica_run(features, seed + start, _MAX_ITERATIONS) for start in range(_STARTS)]
-    best = max(range(_STARTS), key=lambda start: _non_gaussianity(runs[start][0]))
-    if runs[best][1]:
-        return runs[best]
-    return _fast_ica_run(features, seed + best, _LAST_ITERATIONS)
+    starts = range(seed, seed + _STARTS)
+    runs = [_fast_ica_run(features, start, _MAX_ITERATIONS) for start in starts]
+    if not any(converged for _, converged in runs):
+        runs = [_fast_ica_run(features, start, _LAST_ITERATIONS) for start in starts]
+    return max(runs, key=lambda run: (run[1], _non_gaussianity(run[0])))
 
 
 def _fast_ica_run(

@@ -14,9 +14,16 @@ from fmri_cli.report.settings import ReportSettings
 if TYPE_CHECKING:
     from fmri_descriptors import FeatureExtractor, Scan
 
+_ALIGNMENT = (
+    "Where the scan's network means (blue) lie far from the template's (orange) in every network, "
+    "the alignment has failed and the gradient descriptors mean little."
+)
+
 
 def build(run: Run, settings: ReportSettings) -> Section:
     """Draw the maps that the descriptors of one held-out scan are read from, and list these."""
+    from fmri_descriptors.features.reference_gradient import told_of_gradients
+
     scan_id = run.held_out_scan(settings.scan)
     extractor, scan = _measured(run, scan_id)
     maps, template, means = _maps(extractor, scan)
@@ -25,10 +32,14 @@ def build(run: Run, settings: ReportSettings) -> Section:
     return Section(
         anchor="measures",
         title="A held-out scan as measured",
-        look_for=(
-            "The principal gradient should part sensory from association regions. Where the "
-            "scan's network means (blue) lie far from the template's (orange) in every network, "
-            "the alignment has failed and the gradient descriptors mean little."
+        look_for=" ".join(
+            [
+                told_of_gradients(extractor.reference_r_),
+                _told_of_order(maps, extractor.template_),
+                _ALIGNMENT,
+                _told_of_components(extractor),
+                _told_of_chance(run, scan_id),
+            ]
         ),
         values={
             "scan": scan_id,
@@ -39,6 +50,41 @@ def build(run: Run, settings: ReportSettings) -> Section:
             "descriptors": descriptor_rows(run, scan_id),
         },
     )
+
+
+def _told_of_order(maps: np.ndarray, template: np.ndarray) -> str:
+    """Say how the scan's gradients resemble the template's, and whether each is nearest its own."""
+    shared = np.isfinite(maps[:, 0]) & np.isfinite(template[:, 0])
+    n = maps.shape[1]
+    r = np.abs(np.corrcoef(maps[shared].T, template[shared].T))[:n, n:]
+    told = ", ".join(f"{value:.2f}" for value in r.diagonal())
+    astray = [k for k in range(n) if r[k].argmax() != k]
+    order = (
+        "each is nearest to its own"
+        if not astray
+        else "; ".join(f"{k + 1} is nearer to the template's {r[k].argmax() + 1}" for k in astray)
+    )
+    return f"The scan's gradients correlate with the template's by {told}: {order}."
+
+
+def _told_of_components(extractor: "FeatureExtractor") -> str:
+    """Say how much of each independent component lies inside its network."""
+    from fmri_descriptors.description_summary import told_of_components
+
+    told = "; ".join(told_of_components(extractor))
+    return f"Of the independent components: {told}." if told else ""
+
+
+def _told_of_chance(run: Run, scan_id: str) -> str:
+    """Count the scan's features outside the typical range, beside what chance would put there."""
+    import pandas as pd
+
+    from fmri_descriptors import CohortNorms
+    from fmri_descriptors.description_summary import told_of_chance
+
+    folder = run.root / "descriptors"
+    z = pd.read_parquet(folder / "zscores.parquet").drop(columns="split").loc[[scan_id]]
+    return f"It has {told_of_chance(z, CohortNorms.load(folder / 'norms.json'))}."
 
 
 def _measured(run: Run, scan_id: str) -> "tuple[FeatureExtractor, Scan]":

@@ -1,7 +1,6 @@
 """Tables of people, visits and runs, joined to the scans of a folder."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -175,9 +174,8 @@ def test_a_bad_line_of_a_scans_table_is_rejected_and_the_rest_goes_on(tmp_path):
     opened = open_source(path)
     assert [r.scan_id for r in opened.recordings] == ["a"]
     assert [(each.scan_id, each.reason) for each in opened.rejected] == [
-        ("b", "line 3 has tr 'two'; give seconds, above 0"),
-        ("c", "line 4 names c.npy, which is not a file; correct it"),
-        ("d", "line 5 has no subject; fill the cell"),
-        ("e", "line 6 has no path; fill the cell"),
+        ("b", "scans.tsv: line 3 has tr 'two'; give seconds, above 0"),
+        ("c", "scans.tsv: line 4 names c.npy, which is not a file; correct it"),
+        ("d", "scans.tsv: line 5 has no subject; fill the cell"),
+        ("e", "scans.tsv: line 6 has no path; fill the cell"),
     ]
-    assert Path(opened.rejected[3].path).name == "scans.tsv, line 6"

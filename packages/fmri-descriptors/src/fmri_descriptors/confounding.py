@@ -7,6 +7,7 @@ from typing import Any
 from fmri_descriptors.joins import RUN_ENTITIES, recording_entities
 from fmri_descriptors.readers.columns import kind_of
 from fmri_descriptors.readers.sources import Phenotype, Recording
+from fmri_descriptors.readers.subjects import SESSION
 
 LEAST_AUC = 0.8
 """From this area under the ROC curve on, a fact of the recording gives a label away."""
@@ -92,8 +93,9 @@ def _facts(recordings: Sequence[Recording], n_frames: Sequence[int]) -> dict[str
         "seconds": [round(n * recording.tr, 3) for recording, n in pairs],
         "tr": [recording.tr for recording in recordings],
         "site": [recording.site for recording in recordings],
-        "session": [told.get("ses") for told in entities],
-    } | {name: [told.get(name) for told in entities] for name in RUN_ENTITIES}
+    }
+    for name, entity in (("session", SESSION), *zip(RUN_ENTITIES, RUN_ENTITIES, strict=True)):
+        facts[name] = [told.get(entity) for told in entities]
     differing = {name: values for name, values in facts.items() if len(set(values)) > 1}
     lengths = [value for value in facts["seconds"] if isinstance(value, float)]
     if "tr" not in differing or max(lengths) - min(lengths) < max(r.tr for r in recordings):

@@ -82,7 +82,7 @@ def read_phenotype_table(path: Path, labels: Mapping[str, set[str]]) -> Phenotyp
     InputError
         If it is no such table, has a column that is the cohort's own, or no line is of anybody.
     """
-    levels = _levels(path.with_suffix(".json"))
+    levels = _levels(levels_path(path))
     header, rows = read_rows(path)
     key = _key(path, header)
     used = {key, *_among(SUBJECT_COLUMNS, header)[:1], *_among(SESSION_COLUMNS, header)[:1]}
@@ -98,6 +98,11 @@ def read_phenotype_table(path: Path, labels: Mapping[str, set[str]]) -> Phenotyp
     texts: dict[str, Mapping[str, str]] = {SITE: {}, **levels}
     columns = phenotype_columns(list(kept.values()), used, texts)
     return PhenotypeTable(path, tuple(lines), columns, levels, key, notes)
+
+
+def levels_path(path: Path) -> Path:
+    """Return where the meanings of a table's codes would be written."""
+    return path.with_suffix(".json")
 
 
 def _among(names: Iterable[str], header: Sequence[str]) -> list[str]:

@@ -7,7 +7,12 @@ from pathlib import Path
 
 from fmri_descriptors.errors import InputError
 from fmri_descriptors.joins import Line, Lines, recording_entities
-from fmri_descriptors.phenotype_table import SITE, PhenotypeTable, read_phenotype_table
+from fmri_descriptors.phenotype_table import (
+    SITE,
+    PhenotypeTable,
+    levels_path,
+    read_phenotype_table,
+)
 from fmri_descriptors.readers.sources import Phenotype, Recording, Source
 from fmri_descriptors.readers.subjects import SUBJECT, canonical_label
 
@@ -61,10 +66,10 @@ def with_phenotypes(source: Source, path: Path | None) -> Source:
     return replace(
         source,
         recordings=tuple(joined),
-        files=(*source.files, path),
+        files=(*source.files, *(file for file in (path, levels_path(path)) if file.is_file())),
         levels={**source.levels, **{n: table.levels[n] for n in own if n in table.levels}},
         columns={**source.columns, **own},
-        notes=(*source.notes, *told, *(note for c in own.values() for note in c.notes)),
+        notes=(*source.notes, *told, *(note for c in table.columns.values() for note in c.notes)),
     )
 
 
@@ -196,13 +201,14 @@ def _spelt_otherwise(source: Source, path: Path, found: Sequence[Line | None]) -
     if not otherwise:
         return ()
     subject, spelt = next(iter(otherwise.items()))
+    verb = "subjects are" if len(otherwise) > 1 else "subject is"
     note = (
-        f"{len(otherwise)} subjects are spelt otherwise in {path.name} (such as {spelt!r} for "
+        f"{len(otherwise)} {verb} spelt otherwise in {path.name} (such as {spelt!r} for "
         f"{subject!r}) and joined, since only case, zeros or sub- differ"
     )
     return (note,)
 
 
 def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:_SHOWN])
+    shown = ", ".join(name if name.isprintable() else repr(name) for name in names[:_SHOWN])
     return shown + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")

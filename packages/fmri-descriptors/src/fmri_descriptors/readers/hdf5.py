@@ -95,11 +95,10 @@ def _list_file(path: Path, label: str, options: ReadOptions, listed: _Listed) ->
             subject, session = people[scan_id]
             try:
                 tr = agreed_tr(_told_tr(file, scan_id), options.tr)
+                read = partial(read_series, scan_id=scan_id)
+                listed.add(Recording(path, name, scan_id, subject, session, None, tr, read))
             except InputError as error:
                 listed.rejected.append(Rejected(name, str(error), scan_id))
-                continue
-            read = partial(read_series, scan_id=scan_id)
-            listed.add(Recording(path, name, scan_id, subject, session, None, tr, read))
 
 
 def _texts(file: Any, path: Path, name: str, n_scans: int) -> dict[str, str] | list[str] | None:

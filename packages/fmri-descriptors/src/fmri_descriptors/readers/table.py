@@ -1,7 +1,7 @@
 """A scans table: one line a recording, with what is known of it."""
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -53,8 +53,8 @@ def table_source(path: Path, options: ReadOptions) -> Source:
             recordings.append(_recording(path, row, values, options))
         except InputError as error:
             name, scan_id = (present_cell(row[key]) for key in ("path", "scan_id"))
-            where = f"{path.name}, line {line}" if name is None else _name(path, name)
-            rejected.append(Rejected(where, f"line {line} {error}", scan_id))
+            where = path.name if name is None else _name(path, name)
+            rejected.append(Rejected(where, f"{path.name}: line {line} {error}", scan_id))
     files = (path, *(recording.path for recording in recordings))
     return Source(
         path.name,
@@ -88,7 +88,7 @@ def _check_columns(path: Path, header: list[str], options: ReadOptions) -> None:
 
 
 def phenotype_columns(
-    rows: list[dict[str, str]],
+    rows: Sequence[Mapping[str, str]],
     others: Collection[str],
     levels: Mapping[str, Mapping[str, str]] | None = None,
 ) -> dict[str, Column]:

@@ -15,14 +15,14 @@ def join(tmp_path):
     folder = tmp_path / "scans"
     folder.mkdir()
 
-    def make(names, *lines, table="people.tsv", column="x", levels=None):
+    def make(names, *lines, table="people.tsv", column="x", levels=None, tasks=()):
         for name in names:
             np.save(folder / f"{name}.npy", np.eye(20))
         path = tmp_path / table
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
         if levels is not None:
             path.with_suffix(".json").write_text(json.dumps(levels))
-        make.opened = open_source(folder, ReadOptions(tr=2.0, phenotypes=path))
+        make.opened = open_source(folder, ReadOptions(tr=2.0, phenotypes=path, tasks=tasks))
         return {r.scan_id: r.phenotypes[column] for r in make.opened.recordings}
 
     return make
@@ -93,7 +93,8 @@ def test_a_table_of_runs_goes_to_derivatives_with_more_in_their_names(join):
 
 def test_a_column_of_conditions_tells_lines_apart_where_tasks_have_the_same_names(join):
     names = ["sub-1_task-open", "sub-1_task-shut", "sub-2_task-open"]
-    found = join(names, "participant_id\tcondition\tx", "1\tOpen\t1", "1\tshut\t2", "2\topen\t3")
+    lines = ["1\tOpen\t1", "1\tshut\t2", "2\topen\t3"]
+    found = join(names, "participant_id\tcondition\tx", *lines, tasks=("open", "shut"))
     assert found == dict(zip(names, (1.0, 2.0, 3.0), strict=True))
     assert join.opened.notes[0] == "people.tsv: column 'condition' tells lines apart by task"
     assert join.opened.recordings[1].phenotypes["condition"] == "shut"

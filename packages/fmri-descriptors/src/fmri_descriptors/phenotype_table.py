@@ -8,7 +8,7 @@ from typing import Any
 from fmri_descriptors.errors import InputError
 from fmri_descriptors.files import read_json
 from fmri_descriptors.joins import RUN_ENTITIES, Line, entity_keys
-from fmri_descriptors.readers.bids import parse_name
+from fmri_descriptors.readers.bids_names import parse_name
 from fmri_descriptors.readers.cells import present_cell
 from fmri_descriptors.readers.columns import Column
 from fmri_descriptors.readers.delimited import read_rows

@@ -100,6 +100,12 @@ def test_a_column_of_conditions_tells_lines_apart_where_tasks_have_the_same_name
     assert join.opened.recordings[1].phenotypes["condition"] == "shut"
 
 
+def test_a_column_of_visits_tells_lines_apart_where_sessions_have_the_same_names(join):
+    names = ["sub-1_ses-before", "sub-1_ses-after"]
+    found = join(names, "participant_id\tvisit\tx", "1\tBefore\t1", "1\tafter\t2")
+    assert found == dict(zip(names, (1.0, 2.0), strict=True))
+
+
 def test_an_entity_of_ones_own_tells_lines_apart(join):
     names = ["sub-1_cond-a", "sub-1_cond-b"]
     found = join(names, "participant_id\tcond\tx", "1\tb\t2", "1\ta\t1")
@@ -139,7 +145,7 @@ def test_lines_that_differ_for_somebody_without_a_scan_do_no_harm(join):
 
 def test_the_advice_on_two_lines_of_a_person_is_followed_by_a_column_of_runs(join):
     lines = ["01\t{}5", "01\t{}6", "02\t{}7"]
-    with pytest.raises(InputError, match=r"differ in 'x'; keep one, or .* run or filename"):
+    with pytest.raises(InputError, match=r"differ in 'x'; keep one, .* run or filename"):
         join(RUNS, "participant_id\tx", *(line.format("") for line in lines))
     runs = ("1\t", "2\t", "1\t")
     mended = [line.format(run) for line, run in zip(lines, runs, strict=True)]

@@ -19,6 +19,12 @@ _MOST_VALUES = 10  # a category of more is no label that is asked for
 _FEWEST = 3  # people or runs on either side
 _TENTH = 10  # parts of a second that a proposed length is rounded down to
 
+_WORDS = {
+    "n_frames": "number of frames",
+    "seconds": "length in seconds",
+    "tr": "repetition time",
+}
+
 Confounds = dict[str, dict[str, dict[str, Any]]]
 
 
@@ -69,7 +75,8 @@ def confounds_told(
         several = len({recording.tr for recording in recordings}) > 1
         of_length = ("seconds" if several else "n_frames") in facts
         crop = f"; {_cropping(recordings, n_frames)} makes scans equally long" if of_length else ""
-        told = f"given away by {', '.join(facts)} (AUC up to {area:.2f}), without the brain{crop}"
+        words = ", ".join(_WORDS.get(fact, fact) for fact in facts)
+        told = f"given away by {words} (AUC up to {area:.2f}), without the brain{crop}"
         names.setdefault(told, []).append(name)
     return tuple(
         f"{', '.join(labels)} {'are' if len(labels) > 1 else 'is'} {told}"

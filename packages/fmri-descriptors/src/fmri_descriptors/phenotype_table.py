@@ -66,7 +66,8 @@ def read_phenotype_table(path: Path, labels: Mapping[str, set[str]]) -> Phenotyp
 
     Lines that subject and session do not tell apart are lines of runs. They are told apart by the
     columns named like a BIDS entity (``task``, ``run``, …); without one, by those all of whose
-    cells are labels of one entity of the scans, such as a column ``condition`` of tasks.
+    cells are labels of one entity of the scans, such as a column ``condition`` of tasks or
+    ``visit`` of sessions.
 
     Parameters
     ----------
@@ -168,7 +169,8 @@ def _of_people(
     runs: dict[str, str] = {}
     if len({tuple(sorted(told.items())) for told in entities.values()}) < len(rows):
         others = [name for name in header if name not in columns]
-        runs = _named_like_entities(others, labels) or _of_labels(others, rows, labels)
+        asked = {entity: labels[entity] for entity in labels if entity not in columns.values()}
+        runs = _named_like_entities(others, asked) or _of_labels(others, rows, asked)
         entities = {number: _entities(row, columns | runs) for number, row in rows.items()}
     lines = [Line(number, rows[number][key].strip(), told) for number, told in entities.items()]
     return lines, runs
@@ -190,7 +192,7 @@ def _of_labels(names: Sequence[str], rows: Rows, labels: Mapping[str, set[str]])
     found = {}
     for name in names:
         cells = {cell for row in rows.values() if (cell := present_cell(row[name])) is not None}
-        for entity in sorted(labels.keys() - {SUBJECT, SESSION}):
+        for entity in sorted(labels):
             keys = {label_key(cell, entity) for cell in cells}
             if len(keys) > 1 and keys <= labels[entity]:
                 found[name] = entity

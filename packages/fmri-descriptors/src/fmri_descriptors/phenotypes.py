@@ -95,8 +95,8 @@ def _one_of(
         if differs is not None and line.entities == first.entities:
             raise InputError(
                 f"{table.path}: lines {first.number} and {line.number} are both of "
-                f"{_who(first, line)} and differ in {differs!r}; keep one, or tell them apart by a "
-                "column session_id, task, run or filename"
+                f"{_who(first, line)} and differ in {differs!r}; keep one, rename one of two "
+                "people, or tell visits and runs apart by a column session_id, task, run or filename"
             )
         if differs is not None:
             return None

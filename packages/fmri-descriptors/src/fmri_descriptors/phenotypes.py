@@ -96,7 +96,7 @@ def _one_of(
             raise InputError(
                 f"{table.path}: lines {first.number} and {line.number} are both of "
                 f"{_who(first, line)} and differ in {differs!r}; keep one, rename one of two "
-                "people, or tell visits and runs apart by a column session_id, task, run or filename"
+                "people, or tell visits and runs apart by session_id, task, run or filename"
             )
         if differs is not None:
             return None

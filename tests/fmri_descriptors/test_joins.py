@@ -162,6 +162,22 @@ def test_a_csv_table_is_read_with_its_quotes(join):
     assert found == {"sub-01": "a, b"}
 
 
+def test_a_table_among_the_scans_is_no_scan(tmp_path):
+    import nibabel as nib
+
+    np.save(tmp_path / "sub-1.npy", np.eye(20))
+    table = tmp_path / "conditions.csv"
+    table.write_text("participant_id,x\n1,a\n")
+    opened = open_source(tmp_path, ReadOptions(tr=2.0, phenotypes=table))
+    assert (opened.recordings[0].phenotypes, opened.rejected) == ({"x": "a"}, ())
+    nib.save(nib.Nifti1Image(np.zeros((2, 2, 2, 20)), np.eye(4)), tmp_path / "sub-1_bold.nii")
+    (tmp_path / "sub-1.npy").unlink()
+    atlas = tmp_path.parent / f"{tmp_path.name}-atlas.nii"
+    nib.save(nib.Nifti1Image(np.ones((2, 2, 2), np.int16), np.eye(4)), atlas)
+    images = open_source(tmp_path, ReadOptions(tr=2.0, phenotypes=table, atlas=atlas))
+    assert [r.phenotypes for r in images.recordings] == [{"x": "a"}]
+
+
 def test_a_line_without_a_name_is_left_out_and_told(join):
     assert join(["sub-01"], "participant_id\tx", "\t4", "01\t5") == {"sub-01": 5.0}
     assert join.opened.notes == ("people.tsv: line 2 left out, without a participant_id",)

@@ -4,9 +4,15 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
 
-from fmri_descriptors import InputError, open_source
+from fmri_descriptors import InputError, Source, open_source
+from fmri_descriptors.phenotypes import with_phenotypes
 from fmri_descriptors.readers import ReadOptions
+
+from .test_subjects import recording
 
 
 @pytest.fixture
@@ -160,6 +166,28 @@ def test_a_table_of_other_visits_says_so(join):
 def test_a_csv_table_is_read_with_its_quotes(join):
     found = join(["sub-01"], "participant_id,x", '01,"a, b"', table="people.csv")
     assert found == {"sub-01": "a, b"}
+
+
+@st.composite
+def listed(draw):
+    """People, each with a value, and two spellings of each."""
+    people = draw(st.dictionaries(st.integers(0, 999), st.integers(0, 99), min_size=1, max_size=8))
+    written = st.sampled_from(["{}", "{:04d}", "sub-{}", "SUB-{:03d}", " {} ", "{}.0"])
+    return [(draw(written).format(who), draw(written).format(who), x) for who, x in people.items()]
+
+
+@examples(max_examples=50, deadline=None, derandomize=True)
+@given(listed(), st.randoms(use_true_random=False))
+def test_everybody_gets_their_own_value_however_either_side_spells_them(
+    tmp_path_factory, people, random
+):
+    scans = [recording(spelt, f"s{i}") for i, (spelt, _, _) in enumerate(people)]
+    lines = [f"{spelt}\t{value}" for _, spelt, value in people]
+    random.shuffle(lines)
+    path = tmp_path_factory.mktemp("table") / "people.tsv"
+    path.write_text("\n".join(["participant_id\tx", *lines]) + "\n")
+    joined = with_phenotypes(Source("made", tuple(scans), ()), path)
+    assert [r.phenotypes["x"] for r in joined.recordings] == [float(x) for _, _, x in people]
 
 
 def test_a_table_among_the_scans_is_no_scan(tmp_path):

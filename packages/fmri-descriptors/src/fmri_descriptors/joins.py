@@ -23,8 +23,10 @@ class Line:
 
     Parameters
     ----------
+    place : int
+        Its place among the lines that count, from 0.
     number : int
-        Its place in the file.
+        Its number in the file.
     spelt : str
         What it is of, as the table spells it.
     entities : mapping of str to str
@@ -35,6 +37,7 @@ class Line:
         Whether it is of one file, so that an entity that it lacks the recording must lack too.
     """
 
+    place: int
     number: int
     spelt: str
     entities: Entities

@@ -10,7 +10,7 @@ from fmri_descriptors.files import read_json
 from fmri_descriptors.joins import RUN_ENTITIES, Line, entity_keys
 from fmri_descriptors.readers.bids_names import parse_name
 from fmri_descriptors.readers.cells import present_cell
-from fmri_descriptors.readers.columns import Column
+from fmri_descriptors.readers.columns import Column, Value
 from fmri_descriptors.readers.delimited import read_rows
 from fmri_descriptors.readers.subjects import SESSION, SUBJECT, label_key
 from fmri_descriptors.readers.table import RESERVED, phenotype_columns
@@ -59,6 +59,13 @@ class PhenotypeTable:
     levels: Mapping[str, Mapping[str, str]]
     key: str
     notes: tuple[str, ...]
+
+    def values(self, line: Line | None) -> dict[str, Value]:
+        """Return what a line says, by column; everything is missing without a line."""
+        return {
+            name: None if line is None else column.values[line.place]
+            for name, column in self.columns.items()
+        }
 
 
 def read_phenotype_table(path: Path, labels: Mapping[str, set[str]]) -> PhenotypeTable:
@@ -148,7 +155,7 @@ def _suffix(name: str) -> str | None:
 def _of_files(rows: Rows, key: str, header: Sequence[str]) -> list[Line]:
     subjects = _among(SUBJECT_COLUMNS, header)
     lines = []
-    for number, row in rows.items():
+    for place, (number, row) in enumerate(rows.items()):
         name = row[key].strip().replace("\\", "/")
         parts = parse_name(name.rsplit("/", 1)[-1])
         entities = {} if parts is None else entity_keys(parts.entities)
@@ -156,7 +163,7 @@ def _of_files(rows: Rows, key: str, header: Sequence[str]) -> list[Line]:
         if subject is not None:
             entities[SUBJECT] = label_key(subject)
         names = tuple(dict.fromkeys((name, name.rsplit("/", 1)[-1])))
-        lines.append(Line(number, name, entities, names, whole=True))
+        lines.append(Line(place, number, name, entities, names, whole=True))
     return lines
 
 
@@ -172,8 +179,8 @@ def _of_people(
         asked = {entity: labels[entity] for entity in labels if entity not in columns.values()}
         runs = _named_like_entities(others, asked) or _of_labels(others, rows, asked)
         entities = {number: _entities(row, columns | runs) for number, row in rows.items()}
-    lines = [Line(number, rows[number][key].strip(), told) for number, told in entities.items()]
-    return lines, runs
+    numbered = enumerate(entities.items())
+    return [Line(i, n, rows[n][key].strip(), told) for i, (n, told) in numbered], runs
 
 
 def _named_like_entities(names: Sequence[str], labels: Mapping[str, set[str]]) -> dict[str, str]:

@@ -26,7 +26,17 @@ def test_an_unusual_spelling_of_missing_is_told(cell, told):
 
 @pytest.mark.parametrize(
     ("cell", "number"),
-    [("89+", 89), (">89", 89), ("≥ 90", 90), ("90 or older", 90), ("<18", 18), ("over 85", 85)],
+    [
+        *(
+            ("89+", 89),
+            (">89", 89),
+            ("≥ 90", 90),
+            ("90 or older", 90),
+            ("<18", 18),
+            ("over 85", 85),
+        ),
+        *(("89+ years", 89), ("older than 90", 90), ("90 years or older", 90), ("> 89 y", 89)),
+    ],
 )
 def test_a_bound_becomes_its_number_among_numbers_and_is_told(cell, number):
     column = text_column("age", ["60", cell, "71.5"])

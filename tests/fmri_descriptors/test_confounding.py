@@ -133,10 +133,17 @@ def test_a_crop_keeps_the_first_frames(crop, kept):
     np.testing.assert_array_equal(crop(whole).timeseries, whole.timeseries[:kept])
 
 
-def test_a_scan_shorter_than_the_crop_is_rejected_with_both_lengths():
+@pytest.mark.parametrize(
+    ("seconds", "message"),
+    [
+        (120.0, "50 frames of 2 s, but crop_seconds keeps 60; lower it"),
+        (20.0, "crop_seconds keeps 10 frames of 2 s, but at least 16 are needed; raise it"),
+    ],
+)
+def test_a_crop_that_a_scan_cannot_take_rejects_it_with_both_numbers(seconds, message):
     whole = scan("anna", "x", n_frames=50).scan(REGIONS)
-    with pytest.raises(InputError, match="50 frames of 2 s, but crop_seconds keeps 60; lower it"):
-        Crop(seconds=120.0)(whole)
+    with pytest.raises(InputError, match=message):
+        Crop(seconds=seconds)(whole)
 
 
 @pytest.mark.parametrize(

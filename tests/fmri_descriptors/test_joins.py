@@ -1,13 +1,18 @@
 """Tables of people, visits and runs, joined to the scans of a folder."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
 
-from fmri_descriptors import InputError, open_source
+from fmri_descriptors import InputError, Source, open_source
+from fmri_descriptors.phenotypes import with_phenotypes
 from fmri_descriptors.readers import ReadOptions
+
+from .test_subjects import recording
 
 
 @pytest.fixture
@@ -16,14 +21,14 @@ def join(tmp_path):
     folder = tmp_path / "scans"
     folder.mkdir()
 
-    def make(names, *lines, table="people.tsv", column="x", levels=None):
+    def make(names, *lines, table="people.tsv", column="x", levels=None, tasks=()):
         for name in names:
             np.save(folder / f"{name}.npy", np.eye(20))
         path = tmp_path / table
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
         if levels is not None:
             path.with_suffix(".json").write_text(json.dumps(levels))
-        make.opened = open_source(folder, ReadOptions(tr=2.0, phenotypes=path))
+        make.opened = open_source(folder, ReadOptions(tr=2.0, phenotypes=path, tasks=tasks))
         return {r.scan_id: r.phenotypes[column] for r in make.opened.recordings}
 
     return make
@@ -94,10 +99,17 @@ def test_a_table_of_runs_goes_to_derivatives_with_more_in_their_names(join):
 
 def test_a_column_of_conditions_tells_lines_apart_where_tasks_have_the_same_names(join):
     names = ["sub-1_task-open", "sub-1_task-shut", "sub-2_task-open"]
-    found = join(names, "participant_id\tcondition\tx", "1\tOpen\t1", "1\tshut\t2", "2\topen\t3")
+    lines = ["1\tOpen\t1", "1\tshut\t2", "2\topen\t3"]
+    found = join(names, "participant_id\tcondition\tx", *lines, tasks=("open", "shut"))
     assert found == dict(zip(names, (1.0, 2.0, 3.0), strict=True))
     assert join.opened.notes[0] == "people.tsv: column 'condition' tells lines apart by task"
     assert join.opened.recordings[1].phenotypes["condition"] == "shut"
+
+
+def test_a_column_of_visits_tells_lines_apart_where_sessions_have_the_same_names(join):
+    names = ["sub-1_ses-before", "sub-1_ses-after"]
+    found = join(names, "participant_id\tvisit\tx", "1\tBefore\t1", "1\tafter\t2")
+    assert found == dict(zip(names, (1.0, 2.0), strict=True))
 
 
 def test_an_entity_of_ones_own_tells_lines_apart(join):
@@ -139,7 +151,7 @@ def test_lines_that_differ_for_somebody_without_a_scan_do_no_harm(join):
 
 def test_the_advice_on_two_lines_of_a_person_is_followed_by_a_column_of_runs(join):
     lines = ["01\t{}5", "01\t{}6", "02\t{}7"]
-    with pytest.raises(InputError, match=r"differ in 'x'; keep one, or .* run or filename"):
+    with pytest.raises(InputError, match=r"differ in 'x'; keep one, .* run or filename"):
         join(RUNS, "participant_id\tx", *(line.format("") for line in lines))
     runs = ("1\t", "2\t", "1\t")
     mended = [line.format(run) for line, run in zip(lines, runs, strict=True)]
@@ -154,6 +166,44 @@ def test_a_table_of_other_visits_says_so(join):
 def test_a_csv_table_is_read_with_its_quotes(join):
     found = join(["sub-01"], "participant_id,x", '01,"a, b"', table="people.csv")
     assert found == {"sub-01": "a, b"}
+
+
+@st.composite
+def listed(draw):
+    """People, each with a value, and two spellings of each."""
+    people = draw(st.dictionaries(st.integers(0, 999), st.integers(0, 99), min_size=1, max_size=8))
+    written = st.sampled_from(["{}", "{:04d}", "sub-{}", "SUB-{:03d}", " {} ", "{}.0"])
+    return [(draw(written).format(who), draw(written).format(who), x) for who, x in people.items()]
+
+
+@examples(max_examples=50, deadline=None, derandomize=True)
+@given(listed(), st.randoms(use_true_random=False))
+def test_everybody_gets_their_own_value_however_either_side_spells_them(
+    tmp_path_factory, people, random
+):
+    scans = [recording(spelt, f"s{i}") for i, (spelt, _, _) in enumerate(people)]
+    lines = [f"{spelt}\t{value}" for _, spelt, value in people]
+    random.shuffle(lines)
+    path = tmp_path_factory.mktemp("table") / "people.tsv"
+    path.write_text("\n".join(["participant_id\tx", *lines]) + "\n")
+    joined = with_phenotypes(Source("made", tuple(scans), ()), path)
+    assert [r.phenotypes["x"] for r in joined.recordings] == [float(x) for _, _, x in people]
+
+
+def test_a_table_among_the_scans_is_no_scan(tmp_path):
+    import nibabel as nib
+
+    np.save(tmp_path / "sub-1.npy", np.eye(20))
+    table = tmp_path / "conditions.csv"
+    table.write_text("participant_id,x\n1,a\n")
+    opened = open_source(tmp_path, ReadOptions(tr=2.0, phenotypes=table))
+    assert (opened.recordings[0].phenotypes, opened.rejected) == ({"x": "a"}, ())
+    nib.save(nib.Nifti1Image(np.zeros((2, 2, 2, 20)), np.eye(4)), tmp_path / "sub-1_bold.nii")
+    (tmp_path / "sub-1.npy").unlink()
+    atlas = tmp_path.parent / f"{tmp_path.name}-atlas.nii"
+    nib.save(nib.Nifti1Image(np.ones((2, 2, 2), np.int16), np.eye(4)), atlas)
+    images = open_source(tmp_path, ReadOptions(tr=2.0, phenotypes=table, atlas=atlas))
+    assert [r.phenotypes for r in images.recordings] == [{"x": "a"}]
 
 
 def test_a_line_without_a_name_is_left_out_and_told(join):
@@ -175,9 +225,8 @@ def test_a_bad_line_of_a_scans_table_is_rejected_and_the_rest_goes_on(tmp_path):
     opened = open_source(path)
     assert [r.scan_id for r in opened.recordings] == ["a"]
     assert [(each.scan_id, each.reason) for each in opened.rejected] == [
-        ("b", "line 3 has tr 'two'; give seconds, above 0"),
-        ("c", "line 4 names c.npy, which is not a file; correct it"),
-        ("d", "line 5 has no subject; fill the cell"),
-        ("e", "line 6 has no path; fill the cell"),
+        ("b", "scans.tsv: line 3 has tr 'two'; give seconds, above 0"),
+        ("c", "scans.tsv: line 4 names c.npy, which is not a file; correct it"),
+        ("d", "scans.tsv: line 5 has no subject; fill the cell"),
+        ("e", "scans.tsv: line 6 has no path; fill the cell"),
     ]
-    assert Path(opened.rejected[3].path).name == "scans.tsv, line 6"

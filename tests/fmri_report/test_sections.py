@@ -19,6 +19,7 @@ from fmri_cli.report.sections.caption import _row
 from fmri_cli.report.sections.caption import build as build_caption
 from fmri_cli.report.sections.limits import (
     confounds,
+    given_away,
     model_against_baselines,
     same_answers,
     sample_size,
@@ -153,6 +154,17 @@ def test_a_label_that_varies_within_a_data_set_is_not_called_confounded(run: Pat
     loaded.scans.loc[0, "age_group"] = "older"
     assert loaded.scans.groupby("group")["age_group"].nunique().tolist() == [1, 2]
     assert confounds(loaded) == []
+
+
+def test_a_label_that_the_length_gives_away_is_told_with_the_area(run: Path) -> None:
+    loaded = Run(run)
+    loaded.cohort["confounds"] = {
+        "eyes_open": {"n_frames": {"auc": 0.967, "value": "yes"}},
+        "age_group": {"site": {"auc": 1.0, "value": "older"}},
+    }
+    [remark] = given_away(loaded)  # the data set decides age_group, which is told already
+    assert remark.about == "Eyes open can be told without the brain"
+    assert "n_frames (AUC 0.97)" in remark.text
 
 
 def test_the_number_of_people_is_counted_from_the_cohort(run: Path) -> None:

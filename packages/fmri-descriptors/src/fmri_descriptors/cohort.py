@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pyarrow import RecordBatch
 
 
-_NOTES_SHOWN = 6  # in the summary; cohort.json has them all
+_NOTES_SHOWN = 8  # in the summary; cohort.json has them all
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,7 +224,7 @@ def _summary(source: Source, used: list[Recording], by_split: Mapping[str, list[
 def _told(notes: Sequence[str]) -> list[str]:
     """Return the first few notes, and how many more there are."""
     more = len(notes) - _NOTES_SHOWN
-    rest = [f"{more} more notes in cohort.json"] if more > 0 else []
+    rest = [f"{more} more under notes in cohort.json"] if more > 0 else []
     return [*notes[:_NOTES_SHOWN], *rest]
 
 

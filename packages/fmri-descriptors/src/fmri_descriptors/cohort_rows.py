@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 from fmri_descriptors.errors import InputError
 from fmri_descriptors.parcellation import Parcellation
 from fmri_descriptors.readers.sources import Recording
-from fmri_descriptors.scan import Scan
+from fmri_descriptors.scan import MIN_FRAMES, Scan
 
 if TYPE_CHECKING:
     from datasets import Features
@@ -48,8 +48,13 @@ class Crop:
             wanted = int(self.seconds / scan.tr + _ROUNDING)
         if wanted is None:
             return scan
+        key = "crop_frames" if self.seconds is None else "crop_seconds"
+        if wanted < MIN_FRAMES:
+            raise InputError(
+                f"{scan.scan_id}: {key} keeps {wanted} frames of {scan.tr:g} s, but at least "
+                f"{MIN_FRAMES} are needed; raise it"
+            )
         if scan.n_frames < wanted:
-            key = "crop_frames" if self.seconds is None else "crop_seconds"
             raise InputError(
                 f"{scan.scan_id}: {scan.n_frames} frames of {scan.tr:g} s, but {key} keeps "
                 f"{wanted}; lower it, or leave the scan out"

@@ -7,6 +7,7 @@ from typing import Any
 from fmri_descriptors.joins import RUN_ENTITIES, recording_entities
 from fmri_descriptors.readers.columns import kind_of
 from fmri_descriptors.readers.sources import Phenotype, Recording
+from fmri_descriptors.readers.subjects import SESSION
 
 LEAST_AUC = 0.8
 """From this area under the ROC curve on, a fact of the recording gives a label away."""
@@ -17,6 +18,12 @@ LARGEST_P = 0.05
 _MOST_VALUES = 10  # a category of more is no label that is asked for
 _FEWEST = 3  # people or runs on either side
 _TENTH = 10  # parts of a second that a proposed length is rounded down to
+
+_WORDS = {
+    "n_frames": "number of frames",
+    "seconds": "length in seconds",
+    "tr": "repetition time",
+}
 
 Confounds = dict[str, dict[str, dict[str, Any]]]
 
@@ -68,7 +75,8 @@ def confounds_told(
         several = len({recording.tr for recording in recordings}) > 1
         of_length = ("seconds" if several else "n_frames") in facts
         crop = f"; {_cropping(recordings, n_frames)} makes scans equally long" if of_length else ""
-        told = f"given away by {', '.join(facts)} (AUC up to {area:.2f}), without the brain{crop}"
+        words = ", ".join(_WORDS.get(fact, fact) for fact in facts)
+        told = f"given away by {words} (AUC up to {area:.2f}), without the brain{crop}"
         names.setdefault(told, []).append(name)
     return tuple(
         f"{', '.join(labels)} {'are' if len(labels) > 1 else 'is'} {told}"
@@ -92,8 +100,9 @@ def _facts(recordings: Sequence[Recording], n_frames: Sequence[int]) -> dict[str
         "seconds": [round(n * recording.tr, 3) for recording, n in pairs],
         "tr": [recording.tr for recording in recordings],
         "site": [recording.site for recording in recordings],
-        "session": [told.get("ses") for told in entities],
-    } | {name: [told.get(name) for told in entities] for name in RUN_ENTITIES}
+    }
+    for name, entity in (("session", SESSION), *zip(RUN_ENTITIES, RUN_ENTITIES, strict=True)):
+        facts[name] = [told.get(entity) for told in entities]
     differing = {name: values for name, values in facts.items() if len(set(values)) > 1}
     lengths = [value for value in facts["seconds"] if isinstance(value, float)]
     if "tr" not in differing or max(lengths) - min(lengths) < max(r.tr for r in recordings):

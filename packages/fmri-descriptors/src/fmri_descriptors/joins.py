@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from fmri_descriptors.readers.bids_names import DERIVED, parse_name
+from fmri_descriptors.readers.bids_names import DERIVED, OF_REGIONS, parse_name
 from fmri_descriptors.readers.sources import Recording
 from fmri_descriptors.readers.subjects import SESSION, SUBJECT, label_key
 
@@ -14,9 +14,7 @@ RUN_ENTITIES = ("task", "acq", "ce", "rec", "dir", "run")
 """BIDS entities that tell runs of one visit apart."""
 
 # Entities that say how a file was made or cut up, not which recording it is of.
-_MADE = frozenset(
-    {*DERIVED, "atlas", "hemi", "seg", "stat", "echo", "part", "proc", "mod", "recording", "split"}
-)
+_MADE = frozenset({*DERIVED, *OF_REGIONS, "echo", "part", "proc", "mod", "recording", "split"})
 
 
 @dataclass(frozen=True)
@@ -25,8 +23,10 @@ class Line:
 
     Parameters
     ----------
+    place : int
+        Its place among the lines that count, from 0.
     number : int
-        Its place in the file.
+        Its number in the file.
     spelt : str
         What it is of, as the table spells it.
     entities : mapping of str to str
@@ -37,6 +37,7 @@ class Line:
         Whether it is of one file, so that an entity that it lacks the recording must lack too.
     """
 
+    place: int
     number: int
     spelt: str
     entities: Entities

@@ -8,9 +8,9 @@ from typing import Any
 from fmri_descriptors.errors import InputError
 from fmri_descriptors.files import read_json
 from fmri_descriptors.joins import RUN_ENTITIES, Line, entity_keys
-from fmri_descriptors.readers.bids import parse_name
+from fmri_descriptors.readers.bids_names import parse_name
 from fmri_descriptors.readers.cells import present_cell
-from fmri_descriptors.readers.columns import Column
+from fmri_descriptors.readers.columns import Column, Value
 from fmri_descriptors.readers.delimited import read_rows
 from fmri_descriptors.readers.subjects import SESSION, SUBJECT, label_key
 from fmri_descriptors.readers.table import RESERVED, phenotype_columns
@@ -60,13 +60,21 @@ class PhenotypeTable:
     key: str
     notes: tuple[str, ...]
 
+    def values(self, line: Line | None) -> dict[str, Value]:
+        """Return what a line says, by column; everything is missing without a line."""
+        return {
+            name: None if line is None else column.values[line.place]
+            for name, column in self.columns.items()
+        }
+
 
 def read_phenotype_table(path: Path, labels: Mapping[str, set[str]]) -> PhenotypeTable:
     """Return a table of people, of visits, or of runs.
 
     Lines that subject and session do not tell apart are lines of runs. They are told apart by the
     columns named like a BIDS entity (``task``, ``run``, …); without one, by those all of whose
-    cells are labels of one entity of the scans, such as a column ``condition`` of tasks.
+    cells are labels of one entity of the scans, such as a column ``condition`` of tasks or
+    ``visit`` of sessions.
 
     Parameters
     ----------
@@ -82,7 +90,7 @@ def read_phenotype_table(path: Path, labels: Mapping[str, set[str]]) -> Phenotyp
     InputError
         If it is no such table, has a column that is the cohort's own, or no line is of anybody.
     """
-    levels = _levels(path.with_suffix(".json"))
+    levels = _levels(levels_path(path))
     header, rows = read_rows(path)
     key = _key(path, header)
     used = {key, *_among(SUBJECT_COLUMNS, header)[:1], *_among(SESSION_COLUMNS, header)[:1]}
@@ -98,6 +106,11 @@ def read_phenotype_table(path: Path, labels: Mapping[str, set[str]]) -> Phenotyp
     texts: dict[str, Mapping[str, str]] = {SITE: {}, **levels}
     columns = phenotype_columns(list(kept.values()), used, texts)
     return PhenotypeTable(path, tuple(lines), columns, levels, key, notes)
+
+
+def levels_path(path: Path) -> Path:
+    """Return where the meanings of a table's codes would be written."""
+    return path.with_suffix(".json")
 
 
 def _among(names: Iterable[str], header: Sequence[str]) -> list[str]:
@@ -142,7 +155,7 @@ def _suffix(name: str) -> str | None:
 def _of_files(rows: Rows, key: str, header: Sequence[str]) -> list[Line]:
     subjects = _among(SUBJECT_COLUMNS, header)
     lines = []
-    for number, row in rows.items():
+    for place, (number, row) in enumerate(rows.items()):
         name = row[key].strip().replace("\\", "/")
         parts = parse_name(name.rsplit("/", 1)[-1])
         entities = {} if parts is None else entity_keys(parts.entities)
@@ -150,7 +163,7 @@ def _of_files(rows: Rows, key: str, header: Sequence[str]) -> list[Line]:
         if subject is not None:
             entities[SUBJECT] = label_key(subject)
         names = tuple(dict.fromkeys((name, name.rsplit("/", 1)[-1])))
-        lines.append(Line(number, name, entities, names, whole=True))
+        lines.append(Line(place, number, name, entities, names, whole=True))
     return lines
 
 
@@ -163,10 +176,11 @@ def _of_people(
     runs: dict[str, str] = {}
     if len({tuple(sorted(told.items())) for told in entities.values()}) < len(rows):
         others = [name for name in header if name not in columns]
-        runs = _named_like_entities(others, labels) or _of_labels(others, rows, labels)
+        asked = {entity: labels[entity] for entity in labels if entity not in columns.values()}
+        runs = _named_like_entities(others, asked) or _of_labels(others, rows, asked)
         entities = {number: _entities(row, columns | runs) for number, row in rows.items()}
-    lines = [Line(number, rows[number][key].strip(), told) for number, told in entities.items()]
-    return lines, runs
+    numbered = enumerate(entities.items())
+    return [Line(i, n, rows[n][key].strip(), told) for i, (n, told) in numbered], runs
 
 
 def _named_like_entities(names: Sequence[str], labels: Mapping[str, set[str]]) -> dict[str, str]:
@@ -185,7 +199,7 @@ def _of_labels(names: Sequence[str], rows: Rows, labels: Mapping[str, set[str]])
     found = {}
     for name in names:
         cells = {cell for row in rows.values() if (cell := present_cell(row[name])) is not None}
-        for entity in sorted(labels.keys() - {SUBJECT, SESSION}):
+        for entity in sorted(labels):
             keys = {label_key(cell, entity) for cell in cells}
             if len(keys) > 1 and keys <= labels[entity]:
                 found[name] = entity

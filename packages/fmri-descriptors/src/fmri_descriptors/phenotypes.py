@@ -7,7 +7,12 @@ from pathlib import Path
 
 from fmri_descriptors.errors import InputError
 from fmri_descriptors.joins import Line, Lines, recording_entities
-from fmri_descriptors.phenotype_table import SITE, PhenotypeTable, read_phenotype_table
+from fmri_descriptors.phenotype_table import (
+    SITE,
+    PhenotypeTable,
+    levels_path,
+    read_phenotype_table,
+)
 from fmri_descriptors.readers.sources import Phenotype, Recording, Source
 from fmri_descriptors.readers.subjects import SUBJECT, canonical_label
 
@@ -40,31 +45,31 @@ def with_phenotypes(source: Source, path: Path | None) -> Source:
     if path is None:
         return source
     table = read_phenotype_table(path, _labels(source.recordings))
-    own = {name: column for name, column in table.columns.items() if name != SITE}
-    taken = set(source.recordings[0].phenotypes).intersection(own)
+    taken = set(source.recordings[0].phenotypes).intersection(table.columns)
     if taken:
         raise InputError(f"{path}: column {min(taken)!r} is in the scans' own table too; drop one")
     lines = Lines(table.lines)
-    places = {line.number: place for place, line in enumerate(table.lines)}
     fitting = [lines.of(recording) for recording in source.recordings]
-    found = [_one_of(each, table, places) for each in fitting]
+    found = [_one_of(each, table) for each in fitting]
     _check_any(source, table, lines, found)
-    joined = (
-        _joined(recording, _values(table, None if line is None else places[line.number]))
-        for recording, line in zip(source.recordings, found, strict=True)
-    )
-    told = (
-        *table.notes,
-        *_left_over(source, table, found, fitting),
-        *_spelt_otherwise(source, path, found),
-    )
+    pairs = zip(source.recordings, found, strict=True)
+    joined = tuple(_joined(recording, table.values(line)) for recording, line in pairs)
+    left_over = _left_over(source, table, found, fitting)
+    told = (*table.notes, *left_over, *_spelt_otherwise(source, path, found))
+    return _with_columns(replace(source, recordings=joined, notes=(*source.notes, *told)), table)
+
+
+def _with_columns(source: Source, table: PhenotypeTable) -> Source:
+    """Add what the columns of a table became, and the files that they come from."""
+    own = {name: column for name, column in table.columns.items() if name != SITE}
+    files = (file for file in (table.path, levels_path(table.path)) if file.is_file())
+    notes = (note for column in table.columns.values() for note in column.notes)
     return replace(
         source,
-        recordings=tuple(joined),
-        files=(*source.files, path),
+        files=(*source.files, *files),
         levels={**source.levels, **{n: table.levels[n] for n in own if n in table.levels}},
         columns={**source.columns, **own},
-        notes=(*source.notes, *told, *(note for c in own.values() for note in c.notes)),
+        notes=(*source.notes, *notes),
     )
 
 
@@ -76,40 +81,30 @@ def _labels(recordings: Sequence[Recording]) -> dict[str, set[str]]:
     return labels
 
 
-def _one_of(
-    fitting: Sequence[Line], table: PhenotypeTable, places: Mapping[int, int]
-) -> Line | None:
+def _one_of(fitting: Sequence[Line], table: PhenotypeTable) -> Line | None:
     """Return the line of a scan; None if there is none, or several that differ."""
     if not fitting:
         return None
     first, *others = fitting
-    expected = _values(table, places[first.number])
+    expected = table.values(first)
     for line in others:
-        row = _values(table, places[line.number])
-        differs = next((name for name in row if row[name] != expected[name]), None)
-        if differs is not None and line.entities == first.entities:
-            raise InputError(
-                f"{table.path}: lines {first.number} and {line.number} are both of "
-                f"{_who(first, line)} and differ in {differs!r}; keep one, or tell them apart by a "
-                "column session_id, task, run or filename"
-            )
-        if differs is not None:
+        row = table.values(line)
+        differing = next((name for name in row if row[name] != expected[name]), None)
+        if differing is not None and line.entities == first.entities:
+            raise _two_lines(table, first, line, differing)
+        if differing is not None:
             return None
     return first
 
 
-def _who(first: Line, second: Line) -> str:
-    label = canonical_label(first.spelt)
-    also = canonical_label(second.spelt)
+def _two_lines(table: PhenotypeTable, first: Line, second: Line, column: str) -> InputError:
+    label, also = canonical_label(first.spelt), canonical_label(second.spelt)
     spelt = "" if label == also else f" (also spelt {also!r})"
-    return f"subject {label!r}{spelt}"
-
-
-def _values(table: PhenotypeTable, place: int | None) -> dict[str, Phenotype]:
-    return {
-        name: None if place is None else column.values[place]
-        for name, column in table.columns.items()
-    }
+    return InputError(
+        f"{table.path}: lines {first.number} and {second.number} are both of subject {label!r}"
+        f"{spelt} and differ in {column!r}; keep one, rename one of two people, or tell visits and "
+        "runs apart by session_id, task, run or filename"
+    )
 
 
 def _joined(recording: Recording, line: Mapping[str, Phenotype]) -> Recording:
@@ -196,13 +191,14 @@ def _spelt_otherwise(source: Source, path: Path, found: Sequence[Line | None]) -
     if not otherwise:
         return ()
     subject, spelt = next(iter(otherwise.items()))
+    verb = "subjects are" if len(otherwise) > 1 else "subject is"
     note = (
-        f"{len(otherwise)} subjects are spelt otherwise in {path.name} (such as {spelt!r} for "
+        f"{len(otherwise)} {verb} spelt otherwise in {path.name} (such as {spelt!r} for "
         f"{subject!r}) and joined, since only case, zeros or sub- differ"
     )
     return (note,)
 
 
 def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:_SHOWN])
+    shown = ", ".join(name if name.isprintable() else repr(name) for name in names[:_SHOWN])
     return shown + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")

@@ -61,13 +61,21 @@ class CohortSettings:
             self.max_masked_regions,
             "give 0 or more",
         )
-        for key, least in (("crop_frames", 1), ("crop_seconds", 0)):
-            length = getattr(self, key)
-            _require(length is None or least <= length < math.inf, key, length, "give more than 0")
+        self._check_crop(self.crop_frames, self.crop_seconds)
+
+    def _check_crop(self, frames: int | None, seconds: float | None) -> None:
+        if frames is not None:
+            from fmri_descriptors.scan import MIN_FRAMES  # brings numpy, which settings do without
+
+            fix = f"give {MIN_FRAMES} or more"
+            _require(frames >= MIN_FRAMES, "crop_frames", frames, fix)
         _require(
-            self.crop_frames is None or self.crop_seconds is None,
+            seconds is None or 0 < seconds < math.inf, "crop_seconds", seconds, "give more than 0"
+        )
+        _require(
+            frames is None or seconds is None,
             "crop_frames, crop_seconds",
-            (self.crop_frames, self.crop_seconds),
+            (frames, seconds),
             "give one of the two",
         )
 

@@ -22,11 +22,13 @@ SENTINELS = frozenset(float(-n) for n in (9, 77, 88, 99, 777, 888, 999, 7777, 88
 # What Python takes for a number without its underscores, infinities and foreign digits.
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _PLAIN = r"(\d+(?:\.\d+)?)"
+_UNIT = r"(?:\s*(?:years?|yrs?|months?|weeks?|days?|y|yo|y\.o\.)(?:\s+old)?)?"
 _UP = r"(?:older|over|above|more|up|higher|greater|later|plus)"
 _DOWN = r"(?:younger|under|below|less|lower|fewer|earlier)"
 _BOUND = re.compile(
-    rf"{_PLAIN}\s*\+|{_PLAIN}\s*(?:years\s+)?(?:or|and)\s+(?:{_UP}|{_DOWN})|{_PLAIN}\s+plus"
-    rf"|(?:>=?|≥|=>|<=?|≤|=<)\s*{_PLAIN}|(?:over|above|under|below)\s+{_PLAIN}",
+    rf"{_PLAIN}\s*\+{_UNIT}|{_PLAIN}{_UNIT}\s+(?:or|and)\s+(?:{_UP}|{_DOWN})"
+    rf"|{_PLAIN}{_UNIT}\s+plus|(?:>=?|≥|=>|<=?|≤|=<)\s*{_PLAIN}{_UNIT}"
+    rf"|(?:over|above|under|below|(?:{_UP}|{_DOWN})\s+than)\s+{_PLAIN}{_UNIT}",
     re.ASCII | re.IGNORECASE,
 )
 

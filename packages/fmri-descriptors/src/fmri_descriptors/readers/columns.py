@@ -48,8 +48,11 @@ class Column:
 
     def record(self) -> dict[str, Any]:
         """Return what `cohort.json` says of the column's cells."""
-        parts = {"missing_cells": dict(self.missing_cells), "bounds": dict(self.bounds)}
-        parts["notes"] = list(self.notes)  # type: ignore[assignment]
+        parts: dict[str, Any] = {
+            "missing_cells": dict(self.missing_cells),
+            "bounds": dict(self.bounds),
+            "notes": list(self.notes),
+        }
         return {"cells": dict(self.cells)} | {key: part for key, part in parts.items() if part}
 
 

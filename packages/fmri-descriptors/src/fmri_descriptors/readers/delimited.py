@@ -52,7 +52,9 @@ def _lines(path: Path) -> list[tuple[int, list[str]]]:
                 strict=True,
             )
             return [(reader.line_num, cells) for cells in reader if cells]
-    except (OSError, UnicodeError, csv.Error) as error:
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); give a table") from error
+    except (UnicodeError, csv.Error) as error:
         kind = "comma" if quoted else "tab"
         raise InputError(
             f"{path}: not a UTF-8 {kind}-separated table ({error}); export it"

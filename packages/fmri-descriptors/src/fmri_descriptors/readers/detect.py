@@ -29,6 +29,7 @@ KINDS = {
 # A folder of a pipeline also holds images, tables and CIFTI files of the same scans: its layout,
 # not they, says what it is.
 _LAYOUTS = ("fmriprep", "xcpd")
+_NAMELESS = "table without a subject"
 _ENDINGS = {
     ".dtseries.nii": "cifti",
     ".ptseries.nii": "cifti",
@@ -111,6 +112,8 @@ def _kind_of_folder(folder: Path) -> str:
     if any((folder / name).is_file() for name in ("dataset_dict.json", "state.json")):
         return "arrow"
     found = set(_kinds_below(folder))
+    if _NAMELESS in found:  # a table about scans, unless there is nothing else
+        found = found - {_NAMELESS} or {"arrays"}
     layouts = found.intersection(_LAYOUTS)
     kinds = sorted(layouts or found)
     if not kinds:
@@ -157,4 +160,5 @@ def _is_preprocessed(name: str, *, beside_confounds: bool) -> bool:
 def _kinds_in_folder(name: str) -> Iterator[str]:
     kind = _kind_by_ending(name)
     if kind is not None and (kind != "arrays" or is_array_name(name)):
-        yield kind
+        table = name.lower().endswith((".tsv", ".csv"))
+        yield _NAMELESS if table and "sub-" not in name else kind

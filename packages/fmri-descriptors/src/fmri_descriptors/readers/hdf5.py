@@ -18,6 +18,10 @@ from fmri_descriptors.readers.sources import ReadOptions, Recording, Rejected, S
 SERIES = "time_series"
 SUFFIXES = (".h5", ".hdf5")
 _TR_NAMES = ("tr", "TR", "RepetitionTime")
+_NOBODY = (
+    "{path}: metadata/subjects does not tell whose scan {scan_id!r} is; name scans by subject, or by "
+    "subject_session"
+)
 
 
 def hdf5_source(path: Path, options: ReadOptions) -> Source:
@@ -90,23 +94,16 @@ def _list_file(path: Path, label: str, options: ReadOptions, listed: _Listed) ->
         for scan_id in ids:
             name = f"{label}/{SERIES}/{scan_id}"
             try:
+                if scan_id not in people:
+                    raise InputError(fault or _NOBODY.format(path=path, scan_id=scan_id))
                 tr = agreed_tr(_told_tr(file, scan_id), options.tr)
+                read = partial(read_series, scan_id=scan_id)
+                listed.add(Recording(path, name, scan_id, *people[scan_id], None, tr, read))
             except InputError as error:
                 listed.rejected.append(Rejected(name, str(error), scan_id))
-                continue
             except UNREADABLE as error:
                 reason = str(unreadable(path, f"{SERIES}/{scan_id}", error))
                 listed.rejected.append(Rejected(name, reason, scan_id))
-                continue
-            if scan_id not in people:
-                reason = fault or (
-                    f"{path}: metadata/subjects does not tell whose scan {scan_id!r} is; name "
-                    "scans by subject, or by subject_session"
-                )
-                listed.rejected.append(Rejected(name, reason, scan_id))
-                continue
-            read = partial(read_series, scan_id=scan_id)
-            listed.add(Recording(path, name, scan_id, *people[scan_id], None, tr, read))
 
 
 def _told_people(

@@ -313,13 +313,23 @@ def open_source(source: str | Path, options: ReadOptions | None = None) -> Sourc
         checked_tr(options.tr)
     path = Path(source)
     opened = find_reader(str(source))(path, options)
-    opened = replace(opened, rejected=_without_folder(opened.rejected, path))
+    rejected = _without_table(opened.rejected, path, options.phenotypes)
+    opened = replace(opened, rejected=_without_folder(rejected, path))
     if not opened.recordings:
         unread: list[Rejected | LeftOut] = [*opened.rejected, *opened.left_out]
         reason = f"; the first: {unread[0].told}" if unread else ""
         raise InputError(f"{source}: no scan can be used{reason}")
     _check_unique(source, opened.recordings)
     return with_phenotypes(opened, options.phenotypes)
+
+
+def _without_table(
+    rejected: tuple[Rejected, ...], source: Path, table: Path | None
+) -> tuple[Rejected, ...]:
+    """Take out the table of phenotypes, which may lie among the scans and is none."""
+    if table is None or not source.is_dir():
+        return rejected
+    return tuple(each for each in rejected if (source / each.path).absolute() != table.absolute())
 
 
 def _without_folder(rejected: tuple[Rejected, ...], source: Path) -> tuple[Rejected, ...]:

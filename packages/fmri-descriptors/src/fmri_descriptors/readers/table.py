@@ -1,7 +1,7 @@
 """A scans table: one line a recording, with what is known of it."""
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -56,7 +56,7 @@ def table_source(path: Path, options: ReadOptions) -> Source:
         except InputError as error:
             name, scan_id = (present_cell(row[key]) for key in ("path", "scan_id"))
             where = f"{path.name}, line {line}" if name is None else _name(path, name)
-            rejected.append(Rejected(where, f"line {line} {error}", scan_id))
+            rejected.append(Rejected(where, f"{path.name}: line {line} {error}", scan_id))
     files = (path, *(file for r in recordings for file in (r.path, *frame_tables(r.path))))
     return Source(
         path.name,
@@ -90,7 +90,7 @@ def _check_columns(path: Path, header: list[str], options: ReadOptions) -> None:
 
 
 def phenotype_columns(
-    rows: list[dict[str, str]],
+    rows: Sequence[Mapping[str, str]],
     others: Collection[str],
     levels: Mapping[str, Mapping[str, str]] | None = None,
 ) -> dict[str, Column]:

@@ -1,7 +1,7 @@
 """What the numbers can and cannot show, told from the artefacts themselves."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fmri_cli.report.artefacts import Run
 from fmri_cli.report.sections.base import Section, listed, plural, sentence_case, span
@@ -32,6 +32,7 @@ def build(run: Run, settings: ReportSettings) -> Section:  # noqa: ARG001
         model_against_baselines(run),
         same_answers(run),
         *confounds(run),
+        *given_away(run),
         *caveats(run),
         norms(run),
         *assumed_repetition_times(run),
@@ -130,6 +131,24 @@ def _confound(run: Run, column: str) -> Remark:
         "preprocessing, TR and recording length change together with it, so a model or a baseline "
         f"that scores well on {words} may have learnt the scanner and nothing about people. No "
         "analysis of these scans can tell the two apart.",
+    )
+
+
+def given_away(run: Run) -> list[Remark]:
+    """Remark on each label that a fact of the recording tells, unless `confounds` has."""
+    told = {*_confounded(run), "dataset"}
+    found = run.cohort.get("confounds", {})
+    return [_given_away(name, facts) for name, facts in found.items() if name not in told]
+
+
+def _given_away(name: str, facts: dict[str, dict[str, Any]]) -> Remark:
+    words = name.replace("_", " ")
+    areas = listed([f"{fact} (AUC {entry['auc']:.2f})" for fact, entry in facts.items()])
+    return Remark(
+        f"{sentence_case(words)} can be told without the brain",
+        f"In this cohort, {words} follows from how a scan was recorded: {areas}. A score on "
+        f"{words} that is no better than these says nothing about people. Scans can be made "
+        "equally long by the cohort's settings crop_frames and crop_seconds.",
     )
 
 

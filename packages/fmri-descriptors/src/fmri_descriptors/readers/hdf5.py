@@ -18,10 +18,6 @@ from fmri_descriptors.readers.sources import ReadOptions, Recording, Rejected, S
 SERIES = "time_series"
 SUFFIXES = (".h5", ".hdf5")
 _TR_NAMES = ("tr", "TR", "RepetitionTime")
-_NOBODY = (
-    "{path}: metadata/subjects does not tell whose scan {scan_id!r} is; name scans by subject, or by "
-    "subject_session"
-)
 
 
 def hdf5_source(path: Path, options: ReadOptions) -> Source:
@@ -94,11 +90,10 @@ def _list_file(path: Path, label: str, options: ReadOptions, listed: _Listed) ->
         for scan_id in ids:
             name = f"{label}/{SERIES}/{scan_id}"
             try:
-                if scan_id not in people:
-                    raise InputError(fault or _NOBODY.format(path=path, scan_id=scan_id))
+                person = _person(path, scan_id, people, fault)
                 tr = agreed_tr(_told_tr(file, scan_id), options.tr)
                 read = partial(read_series, scan_id=scan_id)
-                listed.add(Recording(path, name, scan_id, *people[scan_id], None, tr, read))
+                listed.add(Recording(path, name, scan_id, *person, None, tr, read))
             except InputError as error:
                 listed.rejected.append(Rejected(name, str(error), scan_id))
             except UNREADABLE as error:
@@ -118,6 +113,19 @@ def _told_people(
     if subjects is None:
         return {}, f"{path}: no metadata/subjects; without it, no split by subject"
     return _people(ids, subjects, sessions), ""
+
+
+def _person(
+    path: Path, scan_id: str, people: dict[str, tuple[str, str | None]], fault: str
+) -> tuple[str, str | None]:
+    """Subject and session of one scan."""
+    if scan_id in people:
+        return people[scan_id]
+    raise InputError(
+        fault
+        or f"{path}: metadata/subjects does not tell whose scan {scan_id!r} is; name scans by "
+        "subject, or by subject_session"
+    )
 
 
 def _texts(file: Any, path: Path, name: str, n_scans: int) -> dict[str, str] | list[str] | None:

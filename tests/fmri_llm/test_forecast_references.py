@@ -68,7 +68,7 @@ def test_only_targets_and_informative_places_are_predicted():
 
     assert pairs.before.tolist() == [0, 2, 1, 1]
     assert pairs.after.tolist() == [3, 5, 2, 2]
-    assert pairs.neighbours[0].tolist() == [0.5, 0, 0.5, 0, 0, 0]
+    assert pairs.means[pairs.step][0].tolist() == [0.5, 0, 0.5, 0, 0, 0]
 
 
 def test_a_code_that_training_never_saw_is_unlikely_and_not_impossible():

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from fmri_llm import base_models, data, training
+from fmri_llm.forecast_references import Forecasts
 from fmri_llm.model import FMRILM
 from fmri_llm.settings import FitLLMSettings, LossWeights
 from fmri_vqtok.errors import InputError
@@ -234,6 +235,17 @@ def test_the_stage_trains_on_training_scans_and_scores_validation_scans(stage):
     }
     assert read_losses(stage["directory"] / "losses.csv") == records
     FMRILM.from_pretrained(stage["directory"], base=stage["language_model"])
+
+
+def test_the_f2f_loss_stands_beside_forecasts_of_the_same_codes(stage):
+    training.fit_llm(**stage)
+
+    found = Forecasts.read(stage["directory"])
+    table = datasets.load_from_disk(stage["tokens_dir"])["validation"].with_format("numpy")
+    codes = np.asarray(table["codes"][0])
+    # The one validation scan is drawn twice; every step but the first is a target.
+    assert found.n_targets == 2 * codes[1:].size
+    assert found.equal_odds == pytest.approx(np.log(RECORD["n_codes"]))
 
 
 def test_the_stage_holds_the_end_of_the_corpus_out(stage, monkeypatch):

@@ -23,6 +23,7 @@ from fmri_instruct.instructions import InstructionSet, write_instructions
 from fmri_instruct.scores import Method, ScanAnswer, score_task
 from fmri_instruct.settings import EvaluateSettings
 from fmri_instruct.tasks import Task, load_tasks
+from fmri_llm.forecast_references import Forecasts
 
 PARCELLATION = load_parcellation("aal2")
 DESCRIBE = DescribeSettings(features=FeatureSettings(louvain_runs=1, ica_components=10))
@@ -45,6 +46,9 @@ def write_run(root: Path) -> Path:
     )
     _add_metrics(root / "tokenizer" / "losses.csv")
     _write_losses(root / "language-model", ("f2f", "f2t", "t2t", "total"), random)
+    Forecasts(equal_odds=4.85, unigram=1.2, previous_code=0.9, linear=0.7, n_targets=40).write(
+        root / "language-model"
+    )
     _write_losses(root / "tuned-model", ("f2t", "total"), random)
     _write_quality(root / "tokenizer")
     _write_reconstruction(root / "tokenizer", root / "cohort")

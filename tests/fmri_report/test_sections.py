@@ -51,6 +51,12 @@ def test_only_the_stage_that_measures_something_says_so(page: str) -> None:
     assert page.count(told) == page.count("measured and not minimised") == 1
 
 
+def test_next_step_prediction_stands_beside_forecasts_without_a_model(page: str) -> None:
+    # The losses of the example end near 1.04.
+    assert "a linear forecast of its vector 0.70" in page
+    assert page.count("The model forecasts no better than the best of these.") == 1
+
+
 def test_what_a_model_wrote_is_shown_and_not_run(page: str) -> None:
     assert "&lt;b&gt;word&lt;/b&gt;" in page
     assert "<b>word</b>" not in page

@@ -68,6 +68,7 @@ def _fit_llm(
     text: Path | str,
     language_model: str,
 ) -> str:
+    from fmri_llm.forecast_references import Forecasts
     from fmri_llm.training import fit_llm as train
 
     stage.note(attention=stage.settings.attention, dtype="float32")
@@ -85,7 +86,9 @@ def _fit_llm(
         progress=stage.progress,
         note=stage.note,
     )
-    return summary(records)
+    references = Forecasts.read(stage.directory)
+    beside = "" if references is None else f"; f2f without a language model: {references.told}"
+    return summary(records) + beside
 
 
 def summary(records: list[Any]) -> str:

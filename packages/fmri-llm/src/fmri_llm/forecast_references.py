@@ -4,16 +4,33 @@ W time steps, N places of a step, K codes, D width of a code's vector. All are f
 scans and measured in nats per code on the same targets as the F2F loss.
 """
 
+from __future__ import annotations
+
+import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.spatial.distance import cdist
 from scipy.special import logsumexp
 
-__all__ = ["CodePairs", "Forecasts", "code_pairs", "forecast_references"]
+from fmri_llm.token_windows import spread
+
+if TYPE_CHECKING:
+    from fmri_llm.data import PretrainingPlan
+    from fmri_vqtok.tokenizer import FMRITokenizer
+
+__all__ = ["CodePairs", "Forecasts", "code_pairs", "forecast_references", "reference_forecasts"]
+
+FILE = "forecasts.json"
+
+FITTED_PAIRS = 100_000
+"""About so many codes of training scans, spread evenly, are fitted on."""
 
 RIDGE = 1e-3
 """Penalty of the linear forecast, as a share of the mean variance of its inputs."""
@@ -30,13 +47,19 @@ class CodePairs:
     ----------
     before, after : ndarray of int, (n,)
         Code of a step, and of the next step.
-    neighbours : ndarray, (n, D)
-        Mean vector of the informative codes of the earlier step.
+    step : ndarray of int, (n,)
+        Number of the earlier step.
+    means : ndarray, (n_steps, D)
+        By step, the mean vector of its informative codes.
     """
 
     before: NDArray[np.intp]
     after: NDArray[np.intp]
-    neighbours: NDArray[np.float64]
+    step: NDArray[np.intp]
+    means: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.before)
 
 
 @dataclass(frozen=True)
@@ -64,6 +87,63 @@ class Forecasts:
     linear: float
     n_targets: int
 
+    @property
+    def told(self) -> str:
+        """The references in words."""
+        return (
+            f"{self.unigram:.2f} from code frequencies, {self.previous_code:.2f} from the code "
+            f"before, {self.linear:.2f} from a linear forecast, {self.equal_odds:.2f} at equal odds"
+        )
+
+    def write(self, directory: Path) -> None:
+        """Write ``forecasts.json``."""
+        document = {"schema": 1, "unit": "nats per code", **asdict(self)}
+        text = json.dumps(document, indent=2) + "\n"
+        (directory / FILE).write_text(text, encoding="utf-8")
+
+    @classmethod
+    def read(cls, directory: Path) -> Forecasts | None:
+        """Read ``forecasts.json`` of a model's folder; None where F2F was not trained."""
+        path = directory / FILE
+        if not path.is_file():
+            return None
+        document = json.loads(path.read_text(encoding="utf-8"))
+        return cls(**{field.name: document[field.name] for field in fields(cls)})
+
+
+def reference_forecasts(
+    tokenizer: FMRITokenizer, training: PretrainingPlan, validation: PretrainingPlan
+) -> Forecasts:
+    """Forecasts without a language model, of the codes whose F2F loss validation measures.
+
+    Parameters
+    ----------
+    tokenizer : FMRITokenizer
+        Whose codes they are.
+    training, validation : PretrainingPlan
+        The references are fitted on scans of `training`, spread evenly and as many as have
+        `FITTED_PAIRS` codes, and measured on the examples of `validation`.
+
+    Returns
+    -------
+    Forecasts
+    """
+    device = next(tokenizer.parameters()).device
+    with torch.no_grad():
+        codes = torch.arange(tokenizer.config.n_codes, device=device)
+        vectors = tokenizer.quantizer.lookup(codes).double().cpu().numpy()
+
+    def parts(scan: Any) -> tuple[Any, Any, Any]:
+        present = torch.as_tensor(scan.present, device=device)[None]
+        return scan.codes, tokenizer.informative(present)[0].cpu().numpy(), scan.follows
+
+    windows, most = training.windows, training.max_windows
+    n_each = windows.scan(windows.scan_ids[0], most).codes.size
+    chosen = spread(len(windows.scan_ids), max(1, FITTED_PAIRS // n_each))
+    fitted = (parts(windows.scan(windows.scan_ids[i], most)) for i in chosen)
+    asked = (parts(validation[i]) for i in range(len(validation)))
+    return forecast_references(code_pairs(fitted, vectors), code_pairs(asked, vectors), vectors)
+
 
 def code_pairs(
     scans: Iterable[tuple[NDArray[np.intp], NDArray[np.bool_], NDArray[np.bool_]]],
@@ -83,18 +163,20 @@ def code_pairs(
     -------
     CodePairs
     """
-    before, after, neighbours = [], [], []
+    before, after, means = [], [], []
     for codes, informative, follows in scans:
         shown = np.asarray(codes, dtype=np.intp)[:, informative]
         for step in np.flatnonzero(follows[1:]):
             before.append(shown[step])
             after.append(shown[step + 1])
-            mean = vectors[shown[step]].mean(axis=0)
-            neighbours.append(np.broadcast_to(mean, (shown.shape[1], len(mean))))
-    if not before:
-        nothing = np.zeros(0, dtype=np.intp)
-        return CodePairs(nothing, nothing, np.zeros((0, vectors.shape[1])))
-    return CodePairs(np.concatenate(before), np.concatenate(after), np.concatenate(neighbours))
+            means.append(vectors[shown[step]].mean(axis=0))
+    nothing = np.zeros(0, dtype=np.intp)
+    return CodePairs(
+        np.concatenate([nothing, *before]),
+        np.concatenate([nothing, *after]),
+        np.repeat(np.arange(len(before)), [len(codes) for codes in before]),
+        np.array(means).reshape(len(means), vectors.shape[1]),
+    )
 
 
 def forecast_references(
@@ -126,7 +208,7 @@ def forecast_references(
         unigram=float(-np.log(frequencies[held_out.after]).mean()),
         previous_code=float(-np.log(following).mean()),
         linear=_linear(training, held_out, vectors, frequencies),
-        n_targets=len(held_out.after),
+        n_targets=len(held_out),
     )
 
 
@@ -173,7 +255,7 @@ def _linear(
 
 def _inputs(pairs: CodePairs, vectors: NDArray[np.float64]) -> NDArray[np.float64]:
     constant = np.ones((len(pairs.before), 1))
-    return np.hstack([vectors[pairs.before], pairs.neighbours, constant])
+    return np.hstack([vectors[pairs.before], pairs.means[pairs.step], constant])
 
 
 def _loss_around(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fmri_llm import chat, checkpoints, checks, data
+from fmri_llm.forecast_references import reference_forecasts
 from fmri_llm.model import FMRILM
 from fmri_llm.settings import FitLLMSettings, LossWeights
 from fmri_vqtok import text_targets, training_loop
@@ -58,7 +59,8 @@ def fit_llm(  # noqa: PLR0913 - what the stage reads and writes, each named
     text_path : Path or str
         Plain text for the T2T loss; see `fmri_vqtok.corpus.read_corpus`.
     directory : Path
-        Where the model's folder and ``losses.csv`` are written.
+        Where the model's folder, ``losses.csv`` and, beside the F2F loss, ``forecasts.json`` are
+        written.
     settings : FitLLMSettings
     seed : int
     language_model : Path
@@ -119,6 +121,8 @@ def fit_llm(  # noqa: PLR0913 - what the stage reads and writes, each named
     longest = max(_longest(each, record["n_steps"]) for each in (training, validation))
     checks.check_length(longest, model.language_model.config)
     note(**_left_out(training))
+    if settings.weights.f2f > 0 and len(validation.windows):
+        reference_forecasts(model.brain_tokenizer, training, validation).write(directory)
     return fine_tune(
         model,
         training,

@@ -22,6 +22,7 @@ def build(run: Run, settings: ReportSettings) -> Section:  # noqa: ARG001
                 "title": title,
                 "steps": int(losses["step"].max()),
                 "figure": loss_curves(losses),
+                "forecasts": _forecasts(run, stage),
                 "measured": [MEASURED[name] for name in drawn_names(losses) if name in MEASURED],
             }
         )
@@ -34,7 +35,30 @@ def build(run: Run, settings: ReportSettings) -> Section:  # noqa: ARG001
             "exception: a classifier plays against the encoder, and the higher the loss stays, the "
             "less it can tell brain from text. The contrastive loss tells scans apart, so it is "
             "zero, and says nothing, where a batch holds windows of one scan only. f2f is the next "
-            "brain code, f2t text about a scan, t2t plain text."
+            "brain code, f2t text about a scan, t2t plain text; under the curves, f2f stands "
+            "beside forecasts that need no language model."
         ),
         values={"stages": stages},
+    )
+
+
+def _forecasts(run: Run, stage: str) -> str | None:
+    """Set the last F2F loss of held-out scans beside forecasts without a language model."""
+    if not (run.root / stage / "forecasts.json").is_file():
+        return None
+    references = run.json(stage, "forecasts.json")
+    losses = run.losses(stage)
+    ours = losses.loc[(losses["split"] == "validation") & (losses["name"] == "f2f"), "value"]
+    named = {
+        "equal odds": references["equal_odds"],
+        "the frequencies of the codes": references["unigram"],
+        "the code before": references["previous_code"],
+        "a linear forecast of its vector": references["linear"],
+    }
+    best = min(named.values())
+    verdict = "better than" if ours.iloc[-1] < best else "no better than"
+    return (
+        f"Next brain code of the validation scans, in nats (less is better): the model "
+        f"{ours.iloc[-1]:.2f}; {', '.join(f'{name} {loss:.2f}' for name, loss in named.items())}. "
+        f"The model forecasts {verdict} the best of these."
     )

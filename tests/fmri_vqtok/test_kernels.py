@@ -1,9 +1,14 @@
+import sys
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from fmri_vqtok import kernels
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.kernels import chosen_backend, nearest_code, plain, sum_by_code
+from fmri_vqtok.kernels.verification import triton_agrees
 
 SHAPES = [(1, 1, 1), (1025, 3, 2), (2049, 65, 7), (5, 130, 33), (300, 20_000, 3)]
 
@@ -145,6 +150,53 @@ def test_the_declared_result_of_an_operator_is_the_real_one(name):
 def test_the_switch_chooses(monkeypatch, mode, device, expected):
     monkeypatch.setenv("FMRI_VQTOK_KERNELS", mode)
     assert chosen_backend(device) == expected
+
+
+@pytest.fixture
+def fused(monkeypatch):
+    """Stands for the Triton module: plain torch that counts, and may have a fault."""
+    module = SimpleNamespace(
+        fault=None, n_calls=0, sum_by_code=plain.sum_by_code, nearest_code=None
+    )
+
+    def near(x, codebook):
+        module.n_calls += 1
+        if module.fault == "fails":
+            raise RuntimeError("no kernel image\nis available")
+        codes = plain.nearest_code(x, codebook)
+        return codes.roll(1) if module.fault == "differs" else codes
+
+    module.nearest_code = near
+    monkeypatch.setattr(kernels, "fused", module, raising=False)
+    monkeypatch.setitem(sys.modules, "fmri_vqtok.kernels.fused", module)
+    triton_agrees.cache_clear()
+    yield module
+    triton_agrees.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (None, None),
+        ("differs", "nearest_code differs for 37 vectors of 3 torch.float32, 5 codes; plain torch"),
+        ("fails", "RuntimeError: no kernel image is available; plain torch runs in their place"),
+    ],
+)
+def test_a_kernel_that_fails_or_differs_is_told_once_and_not_used(fused, caplog, fault, told):
+    fused.fault = fault
+    assert triton_agrees(torch.device("cpu")) is (told is None)
+    n_calls = fused.n_calls
+    assert triton_agrees(torch.device("cpu")) is (told is None)
+    assert fused.n_calls == n_calls
+    assert [told in record.message for record in caplog.records] == ([] if told is None else [True])
+
+
+@pytest.mark.parametrize(("agrees", "expected"), [(True, "triton"), (False, "torch")])
+def test_on_a_gpu_triton_runs_where_it_agrees_with_torch(monkeypatch, agrees, expected):
+    pytest.importorskip("triton")
+    monkeypatch.delenv("FMRI_VQTOK_KERNELS", raising=False)
+    monkeypatch.setattr("fmri_vqtok.kernels.switch.triton_agrees", lambda _device: agrees)
+    assert chosen_backend("cuda:0") == expected
 
 
 def test_the_switch_takes_no_other_value(monkeypatch):

@@ -64,7 +64,8 @@ def fingerprint(tokenizer: "FMRITokenizer") -> str:
 
 
 def write(tokenizer: "FMRITokenizer", directory: Path | str) -> None:
-    """Write a tokenizer, and its card if it has one, into an existing directory."""
+    """Write a tokenizer, and its card if it has one, into a directory, made if there is none."""
+    Path(directory).mkdir(parents=True, exist_ok=True)
     for name, content in files(tokenizer).items():
         Path(directory, name).write_bytes(content)
 

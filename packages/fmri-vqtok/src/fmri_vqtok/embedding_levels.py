@@ -1,30 +1,84 @@
-"""Embeddings of patches averaged to those of steps and of whole scans."""
+"""Embeddings of patches, summed up over steps, whole scans, or pairs of regions."""
 
+import torch
 from torch import Tensor
+from torch.nn import functional
 
-LEVELS = ("patch", "step", "scan")
+from fmri_vqtok.errors import InputError
+
+LEVELS = ("patch", "step", "scan", "connectome")
+
+MAX_CORRELATION = 1 - 1e-6
+"""Largest correlation whose Fisher z is taken: that of 1 is infinite."""
 
 
 def pool(grid: Tensor, level: str, present: Tensor | None) -> Tensor:
-    """Mean of a grid's vectors over what a level holds.
+    """Sum up a grid's vectors over what a level holds.
 
     Parameters
     ----------
     grid : Tensor, shape (B, W, N, D)
-    level : {"patch", "step", "scan"}
+    level : {"patch", "step", "scan", "connectome"}
+        Means over what a step or a scan holds, or `coupling` of each pair of regions.
     present : Tensor of bool, shape (B, N), or None
         Regions that count; None for all.
 
     Returns
     -------
-    Tensor, shape (B, W, N, D), (B, W, D) or (B, D)
+    Tensor, shape (B, W, N, D), (B, W, D), (B, D) or (B, N (N - 1) / 2)
         0 for a scan without any region.
+
+    Raises
+    ------
+    InputError
+        If a connectome is asked for of a single step.
     """
     if level == "patch":
         return grid
+    if level == "connectome":
+        return coupling(grid, present)
     if present is None:
         steps = grid.mean(dim=2)
     else:
         weights = present[:, None, :, None].to(grid.dtype)
         steps = (grid * weights).sum(dim=2) / weights.sum(dim=2).clamp(min=1)
     return steps if level == "step" else steps.mean(dim=1)
+
+
+def coupling(grid: Tensor, present: Tensor | None) -> Tensor:
+    """Fisher z of how alike the vectors of two regions move from step to step.
+
+    What tells people apart lies in the relations between regions and in no vector's mean. The
+    correlation of two regions is taken over steps and components, of the deviations from each
+    region's own mean over the steps.
+
+    Parameters
+    ----------
+    grid : Tensor, shape (B, W, N, D)
+        Of at least two steps.
+    present : Tensor of bool, shape (B, N), or None
+        Regions that count; None for all.
+
+    Returns
+    -------
+    Tensor, shape (B, N (N - 1) / 2)
+        Pairs in the order of ``numpy.triu_indices(N, 1)``; 0 for a pair with a missing region.
+
+    Raises
+    ------
+    InputError
+        If there is a single step.
+    """
+    n_steps, n_regions = grid.shape[1:3]
+    if n_steps < 2:
+        raise InputError(
+            "level: 'connectome' needs at least 2 steps, but the signal has 1; give a longer one, "
+            "or fit a tokenizer with smaller patch_frames"
+        )
+    moves = (grid - grid.mean(dim=1, keepdim=True)).transpose(1, 2).flatten(2)
+    if present is not None:
+        moves = moves * present[..., None]
+    directions = functional.normalize(moves, dim=2)
+    first, second = torch.triu_indices(n_regions, n_regions, 1, device=grid.device)
+    correlations = (directions @ directions.transpose(1, 2))[:, first, second]
+    return correlations.clamp(-MAX_CORRELATION, MAX_CORRELATION).atanh()

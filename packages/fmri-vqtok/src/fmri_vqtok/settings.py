@@ -60,7 +60,7 @@ class LoopSettings:
         Rhythm in steps; each also happens after the last step.
     patience : int
         Stop after so many validations in a row without a better one, and keep the best weights; 0
-        trains to the end and keeps the last ones.
+        trains to the end and keeps the last ones. A tokenizer is judged by its reconstruction.
     report_to : str
         Where the Trainer also logs: "none", or the name of an experiment tracker that is installed,
         such as "tensorboard" or "wandb".
@@ -168,9 +168,10 @@ class FitTokenizerSettings(QuantizerChoice):
     corpus_limit : int
         Tokens of ``--text`` that are read, from its start; the rest is left.
     text_tokens : int
-        Text embeddings drawn for each training example.
+        Text embeddings drawn for each training example; they weigh as much as its brain tokens.
     caption_tokens : int
-        Longest part of a caption that enters its text feature.
+        Most tokens that the language model reads at a time of a domain's paragraph; a longer one is
+        read in pieces of whole sentences, to its end.
     start_stride : int
         Frames between the training windows that bases and codebook start from.
     start_windows : int

@@ -169,14 +169,16 @@ class FMRITokenizer(nn.Module):
         return self._to_signal(quantized, self._present(mask, len(codes)))
 
     def embed(self, x: Tensor, level: str = "patch", mask: Tensor | None = None) -> Tensor:
-        """Continuous embedding of a signal: the encoder's output, or a mean of it.
+        """Continuous embedding of a signal: the encoder's output, a mean of it, or its couplings.
 
         Parameters
         ----------
         x : Tensor, shape (B, T, N)
-        level : {"patch", "step", "scan"}
+        level : {"patch", "step", "scan", "connectome"}
             "patch": each region in each step, (B, W, N, D). "step": mean over the regions that
-            are present, (B, W, D). "scan": mean over them and the steps, (B, D).
+            are present, (B, W, D). "scan": mean over them and the steps, (B, D). "connectome": how
+            each pair of regions moves together, (B, N (N - 1) / 2), which is what tells people
+            apart; see `fmri_vqtok.embedding_levels.coupling`.
         mask : Tensor of bool, shape (B, N) or (N,), optional
             False for missing regions, which are neither looked at nor counted.
 
@@ -319,7 +321,7 @@ class FMRITokenizer(nn.Module):
         self.text_center.copy_(center)
 
     def save_pretrained(self, directory: Path | str) -> None:
-        """Write ``config.json`` and ``model.safetensors`` into an existing directory.
+        """Write ``config.json`` and ``model.safetensors`` into a directory, made if there is none.
 
         A model card that the tokenizer has in ``card`` is written too, as ``README.md``.
         """

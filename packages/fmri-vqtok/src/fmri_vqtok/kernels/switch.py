@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 
 from fmri_vqtok.errors import InputError
+from fmri_vqtok.kernels.verification import triton_agrees
 
 VARIABLE = "FMRI_VQTOK_KERNELS"
 MODES = ("off", "auto", "require")
@@ -25,7 +26,8 @@ def chosen_backend(
     device : torch.device or str
     backend : {"auto", "torch", "triton"}, default="auto"
         "auto" follows the environment variable ``FMRI_VQTOK_KERNELS``: "auto" (its default) is
-        Triton on a CUDA device where it is installed, "off" is torch, "require" is Triton.
+        Triton on a CUDA device where it is installed and agrees with torch, see
+        `fmri_vqtok.kernels.verification.triton_agrees`; "off" is torch, "require" is Triton.
 
     Returns
     -------
@@ -46,8 +48,8 @@ def chosen_backend(
         return _triton_on(kind, "backend='triton'")
     if backend == "auto" and mode == "require":
         return _triton_on(kind, f"{VARIABLE}=require")
-    wanted = backend == "auto" and mode == "auto" and kind == "cuda"
-    return "triton" if wanted and find_spec("triton") else "torch"
+    wanted = backend == "auto" and mode == "auto" and kind == "cuda" and find_spec("triton")
+    return "triton" if wanted and triton_agrees(torch.device(device)) else "torch"
 
 
 def _triton_on(kind: str, asked: str) -> Literal["triton"]:

@@ -1,8 +1,9 @@
 """Quantizers of the package vector-quantize-pytorch, behind the same interface."""
 
-import contextlib
 import inspect
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Mapping
+from copy import deepcopy
 from difflib import get_close_matches
 from typing import Any
 
@@ -11,6 +12,13 @@ from torch import Tensor, nn
 
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.quantizers.base import Quantized, Quantizer
+from fmri_vqtok.quantizers.external_probe import FIX, foreign, probe, without_trace
+
+MAX_CODES = 2**31 - 1
+"""Most codes: tokens are written as 32-bit whole numbers."""
+
+_N_PROBED = 2
+"""Vectors that a quantizer is shown to learn the shape of its codes."""
 
 
 class ExternalQuantizer(Quantizer):
@@ -31,7 +39,7 @@ class ExternalQuantizer(Quantizer):
     Raises
     ------
     InputError
-        If the module has no way from codes to vectors.
+        If the module has no way from codes to vectors, codes of another shape, or too many codes.
     """
 
     def __init__(self, module: nn.Module, dim: int) -> None:
@@ -47,10 +55,22 @@ class ExternalQuantizer(Quantizer):
             )
         self.module, self.dim, self.size = module, dim, size
         self.way_back = way
-        with _still(module), torch.no_grad():
-            indices = module(torch.zeros(1, 1, dim))[1]
-        self.packed_shape = tuple(indices.shape[2:])
-        self.n_codes = size ** (indices.numel())
+        with without_trace(), foreign(name, "quantize a vector"), torch.no_grad():
+            # A copy: some quantizers start from the first vectors that they see.
+            indices = deepcopy(module).eval()(torch.zeros(1, _N_PROBED, dim))[1]
+            shape = tuple(indices.shape)
+        if shape[:2] != (1, _N_PROBED) or len(shape) > 3:
+            raise InputError(
+                f"external.name: '{name}' gives codes of shape {shape} for vectors of shape "
+                f"{(1, _N_PROBED, dim)}, and not one or one row a vector; {FIX}"
+            )
+        self.packed_shape = shape[2:]
+        self.n_codes = size ** math.prod(self.packed_shape)
+        if self.n_codes > MAX_CODES:
+            raise InputError(
+                f"external.name: '{name}' has {self.n_codes} codes; give options that make at most "
+                f"{MAX_CODES}"
+            )
 
     @property
     def no_weight_decay(self) -> tuple[str, ...]:
@@ -109,7 +129,8 @@ def make_external(name: str, options: Mapping[str, Any], dim: int) -> ExternalQu
     Raises
     ------
     InputError
-        If the package is not installed, or has no such class or option.
+        If the package is not installed, has no such class or option, or the quantizer cannot do
+        what a tokenizer needs; see `fmri_vqtok.quantizers.external_probe.probe`.
     """
     try:
         import vector_quantize_pytorch as package
@@ -128,15 +149,8 @@ def make_external(name: str, options: Mapping[str, Any], dim: int) -> ExternalQu
         if key not in taken and "kwargs" not in " ".join(taken):
             near = get_close_matches(key, taken, n=1, cutoff=0)[0]
             raise InputError(f"external.options.{key}: {name} takes none; did you mean '{near}'?")
-    return ExternalQuantizer(kind(dim=dim, **options), dim)
-
-
-@contextlib.contextmanager
-def _still(module: nn.Module) -> Iterator[None]:
-    """Keep a module in evaluation mode for a while, so that looking changes nothing."""
-    was_training = module.training
-    module.eval()
-    try:
-        yield
-    finally:
-        module.train(was_training)
+    with foreign(name, "be made with these options"):
+        module = kind(dim=dim, **options)
+    quantizer = ExternalQuantizer(module, dim)
+    probe(quantizer, name)
+    return quantizer

@@ -217,6 +217,14 @@ def test_columns_of_the_table_keep_their_record(join):
     assert "'89+' taken as 89" in join.opened.notes[0]
 
 
+def test_sites_that_differ_in_case_only_are_told(tmp_path):
+    np.save(tmp_path / "a.npy", np.eye(20))
+    lines = ["a.npy\ta\tA\t2\tNorth", "a.npy\tb\tB\t2\tnorth"]
+    path = tmp_path / "scans.tsv"
+    path.write_text("\n".join(["path\tscan_id\tsubject\ttr\tsite", *lines]) + "\n")
+    assert "'North' and 'north' differ in letters' case" in open_source(path).notes[0]
+
+
 def test_a_bad_line_of_a_scans_table_is_rejected_and_the_rest_goes_on(tmp_path):
     np.save(tmp_path / "a.npy", np.eye(20))
     lines = ["a.npy\ta\tA\t2", "a.npy\tb\tB\ttwo", "c.npy\tc\tC\t2", "a.npy\td\t\t2", "\te\tE\t2"]

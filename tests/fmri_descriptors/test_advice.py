@@ -126,6 +126,32 @@ def line_of_a_table_never_fetched(lab):
     return fetch
 
 
+def people_never_fetched(lab):
+    lab.array("sub-1.npy")
+    people = lab.root.parent / "people.tsv"
+    people.write_text("/annex/objects/MD5E-s9--0.tsv\n")
+    lab.options["phenotypes"] = people
+
+    def fetch(message):
+        named = lab.root.parent / word_after(message, r"`datalad get (\S+)`")
+        named.write_text("participant_id\tage\n1\t31\n")
+
+    return fetch
+
+
+def source_never_fetched(lab):
+    lab.options = {"tr": 2.0}
+    lab.source = lab.root / "sub-1.npy"
+    lab.source.symlink_to("../.git/annex/objects/x/MD5E-s9--0.npy")
+
+    def fetch(message):
+        named = lab.root / word_after(message, r"`datalad get (\S+)`")
+        named.unlink()
+        np.save(named, courses())
+
+    return fetch
+
+
 def label_with_a_hyphen(lab):
     path = lab.array("sub-C-04_task-rest.npy")
     return lambda message: path.rename(lab.root / word_after(message, r"such as (\S+)$"))
@@ -271,6 +297,8 @@ def two_repetition_times(lab):
 
 FAULTS = [
     line_of_a_table_never_fetched,
+    people_never_fetched,
+    source_never_fetched,
     content_never_fetched,
     sidecar_never_fetched,
     confounds_never_fetched,

@@ -60,17 +60,16 @@ def write_lines(path, n_lines):
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize(
-    "suffix",
+    "name",
     [
-        "outliers",
-        "desc-filtered_motion",
-        "design",
-        "desc-confounds_timeseries",
-        "desc-confounds_regressors",
+        f"{REST}_outliers.tsv",
+        f"{REST}_desc-filtered_motion.csv",
+        "sub-1_run-02_task-rest_design.tsv",
+        f"{REST}_desc-confounds_timeseries.tsv",
     ],
 )
-def test_a_table_of_another_length_rejects_the_scan_with_both_counts(tmp_path, layout, suffix):
-    beside = layout(tmp_path / "in") / f"{REST}_{suffix}.tsv"
+def test_a_table_of_another_length_rejects_the_scan_with_both_counts(tmp_path, layout, name):
+    beside = layout(tmp_path / "in") / name
     write_lines(beside, T)
     assert read(tmp_path, layout).n_frames == T
     write_lines(beside, T + 9)
@@ -98,6 +97,25 @@ def test_confounds_are_counted_where_they_are_not_asked_for_too(tmp_path):
     (recording,) = open_source(tmp_path / "in", options).recordings
     with pytest.raises(InputError, match=f"{T + 1} lines"):
         recording.scan(REGIONS)
+
+
+def test_confounds_that_nilearn_does_not_know_are_called_by_their_age(tmp_path):
+    stem = "sub-1_task-rest_bold"
+    func = tmp_path / "in" / "sub-1" / "func"
+    save_bold(func / f"{stem}_space-MNI152NLin2009cAsym_preproc.nii.gz", volumes(courses()))
+    write_text(func / f"{stem}_confounds.tsv", courses(), ["WhiteMatter", "X", "Y", "Z"])
+    options = ReadOptions(atlas=save_atlas(tmp_path / "atlas.nii.gz"))
+    (recording,) = open_source(tmp_path / "in", options).recordings
+    with pytest.raises(InputError, match=r"fMRIPrep before 1\.2"):
+        recording.scan(REGIONS)
+
+
+def test_preprocessed_images_beside_their_confounds_are_cleaned_outside_of_func_too(tmp_path):
+    image = save_fmriprep(tmp_path / "in", volumes(courses()))
+    for path in list(image.parent.iterdir()):
+        path.rename(tmp_path / "in" / path.name)
+    options = ReadOptions(atlas=save_atlas(tmp_path / "atlas.nii.gz"))
+    assert "confounds simple" in open_source(tmp_path / "in", options).name
 
 
 def test_a_run_has_its_own_confounds_beside_those_of_the_joined_runs(tmp_path):

@@ -178,6 +178,12 @@ def test_two_sidecars_of_one_folder_that_differ_are_refused_by_name(tmp_path, at
     assert "bold.json, task-rest_bold.json differ in RepetitionTime" in rejected.reason
 
 
+def test_a_sidecar_may_begin_with_a_byte_order_mark(tmp_path, atlas):
+    save_bold(tmp_path / "in" / "s.nii.gz", volumes(courses()), tr=0.0)
+    (tmp_path / "in" / "s.json").write_text('{"RepetitionTime": 1.5}', encoding="utf-8-sig")
+    assert nifti_source(tmp_path / "in", ReadOptions(atlas=atlas)).recordings[0].tr == 1.5
+
+
 def test_a_given_repetition_time_stands_where_the_file_tells_none(tmp_path, atlas):
     save_bold(tmp_path / "in" / "s.nii.gz", volumes(courses()), tr=0.0)
     options = ReadOptions(atlas=atlas, tr=2.2)

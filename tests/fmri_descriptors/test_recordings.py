@@ -193,6 +193,7 @@ def test_a_rule_without_a_name_cannot_be_applied():
         ("sub-1_task-rest_seg-G_stat-mean_timeseries.tsv", "sub-1_task-rest"),
         ("sub-1_foo-x_part-mag_task-rest_bold.nii", "sub-1_task-rest_foo-x"),
         ("sub-1_space-A_cohort-2_label-GM_hemi-L_rest.npy", "sub-1"),
+        ("SUB-1_Ses-a_TASK-rest_bold.NII.GZ", "sub-1_ses-a_task-rest"),
     ],
 )
 def test_a_recording_has_one_name_however_its_file_is_called(name, recording):

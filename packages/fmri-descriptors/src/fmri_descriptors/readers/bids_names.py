@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 _ENTITY = re.compile(r"([A-Za-z]+)-([A-Za-z0-9+]+)")
 
@@ -58,6 +58,19 @@ class BidsName:
         if self.entities.get("part") == "mag":
             dropped.add("part")
         return self.without(dropped)
+
+    def key(self, *without: str) -> str:
+        """Return what files of one recording have in common; ``run-01`` is ``run-1``.
+
+        Parameters
+        ----------
+        *without : str
+            Entities that do not count.
+        """
+        kept = {name: value for name, value in self.entities.items() if name not in without}
+        for name in {"run", "echo"} & set(kept):
+            kept[name] = str(int(kept[name])) if kept[name].isdecimal() else kept[name]
+        return replace(self, entities=kept).recording
 
     @property
     def description(self) -> str:
@@ -130,10 +143,15 @@ def parse_name(name: str) -> BidsName | None:
         pairs = [*(pair for pair in pairs if pair != "bold"), f"desc-{suffix}"]
         suffix = _OLD_DESCRIPTIONS[suffix]
     matches = [_ENTITY.fullmatch(pair) for pair in pairs]
-    entities = {match[1]: match[2] for match in matches if match}
+    entities = {_entity(match[1]): match[2] for match in matches if match}
     if len(entities) != len(pairs) or not (suffix or "x").isalnum():
         return None
     return BidsName(entities, suffix, extension)
+
+
+def _entity(key: str) -> str:
+    """Key of an entity; those of BIDS count in capitals too."""
+    return key.lower() if key.lower() in _ORDER else key
 
 
 def name_fault(name: str) -> str:
@@ -145,7 +163,7 @@ def name_fault(name: str) -> str:
         File name without its folder, of which `parse_name` makes nothing or no subject.
     """
     stem, extension = split_extension(name)
-    if not stem.startswith("sub-"):
+    if not stem.lower().startswith("sub-"):
         return (
             "the name does not tell the subject; call it sub-<subject>[_<key>-<value>…], or list "
             "the files in a scans table"

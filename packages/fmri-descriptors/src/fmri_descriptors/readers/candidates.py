@@ -1,7 +1,7 @@
 """Files that may hold a recording, and the account of what becomes of each."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from fmri_descriptors.errors import InputError
@@ -40,18 +40,8 @@ class Candidate:
         return identify(self.name).scan_id
 
     def key(self, *without: str) -> str:
-        """Return what files of one recording have in common; ``run-01`` is ``run-1``.
-
-        Parameters
-        ----------
-        *without : str
-            Entities that do not count.
-        """
-        if self.parts is None:
-            return self.scan_id
-        kept = {k: v for k, v in self.parts.entities.items() if k not in without}
-        numbered = {k: _number(v) if k in {"run", "echo"} else v for k, v in kept.items()}
-        return replace(self.parts, entities=numbered).recording
+        """Return what files of one recording have in common, as `BidsName.key`."""
+        return self.scan_id if self.parts is None else self.parts.key(*without)
 
     def get(self, entity: str) -> str | None:
         """Return the value of an entity, if the name has it."""
@@ -78,10 +68,6 @@ class Candidate:
     def description(self) -> str:
         """How it was processed, as `desc` or `variant` says."""
         return "" if self.parts is None else self.parts.description
-
-
-def _number(value: str) -> str:
-    return str(int(value)) if value.isdecimal() else value
 
 
 def _plainly(label: str) -> str:
@@ -208,7 +194,7 @@ def _content_fault(path: Path, name: str) -> str | None:
 
 def _name_fault(each: Candidate, *, by_name: bool) -> str | None:
     if each.parts is None:
-        misnamed = by_name or each.path.name.startswith("sub-")
+        misnamed = by_name or each.path.name.lower().startswith("sub-")
         return name_fault(each.path.name) if misnamed else None
     for folder in Path(each.name).parent.parts:
         key, _, value = folder.partition("-")

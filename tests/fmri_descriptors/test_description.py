@@ -57,16 +57,30 @@ def test_features_and_z_scores_share_their_rows_columns_and_splits(described_dir
     assert features["split"].value_counts().to_dict() == {"train": 7, "test": 4, "validation": 1}
 
 
-def test_features_are_complete_for_real_scans(described_dir):
+def test_features_of_real_scans_are_complete_but_for_networks_without_a_component(described_dir):
     features = pd.read_parquet(described_dir / "features.parquet").drop(columns="split")
-    assert np.isfinite(features.to_numpy()).all()
+    extractor = FeatureExtractor.load(described_dir)
+    lost = list(extractor.reasons_)
+    assert len(extractor.group_maps_.without) < 4
+    assert features[lost].isna().all(axis=None)
+    assert features.drop(columns=lost).notna().all(axis=None)
 
 
-def test_z_scores_of_the_training_scans_have_mean_zero_and_deviation_one(described_dir):
-    z = pd.read_parquet(described_dir / "zscores.parquet")
-    training = z[z["split"] == "train"].drop(columns="split")
-    np.testing.assert_allclose(training.mean(), 0, atol=1e-9)
-    np.testing.assert_allclose(training.std(ddof=1), 1, atol=1e-9)
+def test_z_scores_of_a_training_scan_are_from_the_other_training_scans(described_dir):
+    features, z = (
+        pd.read_parquet(described_dir / f"{name}.parquet") for name in ("features", "zscores")
+    )
+    rows = features.index[features["split"] == "train"]
+    values = features.drop(columns="split")
+    for scan_id in rows:
+        others = values.loc[rows.drop(scan_id)]
+        expected = (values.loc[scan_id] - others.mean()) / others.std(ddof=1)
+        got = z.loc[scan_id].drop("split").astype(float)
+        np.testing.assert_allclose(got, expected, rtol=1e-6, atol=1e-9)
+    new = features.index[features["split"] != "train"]
+    trained = values.loc[rows]
+    expected = (values.loc[new] - trained.mean()) / trained.std(ddof=1)
+    np.testing.assert_allclose(z.loc[new].drop(columns="split"), expected, rtol=1e-6, atol=1e-9)
 
 
 def test_norms_and_extractor_name_the_training_scans_only(described_dir, cohort_dir):
@@ -87,8 +101,9 @@ def test_stored_values_are_those_of_the_tables_of_the_same_scan(described_dir, d
     z = pd.read_parquet(described_dir / "zscores.parquet")
     for row in descriptors.itertuples():
         for value in json.loads(row.values):
-            assert value["value"] == features.loc[row.scan_id, value["feature"]]
-            assert value["z"] == z.loc[row.scan_id, value["feature"]]
+            expected = [table.loc[row.scan_id, value["feature"]] for table in (features, z)]
+            expected = [None if np.isnan(number) else number for number in expected]
+            assert [value["value"], value["z"]] == expected
 
 
 def test_sentences_stay_short_enough_for_a_small_language_model(captions):
@@ -126,10 +141,11 @@ def test_a_domain_caption_holds_every_text_of_that_domain(captions, descriptors)
             assert "seven training scans" in line["sentences"][0]["text"].lower()
 
 
+@pytest.mark.parametrize("split", ["train", "test"])
 def test_describing_one_scan_gives_what_the_cohort_was_given(
-    described_dir, cohort_dir, descriptors
+    described_dir, cohort_dir, descriptors, split
 ):
-    scan = next(read_cohort(cohort_dir).scans("test"))
+    scan = next(read_cohort(cohort_dir).scans(split))
     extractor = FeatureExtractor.load(described_dir)
     norms = CohortNorms.load(described_dir / "norms.json")
     expected = descriptors[descriptors["scan_id"] == scan.scan_id]["text"].tolist()
@@ -147,9 +163,12 @@ def test_describing_one_scan_against_norms_by_site_gives_what_the_site_gives(
     scan = scans["102816"]
     described = describe(scan, extractor, norms)
     assert {d.norms for d in described} == {scan.site}
-    z = norms.transform(features, sites).loc["102816"]
+    z = norms.transform(features, sites, leave_out=True).loc["102816"]
     assert [d.text for d in described] == [
-        d.text for d in describe_features(features.loc["102816"], z, extractor.parcellation_)
+        d.text
+        for d in describe_features(
+            features.loc["102816"], z, extractor.parcellation_, reasons=extractor.reasons_
+        )
     ]
     unseen = describe(replace(scan, site="elsewhere"), extractor, norms)
     assert {d.norms for d in unseen} == {"pooled"}

@@ -24,7 +24,11 @@ from fmri_descriptors.informative import (
 from fmri_descriptors.simulate import Effect, Site, best_possible, simulate_cohort
 
 QUICK = EvaluateDescriptorsSettings(
-    bootstrap_resamples=200, text_strengths=(10.0,), table_strengths=(0.01,), keep_best=(5,)
+    repeats=1,
+    bootstrap_resamples=200,
+    text_strengths=(10.0,),
+    table_strengths=(0.01,),
+    keep_best=(5,),
 )
 LARGE = (
     Effect(kind="amplitude", networks=("Gamma",), phenotype="diagnosis", size=3.0),
@@ -76,7 +80,7 @@ def tables(measured):
 
 @pytest.fixture(scope="module")
 def diagnosis(tables):
-    settings = EvaluateDescriptorsSettings(bootstrap_resamples=200)
+    settings = EvaluateDescriptorsSettings(repeats=1, bootstrap_resamples=200)
     return evaluate_tables(tables("diagnosis"), "diagnosis", settings, seed=1)
 
 

@@ -35,6 +35,7 @@ from fmri_descriptors.simulate import SimulateSettings, Site, write_simulation
 
 QUICK = EvaluateDescriptorsSettings(
     folds=3,
+    repeats=1,
     bootstrap_resamples=50,
     text_strengths=(10.0,),
     table_strengths=(0.01,),

@@ -92,13 +92,12 @@ def test_stronger_networks_widen_the_first_gradient(model, simulate):
 
 
 def test_slower_courses_raise_falff(model, simulate, aal2):
-    from scipy.ndimage import gaussian_filter1d
-
     from fmri_descriptors import Scan
 
     extractor, norms = model
     scan = simulate(55, network=0.6)
-    slow = Scan(gaussian_filter1d(scan.timeseries, 1.5, axis=0), 2.0, aal2, "slow", "slow")
+    averaged = scan.timeseries[1:] + 0.5 * scan.timeseries[:-1]
+    slow = Scan(averaged, 2.0, aal2, "slow", "slow")
     z = norms.transform(extractor.transform([slow])).iloc[0]
     assert (z[z.index.str.startswith("ica.falff.")] > 2).all()
 

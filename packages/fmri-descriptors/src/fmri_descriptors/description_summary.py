@@ -87,6 +87,6 @@ def told_of_chance(z: "pd.DataFrame", norms: CohortNorms) -> str:
     n_judged = int(np.count_nonzero(judged))
     expected = expected_outside(judged)
     return (
-        f"{outside:.0f} of {n_judged} features outside the typical range in a scan, where "
+        f"{outside:.0f} of {n_judged} features a scan outside the typical range, where "
         f"{expected:.0f} are expected by chance"
     )

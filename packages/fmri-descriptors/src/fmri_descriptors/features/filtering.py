@@ -8,11 +8,12 @@ from fmri_descriptors.scan import Scan
 BAND = (0.01, 0.1)
 """What band-pass filters for resting-state fMRI keep, in Hz."""
 
-LEAST_HIGH = 0.02
+LEAST_HIGH = 0.012
 """Power per Hz from `HIGH` on, over that in `BAND`, below which a recording was low-passed.
 
-Recordings as they come have 0.10 to 1; what Butterworth filters up to 0.1 Hz leave is below 0.009,
-and below 0.002 from the second order on. Autoregressive noise of order 1 has 0.04 or more.
+Recordings as they come have 0.10 to 1, autoregressive noise of order 1 has 0.04 or more, and slow
+simulated courses without noise 0.017. Butterworth filters up to 0.1 Hz leave at most 0.009, and at
+most 0.005 from the second order on.
 """
 
 HIGH = (0.2, 0.25)

@@ -13,19 +13,24 @@ from threadpoolctl import threadpool_limits
 
 from fmri_descriptors.files import write_json
 from fmri_descriptors.informative.folds import Folds, make_folds
-from fmri_descriptors.informative.methods import Method, TextClassifier, methods
-from fmri_descriptors.informative.report import markdown
-from fmri_descriptors.informative.scores import (
+from fmri_descriptors.informative.intervals import (
     Interval,
     Statistic,
     bootstrap,
+    exact_where_few,
+)
+from fmri_descriptors.informative.methods import Method, TextClassifier, methods
+from fmri_descriptors.informative.report import markdown
+from fmri_descriptors.informative.scores import (
+    class_bounds,
     class_statistics,
+    mean_of,
     number_statistics,
 )
 from fmri_descriptors.informative.settings import EvaluateDescriptorsSettings
 from fmri_descriptors.informative.tables import Tables, read_tables
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of ``evaluation.json``."""
 
 Progress = Callable[[int, int], None]
@@ -40,12 +45,32 @@ class Row:
     method, note : str
         Its name, and what it does.
     scores : dict of str to Interval
-        By the score's name.
+        By the score's name; means over the repeats.
+    by_repeat : dict of str to tuple of float
+        By the score's name, its value with the folds of each repeat.
     """
 
     method: str
     note: str
     scores: dict[str, Interval]
+    by_repeat: dict[str, tuple[float, ...]]
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """Folds, and what was predicted with them.
+
+    Parameters
+    ----------
+    folds : Folds
+        Which fold each scan was held out in.
+    predictions : dict of str to ndarray
+        By method: probabilities (n, K), or predicted numbers (n, 1), of models that did not see
+        the scan's subject.
+    """
+
+    folds: Folds
+    predictions: dict[str, NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -60,13 +85,10 @@ class Evaluation:
         What was predicted, and from what.
     classes : tuple of str
         Classes in the order of the probabilities; empty for a number.
-    folds : Folds
-        Which fold each scan was held out in.
     rows : tuple of Row
         One a method.
-    predictions : dict of str to ndarray
-        By method: probabilities (n, K), or predicted numbers (n, 1), of models that did not see
-        the scan's subject.
+    repeats : tuple of Repeat
+        One for each time that the folds were drawn.
     settings : EvaluateDescriptorsSettings
         How it was done.
     """
@@ -74,10 +96,19 @@ class Evaluation:
     target: str
     tables: Tables
     classes: tuple[str, ...]
-    folds: Folds
     rows: tuple[Row, ...]
-    predictions: dict[str, NDArray[np.float64]]
+    repeats: tuple[Repeat, ...]
     settings: EvaluateDescriptorsSettings
+
+    @property
+    def folds(self) -> Folds:
+        """Folds of the first repeat."""
+        return self.repeats[0].folds
+
+    @property
+    def predictions(self) -> dict[str, NDArray[np.float64]]:
+        """Predictions of the first repeat, by method."""
+        return self.repeats[0].predictions
 
     def score(self, method: str, name: str) -> Interval:
         """Return one score of one method."""
@@ -95,12 +126,16 @@ class Evaluation:
             "n_subjects": int(scans["subject"].nunique()),
             "n_without_target": self.tables.n_missing,
             "folds": self.folds.n_folds,
+            "repeats": len(self.repeats),
             "stratified_by": list(self.folds.stratified_by),
             "rows": [
                 {
                     "method": row.method,
                     "note": row.note,
-                    **{name: _plain(interval) for name, interval in row.scores.items()},
+                    **{
+                        name: _plain(interval) | {"by_repeat": _known(row.by_repeat[name])}
+                        for name, interval in row.scores.items()
+                    },
                 }
                 for row in self.rows
             ],
@@ -131,20 +166,28 @@ class Evaluation:
         scans = self.tables.scans
         return (
             f"{self.target}, {name.upper()} over {scans['subject'].nunique()} subjects in "
-            f"{self.folds.n_folds} folds: {told}"
+            f"{self.folds.n_folds} folds{self._spread(name)}: {told}"
         )
+
+    def _spread(self, name: str) -> str:
+        """Largest difference that drawing the folds anew made to a score, if they were."""
+        if len(self.repeats) == 1:
+            return ""
+        widest = max(max(row.by_repeat[name]) - min(row.by_repeat[name]) for row in self.rows)
+        return f" drawn {len(self.repeats)} times (which moves it by up to {widest:.3f})"
 
     def _write_predictions(self, path: Path) -> None:
         columns = self.classes or ("prediction",)
         with path.open("w", encoding="utf-8", newline="") as file:
             rows = csv.writer(file, delimiter="\t", lineterminator="\n")
-            rows.writerow(["scan_id", "subject", "fold", "truth", "method", *columns])
-            for method, values in self.predictions.items():
-                for scan, fold, line in zip(
-                    self.tables.scans.itertuples(), self.folds.number, values, strict=True
-                ):
-                    told = [scan.Index, scan.subject, fold + 1, scan.target, method]
-                    rows.writerow([*told, *(repr(float(value)) for value in line)])
+            rows.writerow(["scan_id", "subject", "repeat", "fold", "truth", "method", *columns])
+            for number, repeat in enumerate(self.repeats, start=1):
+                for method, values in repeat.predictions.items():
+                    for scan, fold, line in zip(
+                        self.tables.scans.itertuples(), repeat.folds.number, values, strict=True
+                    ):
+                        told = [scan.Index, scan.subject, number, fold + 1, scan.target, method]
+                        rows.writerow([*told, *(repr(float(value)) for value in line)])
 
 
 def evaluate_descriptors(
@@ -202,8 +245,24 @@ def evaluate_tables(
 ) -> Evaluation:
     """Predict a phenotype from tables at hand; parameters as in `evaluate_descriptors`."""
     settings = settings or EvaluateDescriptorsSettings()
+    truth = tables.scans["target"].to_numpy()
+    classes = tuple(sorted(set(truth))) if tables.kind == "category" else ()
+    ways = methods(tables, settings, seed, encoder)
+    repeats = []
+    with threadpool_limits(limits=1):  # the same bits whatever the number of cores
+        for number in range(settings.repeats):
+            folds = _folds(tables, settings, _seed_of_repeat(seed, number))
+            total = settings.repeats * len(ways) * folds.n_folds
+            before = number * len(ways) * folds.n_folds
+            told = _offset(progress, before, total)
+            repeats.append(Repeat(folds, _predictions(ways, tables, folds, classes, told)))
+    rows = tuple(_row(way, tables, classes, repeats, settings, seed) for way in ways)
+    return Evaluation(target, tables, classes, rows, tuple(repeats), settings)
+
+
+def _folds(tables: Tables, settings: EvaluateDescriptorsSettings, seed: int) -> Folds:
     scans = tables.scans
-    folds = make_folds(
+    return make_folds(
         scans["target"].tolist(),
         scans["site"].tolist(),
         scans["subject"].tolist(),
@@ -211,25 +270,30 @@ def evaluate_tables(
         n_folds=settings.folds,
         seed=seed,
     )
-    truth = scans["target"].to_numpy()
-    classes = tuple(sorted(set(truth))) if tables.kind == "category" else ()
-    ways = methods(tables, settings, seed, encoder)
+
+
+def _seed_of_repeat(seed: int, number: int) -> int:
+    """Seed of a repeat's folds: the run's own for the first, so that one repeat is a plain run."""
+    return int(np.random.SeedSequence([seed, number]).generate_state(1)[0]) if number else seed
+
+
+def _predictions(
+    ways: list[Method],
+    tables: Tables,
+    folds: Folds,
+    classes: tuple[str, ...],
+    told: Callable[[int], None],
+) -> dict[str, NDArray[np.float64]]:
+    truth, subjects = (tables.scans[name].to_numpy() for name in ("target", "subject"))
     predictions = {}
-    with threadpool_limits(limits=1):  # the same bits whatever the number of cores
-        for done, way in enumerate(ways):
-            told = _offset(progress, done * folds.n_folds, len(ways) * folds.n_folds)
-            predictions[way.name] = _out_of_fold(
-                way, truth, scans["subject"].to_numpy(), folds, classes, told
-            )
-    rows = tuple(
-        Row(
-            way.name,
-            way.note,
-            _scores(predictions[way.name], tables, classes, folds, settings, seed),
-        )
-        for way in ways
-    )
-    return Evaluation(target, tables, classes, folds, rows, predictions, settings)
+    for done, way in enumerate(ways):
+        before = done * folds.n_folds
+
+        def step(fold: int, before: int = before) -> None:
+            told(before + fold)
+
+        predictions[way.name] = _out_of_fold(way, truth, subjects, folds, classes, step)
+    return predictions
 
 
 def _offset(progress: Progress, before: int, total: int) -> Callable[[int], None]:
@@ -261,33 +325,56 @@ def _out_of_fold(
     return predicted
 
 
-def _scores(
-    predicted: NDArray[np.float64],
+def _row(
+    way: Method,
     tables: Tables,
     classes: tuple[str, ...],
-    folds: Folds,
+    repeats: list[Repeat],
     settings: EvaluateDescriptorsSettings,
     seed: int,
-) -> dict[str, Interval]:
-    truth = tables.scans["target"].to_numpy()
-    statistics: dict[str, Statistic]
-    if classes:
-        numbered = np.searchsorted(np.asarray(classes), truth.astype(str))
-        statistics = class_statistics(numbered, predicted, folds.number)
-    else:
-        numbers = truth.astype(np.float64)
-        means = np.array([numbers[folds.number != k].mean() for k in range(folds.n_folds)])
-        statistics = number_statistics(numbers, predicted[:, 0], means[folds.number])
-    return bootstrap(
-        statistics,
-        tables.scans["subject"].to_numpy(),
+) -> Row:
+    each = [_statistics(repeat, way.name, tables, classes) for repeat in repeats]
+    everything = np.arange(len(tables.scans))
+    by_repeat = {name: tuple(one[name](everything) for one in each) for name in each[0]}
+    subjects = tables.scans["subject"].to_numpy()
+    found = bootstrap(
+        {name: mean_of([one[name] for one in each]) for name in each[0]},
+        subjects,
         resamples=settings.bootstrap_resamples,
         level=settings.interval,
         seed=seed,
     )
+    if classes:
+        probabilities = np.mean([repeat.predictions[way.name] for repeat in repeats], axis=0)
+        exact = class_bounds(
+            _numbered(tables, classes), probabilities, subjects, found["auc"].value
+        )
+        found = exact_where_few(found, exact, len(set(subjects)), settings.interval)
+    return Row(way.name, way.note, found, by_repeat)
 
 
-def _plain(interval: Interval) -> dict[str, float | None]:
+def _numbered(tables: Tables, classes: tuple[str, ...]) -> NDArray[np.intp]:
+    truth = tables.scans["target"].to_numpy()
+    return np.searchsorted(np.asarray(classes), truth.astype(str))
+
+
+def _statistics(
+    repeat: Repeat, method: str, tables: Tables, classes: tuple[str, ...]
+) -> dict[str, Statistic]:
+    folds, predicted = repeat.folds, repeat.predictions[method]
+    if classes:
+        return class_statistics(_numbered(tables, classes), predicted, folds.number)
+    numbers = tables.scans["target"].to_numpy().astype(np.float64)
+    means = np.array([numbers[folds.number != k].mean() for k in range(folds.n_folds)])
+    return number_statistics(numbers, predicted[:, 0], means[folds.number])
+
+
+def _plain(interval: Interval) -> dict[str, Any]:
     return {
-        name: value if math.isfinite(value) else None for name, value in asdict(interval).items()
+        name: value if isinstance(value, str) or math.isfinite(value) else None
+        for name, value in asdict(interval).items()
     }
+
+
+def _known(values: tuple[float, ...]) -> list[float | None]:
+    return [value if math.isfinite(value) else None for value in values]

@@ -47,7 +47,8 @@ def _scans(document: Mapping[str, Any]) -> str:
         f"{document['n_scans']} scans of {document['n_subjects']} subjects"
         + (f" ({classes})" if classes else "")
         + (f"; {left} scans without a value are left out" if left else "")
-        + f". {document['folds']} folds by subject, stratified by {spread}."
+        + f". {document['folds']} folds by subject, stratified by {spread}"
+        + (f", drawn {document['repeats']} times." if document["repeats"] > 1 else ".")
     )
 
 
@@ -56,16 +57,39 @@ def _cell(score: Mapping[str, float | None]) -> str:
         return "undefined"
     if score["low"] is None or score["high"] is None:
         return f"{score['value']:.3f}"
-    return f"{score['value']:.3f} [{score['low']:.3f}, {score['high']:.3f}]"
+    by_repeat = [value for value in score["by_repeat"] if value is not None]
+    spread = f", {min(by_repeat):.3f} to {max(by_repeat):.3f}" if len(by_repeat) > 1 else ""
+    return f"{score['value']:.3f} [{score['low']:.3f}, {score['high']:.3f}]{spread}"
 
 
 def _reading(document: Mapping[str, Any]) -> str:
     level = document["bootstrap"]["level"]
-    text = (
-        f"In brackets: {100 * level:g} % intervals from {document['bootstrap']['resamples']} "
-        "bootstrap resamples of the subjects, with the models as they are; how much the "
-        "models vary is left out, so the intervals are too narrow near chance. "
-    )
+    text = f"In brackets: {100 * level:g} % intervals, {_kinds(document)}. "
+    if document["repeats"] > 1:
+        text += (
+            "Scores are means over the draws of the folds; behind the brackets, the lowest and "
+            "the highest of these. "
+        )
     if document["kind"] == "category":
         return text + "AUC compares scans of the same fold; 0.5 is chance."
     return text + "R2 is against the mean of the training scans, so 0 is what that mean reaches."
+
+
+def _kinds(document: Mapping[str, Any]) -> str:
+    kinds = {value["kind"] for row in document["rows"] for value in row.values() if _scored(value)}
+    resampled = (
+        f"from {document['bootstrap']['resamples']} bootstrap resamples of the subjects, with the "
+        "models as they are; how much the models vary is left out, so they are too narrow near "
+        "chance"
+    )
+    if kinds == {"bootstrap"}:
+        return resampled
+    exact = (
+        "exact for the few subjects there are (Clopper-Pearson; Newcombe for the AUC), with the "
+        "models as they are"
+    )
+    return exact if "bootstrap" not in kinds else f"{exact}; others {resampled}"
+
+
+def _scored(value: Any) -> bool:
+    return isinstance(value, Mapping)

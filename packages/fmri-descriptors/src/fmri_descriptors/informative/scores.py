@@ -1,27 +1,31 @@
-"""Scores of out-of-fold predictions, with bootstrap intervals over subjects."""
+"""Scores of out-of-fold predictions, as functions of the scans that are drawn."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-Statistic = Callable[[NDArray[np.intp]], float]
+from fmri_descriptors.informative.intervals import (
+    Bounds,
+    Interval,
+    Statistic,
+    bootstrap,
+    clopper_pearson,
+    newcombe_auc,
+)
 
-
-@dataclass(frozen=True)
-class Interval:
-    """A score and its percentile interval.
-
-    Parameters
-    ----------
-    value, low, high : float
-        Score of all scans, and the bounds.
-    """
-
-    value: float
-    low: float
-    high: float
+__all__ = [
+    "Interval",
+    "auc_within_folds",
+    "bootstrap",
+    "class_bounds",
+    "class_statistics",
+    "clopper_pearson",
+    "mean_of",
+    "newcombe_auc",
+    "number_statistics",
+    "subject_hits",
+]
 
 
 def class_statistics(
@@ -55,9 +59,11 @@ def class_statistics(
     asked = [1] if n_classes == 2 else range(n_classes)
     areas = [auc_within_folds(truth == k, probabilities[:, k], folds) for k in asked]
 
+    # A class that shares no fold with another one is never compared; the others always are.
+    compared = [area for area in areas if np.isfinite(area(np.arange(len(truth))))]
+
     def auc(rows: NDArray[np.intp]) -> float:
-        values = np.array([area(rows) for area in areas])
-        return float(values[np.isfinite(values)].mean()) if np.isfinite(values).any() else np.nan
+        return float(np.mean([area(rows) for area in compared])) if compared else np.nan
 
     return {"auc": auc, "balanced_accuracy": balanced, "accuracy": accuracy}
 
@@ -78,6 +84,8 @@ def number_statistics(
 
     def r2(rows: NDArray[np.intp]) -> float:
         total = ((truth[rows] - means[rows]) ** 2).sum()
+        if total == 0:  # one scan drawn over and over, at the mean itself
+            return np.nan
         return float(1 - ((truth[rows] - predictions[rows]) ** 2).sum() / total)
 
     def mae(rows: NDArray[np.intp]) -> float:
@@ -129,47 +137,61 @@ def auc_within_folds(
     return area
 
 
-def bootstrap(
-    statistics: Mapping[str, Statistic],
+def class_bounds(
+    truth: NDArray[np.intp],
+    probabilities: NDArray[np.float64],
     subjects: NDArray[np.object_],
-    *,
-    resamples: int,
-    level: float,
-    seed: int,
-) -> dict[str, Interval]:
-    """Return scores with percentile intervals over resampled subjects.
+    area: float,
+) -> dict[str, tuple[str, Bounds]]:
+    """Return bounds of the scores of `class_statistics` that hold for few subjects.
+
+    Subjects are counted, not scans. Bounds of an average over classes are the averages of the
+    classes' bounds, each at a level that all of them hold together (Bonferroni); those of an AUC
+    over several classes are of the rarest class against the rest.
 
     Parameters
     ----------
-    statistics : mapping of str to callable
-        Each takes row numbers; NaN where it is undefined, which leaves the resample out.
+    truth : ndarray of int, (n,)
+        Number of each scan's class.
+    probabilities : ndarray, (n, K)
+        Of each class.
     subjects : ndarray, (n,)
-        Subject of each row; one is drawn with all of its rows.
-    resamples : int
-        Number of resamples.
-    level : float
-        Level of the interval, such as 0.95.
-    seed : int
-        Seed of the resamples.
-
-    References
-    ----------
-    Efron & Tibshirani (1993), An Introduction to the Bootstrap, chapter 13.
+        Subject of each scan.
+    area : float
+        The AUC of all scans.
     """
-    names, of_row = np.unique(subjects.astype(str), return_inverse=True)
-    rows = [np.flatnonzero(of_row == k) for k in range(len(names))]
-    chance = np.random.default_rng(seed)
-    drawn: dict[str, list[float]] = {name: [] for name in statistics}
-    for _ in range(resamples):
-        picked = np.concatenate([rows[i] for i in chance.integers(len(rows), size=len(rows))])
-        for name, statistic in statistics.items():
-            drawn[name].append(statistic(picked))
-    everything = np.arange(len(subjects))
-    tails = [(1 - level) / 2, (1 + level) / 2]
-    found = {}
-    for name, statistic in statistics.items():
-        defined = [value for value in drawn[name] if np.isfinite(value)]
-        value = statistic(everything)
-        low, high = np.quantile(defined, tails) if defined else (np.nan, np.nan)
-        found[name] = Interval(value, float(low), float(high))
-    return found
+    right = (probabilities.argmax(axis=1) == truth).astype(np.float64)
+    present = np.unique(truth)
+
+    def proportion(groups: list[NDArray[np.bool_]], level: float) -> tuple[float, float]:
+        shared = 1 - (1 - level) / len(groups)
+        counts = [subject_hits(right[rows], subjects[rows]) for rows in groups]
+        low, high = np.mean([clopper_pearson(*count, shared) for count in counts], axis=0)
+        return float(low), float(high)
+
+    def auc(level: float) -> tuple[float, float]:
+        people = [len(set(subjects[truth == k])) for k in present]
+        rarest = present[int(np.argmin(people))]
+        others = len(set(subjects[truth != rarest]))
+        if not np.isfinite(area):
+            return np.nan, np.nan
+        return newcombe_auc(area, min(people), others, level)
+
+    everything, classes = [np.ones(len(truth), dtype=np.bool_)], [truth == k for k in present]
+    return {
+        "auc": ("newcombe", auc),
+        "balanced_accuracy": ("clopper-pearson", lambda level: proportion(classes, level)),
+        "accuracy": ("clopper-pearson", lambda level: proportion(everything, level)),
+    }
+
+
+def subject_hits(right: NDArray[np.float64], subjects: NDArray[np.object_]) -> tuple[float, int]:
+    """Subjects that were predicted rightly, each by the share of their scans, and how many."""
+    _, of_row = np.unique(subjects.astype(str), return_inverse=True)
+    shares = np.bincount(of_row, right) / np.bincount(of_row)
+    return float(shares.sum()), len(shares)
+
+
+def mean_of(statistics: Sequence[Statistic]) -> Statistic:
+    """Return the mean of several statistics, undefined where one of them is."""
+    return lambda rows: float(np.mean([statistic(rows) for statistic in statistics]))

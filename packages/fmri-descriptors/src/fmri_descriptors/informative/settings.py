@@ -59,6 +59,8 @@ class EvaluateDescriptorsSettings:
         Domain of the captions: ``"all"``, ``"FC"``, ``"gradients"``, ``"ICA"`` or ``"graph"``.
     folds : int
         Outer folds; fewer where a class has fewer subjects.
+    repeats : int
+        Times that the folds are drawn anew; scores are means over these, and their spread is told.
     inner_folds : int
         Folds within the training part of each fold, which choose penalty and number; where a
         class has too few subjects for them, the middle choice is taken.
@@ -81,6 +83,7 @@ class EvaluateDescriptorsSettings:
     target_kind: str = "auto"
     domain: str = "all"
     folds: int = 5
+    repeats: int = 5
     inner_folds: int = 3
     text_strengths: tuple[float, ...] = (0.1, 1.0, 10.0, 100.0)
     table_strengths: tuple[float, ...] = (0.0001, 0.001, 0.01, 0.1, 1.0)
@@ -95,7 +98,12 @@ class EvaluateDescriptorsSettings:
         for key, known in (("target_kind", kinds), ("domain", domains)):
             value = getattr(self, key)
             _require(value in known, key, repr(value), f"give one of {', '.join(known)}")
-        for key, least in (("folds", 2), ("inner_folds", 2), ("longest_phrase", 1)):
+        for key, least in (
+            ("folds", 2),
+            ("repeats", 1),
+            ("inner_folds", 2),
+            ("longest_phrase", 1),
+        ):
             value = getattr(self, key)
             _require(value >= least, key, value, f"give at least {least}")
         for key in ("text_strengths", "table_strengths"):

@@ -84,7 +84,7 @@ def _told_of_chance(run: Run, scan_id: str) -> str:
 
     folder = run.root / "descriptors"
     z = pd.read_parquet(folder / "zscores.parquet").drop(columns="split").loc[[scan_id]]
-    return f"It has {told_of_chance(z, CohortNorms.load(folder / 'norms.json'))}."
+    return f"Features: {told_of_chance(z, CohortNorms.load(folder / 'norms.json'))}."
 
 
 def _measured(run: Run, scan_id: str) -> "tuple[FeatureExtractor, Scan]":

@@ -204,13 +204,10 @@ def probe(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str)
     ------
     InputError
     """
+    from fmri_vqtok.language_models import check_token_ids
+
     thing = f"language model {name} ({model.config.model_type})"
-    highest = max(chat.end_ids(tokenizer))
-    if highest >= model.get_input_embeddings().num_embeddings:
-        raise InputError(
-            f"{thing}: its tokenizer writes token {highest}, which the model does not have; give "
-            "the tokenizer that belongs to the model"
-        )
+    check_token_ids(max(chat.end_ids(tokenizer)), model, Path(name))
     try:
         fault = first_fault(model)
     except Exception as error:  # noqa: BLE001 - an architecture can fail in any way

@@ -30,7 +30,7 @@ def reader(model):
 
 
 def uncached(model, codes, prompt, reply, *, whole):
-    """Log-likelihood of a reply from one whole forward pass over prompt and reply."""
+    """Log-likelihood of a reply from one forward pass over all windows, prompt and reply."""
     from fmri_llm import chat
     from fmri_llm.sequences import TextSegment, pack
     from fmri_llm.settings import LossWeights
@@ -41,20 +41,20 @@ def uncached(model, codes, prompt, reply, *, whole):
     text = pack([[TextSegment(ids=given + answer, n_given=len(given))]])._asdict()
     model.loss_weights = LossWeights(f2f=0.0, t2t=0.0)
     with torch.no_grad():
-        losses = model(torch.tensor(codes[None]), torch.tensor(PRESENT[None]), **text)["losses"]
+        series = torch.tensor(codes.reshape(1, -1, codes.shape[-1]))
+        losses = model(series, torch.tensor(PRESENT[None]), **text)["losses"]
     return -float(losses["f2t"]) * len(answer)
 
 
 @pytest.mark.parametrize("whole", [True, False])
-def test_log_likelihoods_are_the_mean_over_windows_of_uncached_passes(model, reader, codes, whole):
+def test_log_likelihoods_are_those_of_one_uncached_pass_over_all_windows(
+    model, reader, codes, whole
+):
     replies = ["red", "bluish"]
 
     found = reader.log_likelihoods(reader.read(codes, PRESENT), PROMPT, replies, whole=whole)
 
-    expected = [
-        np.mean([uncached(model, window, PROMPT, reply, whole=whole) for window in codes])
-        for reply in replies
-    ]
+    expected = [uncached(model, codes, PROMPT, reply, whole=whole) for reply in replies]
     assert found == pytest.approx(expected, rel=1e-4)
 
 
@@ -63,12 +63,12 @@ def test_answers_in_turn_are_conditioned_on_the_models_own_earlier_answers(model
         reader, reader.read(codes, PRESENT), PROMPT, [("red", "blue"), ("up", "down")]
     )
 
-    def mean(reply, *, whole):
-        return np.mean([uncached(model, window, PROMPT, reply, whole=whole) for window in codes])
+    def score(reply, *, whole):
+        return uncached(model, codes, PROMPT, reply, whole=whole)
 
-    first = softmax(np.array([mean(f"1. {a}", whole=False) for a in ("red", "blue")]))
+    first = softmax(np.array([score(f"1. {a}", whole=False) for a in ("red", "blue")]))
     own = ("red", "blue")[int(np.argmax(first))]
-    second = softmax(np.array([mean(f"1. {own}\n2. {b}", whole=True) for b in ("up", "down")]))
+    second = softmax(np.array([score(f"1. {own}\n2. {b}", whole=True) for b in ("up", "down")]))
     assert found[0] == pytest.approx(dict(zip(("red", "blue"), first, strict=True)), abs=1e-4)
     assert found[1] == pytest.approx(dict(zip(("up", "down"), second, strict=True)), abs=1e-4)
 
@@ -105,13 +105,42 @@ def test_a_region_without_signal_has_no_say(reader, codes):
     assert one == pytest.approx(other, abs=1e-4)
 
 
-def test_a_description_comes_from_the_first_window(reader, model, codes):
-    text = reader.describe(reader.read(codes, PRESENT), PROMPT, 6)
+def test_a_description_is_written_from_the_reading_that_answers_come_from(reader, model, codes):
+    scan = reader.read(codes, PRESENT)
 
-    alone = model.generate_text(
-        torch.tensor(codes[:1]), PROMPT, max_new_tokens=6, present=torch.tensor(PRESENT[None])
+    text = reader.describe(scan, PROMPT, 6)
+
+    series = torch.tensor(codes.reshape(1, -1, codes.shape[-1]))
+    whole = model.generate_text(
+        series, PROMPT, max_new_tokens=6, present=torch.tensor(PRESENT[None])
     )
-    assert [text] == alone
+    assert [text] == whole
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_every_window_has_a_say(reader, codes, place):
+    changed = codes.copy()
+    changed[place] = (changed[place] + 5) % 12
+
+    one, other = (
+        reader.log_likelihoods(reader.read(c, PRESENT), PROMPT, ["red", "blue"], whole=True)
+        for c in (codes, changed)
+    )
+
+    assert not np.allclose(one, other, atol=1e-4)
+
+
+def test_a_model_that_is_shown_one_window_is_shown_the_middle_one(reader, model, codes):
+    model.max_windows = 1
+    try:
+        one, middle = (
+            reader.log_likelihoods(reader.read(c, PRESENT), PROMPT, ["red", "blue"], whole=True)
+            for c in (codes, codes[1:2])
+        )
+    finally:
+        model.max_windows = None
+
+    assert one.tolist() == middle.tolist()
 
 
 def test_evaluation_of_a_real_model_from_end_to_end(

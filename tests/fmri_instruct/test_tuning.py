@@ -1,6 +1,7 @@
 """Tuning a real, tiny language model on instructions."""
 
 import json
+import shutil
 from collections import Counter
 
 import numpy as np
@@ -178,3 +179,24 @@ def test_tokens_of_another_tokenizer_are_not_tuned_on(model_dir, rows, instructi
 def test_settings_out_of_range_are_refused(name):
     with pytest.raises(InputError, match=f"{name}: 0; give at least 1"):
         TuneSettings(**{name: 0})
+
+
+def test_an_example_shows_all_windows_of_its_scan(make_plan, tokens_dir):
+    windows = TokenWindows.read(tokens_dir, "train")
+    whole = {windows.scan(scan_id).codes.tobytes() for scan_id in windows.scan_ids}
+    assert {example.codes.tobytes() for example in make_plan()} <= whole
+
+
+def test_conversations_longer_than_the_bases_positions_are_refused_before_tuning(
+    model_dir, tokens_dir, instructions_dir, tmp_path
+):
+    folder = tmp_path / "instructions"
+    shutil.copytree(instructions_dir, folder)
+    path = folder / "train.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    rows[-1]["messages"][0]["content"] += " word" * 1100
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "tuned").mkdir()
+    with pytest.raises(ValueError, match=r"language model has 1024; give shorter questions"):
+        tune(model_dir, tokens_dir, folder, tmp_path / "tuned", TuneSettings(loop=loop(2)), seed=0)
+    assert not list((tmp_path / "tuned").iterdir())

@@ -49,7 +49,7 @@ def test_a_half_converted_model_is_not_taken_for_whole(own_cache, quick_conversi
     partial = whole.rename(whole.with_name(f"{whole.name}.partial"))
     (partial / "half").touch()
     again = base_models.resolve(PACKAGED)
-    assert [path.name for path in again.iterdir()] == ["config.json"]
+    assert {path.name for path in again.iterdir()} == {"config.json", "digests.json"}
     assert not partial.exists()
 
 
@@ -84,6 +84,55 @@ def test_two_processes_at_once_convert_once(own_cache):
     made_by = {worker.communicate(timeout=60)[0] for worker in workers}
     assert len(made_by) == 1
     assert made_by != {""}
+
+
+@pytest.mark.parametrize("harm", ["one bit", "cut off", "gone", "digests gone"])
+def test_a_converted_model_that_is_not_as_it_was_written_is_made_again(
+    own_cache, quick_conversion, harm
+):
+    whole = base_models.resolve(PACKAGED)
+    config = whole / "config.json"
+    if harm == "one bit":
+        config.write_bytes(bytes([config.read_bytes()[0] ^ 1]) + config.read_bytes()[1:])
+    elif harm == "cut off":
+        config.write_bytes(b"")
+    else:
+        (config if harm == "gone" else whole / base_models.DIGESTS).unlink()
+    assert base_models.resolve_here(PACKAGED) is None
+    assert base_models.resolve(PACKAGED) == whole
+    assert config.read_text() == "{}"
+    assert len(quick_conversion) == 2
+    assert base_models.resolve_here(PACKAGED) == whole
+
+
+def test_a_model_that_would_have_to_be_fetched_is_not_here(own_cache):
+    assert base_models.resolve_here("nobody/nothing") is None
+
+
+def test_a_relative_folder_is_found_again_from_another_one(tiny_folder, tmp_path, monkeypatch):
+    folder = tiny_folder("llama")
+    monkeypatch.chdir(folder.parent)
+    name = base_models.canonical(folder.name)
+    monkeypatch.chdir(tmp_path)
+    assert base_models.resolve(name) == folder
+
+
+def test_names_of_packaged_and_of_hub_models_stay_as_they_are():
+    assert base_models.canonical(PACKAGED.upper()) == PACKAGED
+    assert base_models.canonical("Qwen/Qwen3-0.6B") == "Qwen/Qwen3-0.6B"
+
+
+def test_pickled_weights_are_not_opened(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "pytorch_model.bin").write_bytes(b"cos\nsystem\n.")
+    with pytest.raises(InputError, match=r"weights are pickled \(pytorch_model.bin\).*safetensors"):
+        base_models.resolve(str(tmp_path))
+
+
+def test_a_folder_without_weights_is_refused(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(InputError, match="no safetensors weights in it"):
+        base_models.resolve(str(tmp_path))
 
 
 def test_a_missing_package_is_named_in_the_message(own_cache, monkeypatch):

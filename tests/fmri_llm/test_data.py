@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from fmri_llm import data
+from fmri_llm.captions import Caption, Sentence
 from fmri_llm.losses import NO_TARGET
 from fmri_vqtok.errors import InputError
 
@@ -90,11 +91,21 @@ def test_another_seed_gives_other_examples(windows, tokenizer):
     assert not all(same(first[k], second[k]) for k in range(12))
 
 
-def test_every_window_is_seen_once_a_round(windows, tokenizer):
+def test_every_scan_is_seen_once_a_round_with_all_its_windows(windows, tokenizer):
     plan = make_plan(windows, tokenizer)
-    seen = [plan[k].codes.tobytes() for k in range(12)]
-    for start in range(0, 12, 3):
-        assert len(set(seen[start : start + 3])) == 3
+    own = {windows.scan(scan_id).codes.tobytes() for scan_id in windows.scan_ids}
+    for start in range(0, 12, 2):
+        assert {plan[k].codes.tobytes() for k in range(start, start + 2)} == own
+
+
+def test_every_domain_of_a_scan_comes_once_in_so_many_rounds(windows, tokenizer):
+    plan = make_plan(windows, tokenizer, captions=captions_of(*data.DESCRIBE_PROMPTS))
+    n_rounds = len(data.DESCRIBE_PROMPTS)
+    asked = {}
+    for k in range(2 * n_rounds):
+        example = plan[k]
+        asked.setdefault(example.codes.tobytes(), set()).add(described(example, tokenizer)[0])
+    assert [len(questions) for questions in asked.values()] == [n_rounds, n_rounds]
 
 
 def test_a_plan_ends(windows, tokenizer):
@@ -104,23 +115,49 @@ def test_a_plan_ends(windows, tokenizer):
 
 def test_the_text_is_a_run_of_whole_sentences_about_the_same_scan(windows, tokenizer):
     plan = make_plan(windows, tokenizer)
-    by_codes = {windows[k][0].tobytes(): windows.scan_ids[k] for k in range(3)}
+    by_codes = {windows.scan(scan_id).codes.tobytes(): scan_id for scan_id in windows.scan_ids}
     for k in range(12):
         example = plan[k]
         caption = " ".join(SENTENCES[by_codes[example.codes.tobytes()]])
         _, text = described(example, tokenizer)
-        assert text in caption
+        assert caption.startswith(text)
         assert text.endswith(".")
 
 
-def test_the_text_fits_unless_one_sentence_alone_is_longer(windows, tokenizer):
-    fitting = make_plan(windows, tokenizer, text_tokens=36)
-    assert {len(data.split_sentences(described(fitting[k], tokenizer)[1])) for k in range(12)} == {
-        1,
-        2,
-    }
-    tight = make_plan(windows, tokenizer, text_tokens=1)
-    assert all(len(data.split_sentences(described(tight[k], tokenizer)[1])) == 1 for k in range(12))
+@pytest.mark.parametrize(("text_tokens", "n_sentences"), [(36, 2), (1, 1)])
+def test_the_text_fits_unless_one_sentence_alone_is_longer(
+    windows, tokenizer, text_tokens, n_sentences
+):
+    plan = make_plan(windows, tokenizer, text_tokens=text_tokens)
+    texts = [described(plan[k], tokenizer)[1] for k in range(12)]
+    assert {len(data.split_sentences(text)) for text in texts} == {n_sentences}
+
+
+LEANING = [("Alpha is low.", True), ("It is so in Beta.", False), ("Gamma is high.", True)]
+
+
+def leaning_captions():
+    text = " ".join(sentence for sentence, _ in LEANING)
+    caption = Caption(text, [Sentence(*sentence) for sentence in LEANING])
+    return {scan_id: {"FC": caption} for scan_id in SENTENCES}
+
+
+def test_a_target_begins_with_a_sentence_that_stands_alone_and_runs_on(windows, tokenizer):
+    plan = make_plan(windows, tokenizer, captions=leaning_captions(), n_examples=40)
+    texts = {described(plan[k], tokenizer)[1] for k in range(40)}
+    assert texts == {"Alpha is low. It is so in Beta.", "Gamma is high."}
+
+
+def test_a_caption_without_known_sentences_is_told_from_its_beginning(windows, tokenizer):
+    plan = make_plan(windows, tokenizer, text_tokens=1)
+    texts = {described(plan[k], tokenizer)[1] for k in range(12)}
+    assert texts == {"Alpha is low.", "Delta is typical."}
+
+
+def test_sentences_that_no_target_has_room_for_are_counted(windows, tokenizer):
+    captions = leaning_captions()
+    assert make_plan(windows, tokenizer, captions=captions).never_told() == (0, 6)
+    assert make_plan(windows, tokenizer, captions=captions, text_tokens=1).never_told() == (2, 6)
 
 
 def test_the_question_is_about_the_captions_domain(windows, tokenizer):
@@ -147,11 +184,14 @@ def test_a_decimal_point_ends_no_sentence():
     assert data.split_sentences("It is 0.5 above. It is so.") == ["It is 0.5 above.", "It is so."]
 
 
-def test_a_batch_keeps_codes_and_missing_regions(windows, tokenizer):
+def test_a_batch_keeps_codes_and_fills_up_shorter_scans(windows, tokenizer):
     plan = make_plan(windows, tokenizer)
     batch = data.collate([plan[0], plan[1]])
-    assert batch["codes"].shape == (2, N_STEPS, N_REGIONS)
-    assert torch.equal(batch["codes"][1], torch.from_numpy(plan[1].codes).long())
+    assert batch["codes"].shape == (2, 2 * N_STEPS, N_REGIONS)
+    for k in range(2):
+        own = torch.from_numpy(plan[k].codes)
+        assert torch.equal(batch["codes"][k, : len(own)], own)
+        assert batch["steps"][k].tolist() == [w < len(own) for w in range(2 * N_STEPS)]
     assert batch["present"][0].tolist() == [True] * (N_REGIONS - 1) + [False]
 
 
@@ -175,14 +215,13 @@ CONVERSATIONS = [
 ]
 
 
-def test_a_conversation_comes_with_a_window_of_its_own_scan(windows, tokenizer):
+def test_a_conversation_comes_with_all_windows_of_its_own_scan(windows, tokenizer):
     plan = data.InstructionPlan(windows, CONVERSATIONS, tokenizer, n_examples=8, seed=0)
-    own = {s: {windows[k][0].tobytes() for k in windows.by_scan[s]} for s in ("s1", "s2")}
     asked = {"s1": "Old?", "s2": "Tall?"}
     for k in range(8):
         prompt, _ = described(plan[k], tokenizer)
         scan_id = next(s for s, question in asked.items() if question in prompt)
-        assert plan[k].codes.tobytes() in own[scan_id]
+        assert np.array_equal(plan[k].codes, windows.scan(scan_id).codes)
 
 
 def test_a_conversation_about_an_unknown_scan_is_refused(windows, tokenizer):
@@ -205,6 +244,28 @@ def test_a_rewritten_caption_goes_before_the_templates(tmp_path):
     path = tmp_path / "captions.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     assert data.read_captions(path) == {"s1": {"FC": "New.", "ICA": "Only."}}
+
+
+def test_sentences_are_read_with_a_caption(tmp_path):
+    path = tmp_path / "captions.jsonl"
+    sentences = [{"text": text, "standalone": alone} for text, alone in LEANING]
+    text = " ".join(sentence["text"] for sentence in sentences)
+    row = {"scan_id": "s1", "domain": "FC", "text": text, "source": "template"}
+    path.write_text(json.dumps({**row, "sentences": sentences}))
+    caption = data.read_captions(path)["s1"]["FC"]
+    assert caption == text
+    assert caption.starts == [0, 2]
+
+
+def test_sentences_that_are_not_the_text_are_refused(tmp_path):
+    path = tmp_path / "captions.jsonl"
+    sentences = [{"text": "Old.", "standalone": True}]
+    row = {"scan_id": "s1", "domain": "FC", "text": "New.", "source": "template"}
+    path.write_text(json.dumps({**row, "sentences": sentences}))
+    with pytest.raises(
+        InputError, match="the sentences of FC of scan 's1' are not its text; leave"
+    ):
+        data.read_captions(path)
 
 
 def test_missing_captions_are_refused(tmp_path):

@@ -37,7 +37,7 @@ def test_scores_from_a_cached_prefix_equal_full_passes(any_model):
     torch.testing.assert_close(scores, torch.tensor(expected), **CLOSE)
 
 
-def test_one_window_serves_several_questions(any_model):
+def test_one_scan_serves_several_questions(any_model):
     codes = random_codes(1)
     prefix = any_model.read(codes)
     scores = any_model.score_answers(prefix, QUESTIONS, ANSWERS)
@@ -124,6 +124,15 @@ def test_text_ends_with_the_turn(tiny_model, monkeypatch):
     assert text == [tiny_model.text_tokenizer.decode([65, 66])]
 
 
-def test_two_windows_for_three_prompts_are_refused(tiny_model):
-    with pytest.raises(InputError, match="2 windows for 3 prompts; give one, or one each"):
+def test_two_scans_for_three_prompts_are_refused(tiny_model):
+    with pytest.raises(InputError, match="2 scans for 3 prompts; give one, or one each"):
         tiny_model.score_answers(random_codes(2), QUESTIONS, ANSWERS)
+
+
+def test_a_text_longer_than_the_bases_positions_is_refused_before_it_is_read(tiny_model):
+    fits, too_long = "x" * 200, "x" * 300
+    tiny_model.score_answers(random_codes(1), fits, ["no"])
+    with pytest.raises(InputError, match=r"positions, but the language model has 256; ask with"):
+        tiny_model.score_answers(random_codes(1), too_long, ["no"])
+    with pytest.raises(InputError, match="the language model has 256"):
+        tiny_model.generate_text(random_codes(1), fits, max_new_tokens=60)

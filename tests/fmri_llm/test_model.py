@@ -203,3 +203,63 @@ def test_each_loss_of_a_batch_is_the_mean_of_its_examples_by_what_they_count(tin
         assert sum(count[name] for _, count in found) == counts[name]
         expected = sum(loss[name] * count[name] for loss, count in found) / counts[name]
         assert loss.item() == pytest.approx(expected.item(), rel=1e-5), name
+
+
+SHORT, LONG = N_STEPS, 2 * N_STEPS
+
+
+def filled_up(codes, *segments):
+    """Batch of one scan of SHORT steps, filled up with other codes, and one of LONG steps."""
+    text = sequences.pack([segments, segments])._asdict()
+    steps = torch.tensor([[w < SHORT for w in range(LONG)], [True] * LONG])
+    return {"codes": codes, "present": PRESENT, "steps": steps, **text}
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+def test_a_scan_of_fewer_steps_loses_the_same_alone_and_beside_a_longer_one(make_model, attention):
+    model = make_model("llama", attention=attention)
+    codes = torch.cat([random_codes(2, seed=1), random_codes(2, seed=2)], dim=1)
+    whole = filled_up(codes, ABOUT_SCAN, PLAIN)
+    found, counts = model(**whole)["losses"], model.loss_counts(**whole)
+    parts = [batch(codes[:1, :SHORT], ABOUT_SCAN, PLAIN), batch(codes[1:], ABOUT_SCAN, PLAIN)]
+    for name, loss in found.items():
+        alone = [(model(**part)["losses"][name], model.loss_counts(**part)[name]) for part in parts]
+        assert counts[name] == sum(count for _, count in alone)
+        expected = sum(loss * count for loss, count in alone) / counts[name]
+        assert loss.item() == pytest.approx(expected.item(), abs=1e-5), name
+
+
+@torch.no_grad()
+def test_what_fills_up_a_shorter_scan_moves_no_loss_by_one_bit(any_model):
+    codes = torch.cat([random_codes(2, seed=1), random_codes(2, seed=2)], dim=1)
+    other = codes.clone()
+    other[0, SHORT:] = (codes[0, SHORT:] + 1) % N_CODES
+    one, two = (any_model(**filled_up(c, ABOUT_SCAN, PLAIN))["losses"] for c in (codes, other))
+    assert {name: loss.item() for name, loss in one.items()} == {
+        name: loss.item() for name, loss in two.items()
+    }
+
+
+@torch.no_grad()
+def test_answers_about_a_shorter_scan_are_the_same_beside_a_longer_one(any_model):
+    codes = torch.cat([random_codes(2, seed=1), random_codes(2, seed=2)], dim=1)
+    steps = filled_up(codes)["steps"]
+    prefix = any_model.read(codes, PRESENT, steps)
+    alone = [codes[:1, :SHORT], codes[1:]]
+    scores = any_model.score_answers(prefix, "Old?", ["yes", "no"])
+    expected = torch.cat([any_model.score_answers(c, "Old?", ["yes", "no"]) for c in alone])
+    torch.testing.assert_close(scores, expected, rtol=1e-4, atol=1e-4)
+    texts = any_model.generate_text(prefix, "Old?", max_new_tokens=5)
+    assert texts == [any_model.generate_text(c, "Old?", max_new_tokens=5)[0] for c in alone]
+
+
+@torch.no_grad()
+def test_a_step_that_does_not_follow_is_no_target(tiny_model, codes):
+    follows = torch.tensor([[False, True, True], [False, False, True]])
+    whole = {**batch(codes, PLAIN), "follows": follows}
+    logits = tiny_model.forecast(codes)
+    surprise = -logits.log_softmax(-1)[:, :-1].gather(-1, codes[:, 1:, :, None])[..., 0]
+    expected = surprise[follows[:, 1:]].mean()
+    torch.testing.assert_close(tiny_model(**whole)["losses"]["f2f"], expected)
+    assert tiny_model.loss_counts(**whole)["f2f"] == 3 * N_REGIONS

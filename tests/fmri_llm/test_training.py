@@ -4,10 +4,11 @@ import json
 from dataclasses import replace
 
 import datasets
+import numpy as np
 import pytest
 import torch
 
-from fmri_llm import data, training
+from fmri_llm import base_models, data, training
 from fmri_llm.model import FMRILM
 from fmri_llm.settings import FitLLMSettings, LossWeights
 from fmri_vqtok.errors import InputError
@@ -158,9 +159,11 @@ def test_a_folder_names_its_base_and_holds_none_of_it(tiny_folder, tmp_path):
         "tokenizer/model.safetensors",
     }
     assert json.loads(written["config.json"]) == {
-        "schema": 1,
+        "schema": 2,
         "base_model": "llama",
+        "base_digest": base_models.weights_digest(tiny_folder("llama")),
         "attention": "sdpa",
+        "max_windows": None,
         "brain": {"n_regions": N_REGIONS, "n_codes": N_CODES},
         "parcellation": "five",
         "order_hash": "f1",
@@ -179,9 +182,9 @@ def test_a_checkpoint_is_small(tiny_folder, tmp_path):
 
 
 def test_a_model_folder_of_a_newer_schema_is_refused(tmp_path):
-    (tmp_path / "config.json").write_text('{"schema": 2}')
+    (tmp_path / "config.json").write_text('{"schema": 3}')
     with pytest.raises(
-        InputError, match="schema 2, but this version reads up to 1; upgrade fmri-llm"
+        InputError, match="schema 3, but this version reads up to 2; upgrade fmri-llm"
     ):
         FMRILM.from_pretrained(tmp_path)
 
@@ -292,3 +295,53 @@ def test_the_stage_refuses_too_little_text(stage):
     stage["text_path"].write_text("Too short.")
     with pytest.raises(InputError, match="10 tokens, but at least 32 are needed"):
         training.fit_llm(**stage)
+
+
+@pytest.fixture
+def plans(stage, monkeypatch):
+    """Plans that the stage trains on and is scored on, and what it notes, without training."""
+    found = {}
+    monkeypatch.setattr(
+        training,
+        "fine_tune",
+        lambda model, plan, validation, *_, **__: found.update(
+            model=model, train=plan, validation=validation
+        ),
+    )
+    training.fit_llm(**stage, note=lambda **facts: found.update(facts))
+    return found
+
+
+def test_the_stage_learns_from_training_scans_and_is_scored_on_validation_scans_alone(plans):
+    assert set(plans["train"].windows.by_scan) == {"s1"}
+    assert set(plans["validation"].windows.by_scan) == {"s2"}
+    own = plans["validation"].windows.scan("s2").codes
+    assert all(np.array_equal(plans["validation"][k].codes, own) for k in range(2))
+
+
+def test_the_stage_notes_what_it_does_not_show(plans):
+    assert (plans["windows"], plans["windows_left_out"]) == (2, 0)
+    assert plans["caption_sentences"] == len(SENTENCES["s1"])
+    assert plans["caption_sentences_left_out"] == 0
+
+
+def test_a_bound_on_the_windows_is_kept_with_the_model(stage):
+    stage["settings"] = FitLLMSettings(
+        loop=loop(1), corpus_tokens=16, validation_examples=1, max_windows=1
+    )
+    notes = {}
+    training.fit_llm(**stage, note=notes.update)
+    assert notes["windows_left_out"] == 1
+    model = FMRILM.from_pretrained(stage["directory"], base=stage["language_model"])
+    assert model.max_windows == 1
+
+
+def test_the_stage_refuses_scans_longer_than_the_bases_positions(stage, tmp_path):
+    n_windows = 256 // N_STEPS
+    tables = {"train": token_table(["s1"] * n_windows), "validation": token_table(["s2"])}
+    datasets.DatasetDict(tables).save_to_disk(tmp_path / "long")
+    (tmp_path / "long" / "tokens.json").write_text(json.dumps(RECORD))
+    stage["tokens_dir"] = tmp_path / "long"
+    with pytest.raises(InputError, match=r"language model has 256; lower .* max_windows"):
+        training.fit_llm(**stage)
+    assert not list(stage["directory"].iterdir())

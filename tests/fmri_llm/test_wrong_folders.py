@@ -126,3 +126,42 @@ def test_the_line_of_a_broken_caption_is_named(tmp_path):
     row = json.dumps({"scan_id": "a", "domain": "FC", "text": "x", "source": "template"})
     (tmp_path / "captions.jsonl").write_text(f"{row}\n{row[:20]}")
     assert "line 2: cannot be read" in refusal(data.read_captions, tmp_path / "captions.jsonl")
+
+
+def test_a_base_with_other_weights_than_the_model_was_trained_on_is_refused(
+    saved, tiny_folder, tmp_path
+):
+    shutil.copytree(tiny_folder("llama"), tmp_path / "base")
+    weights = next((tmp_path / "base").glob("*.safetensors"))
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    line = refusal(FMRILM.from_pretrained, saved, base=tmp_path / "base")
+    assert "its weights are not those that this model was trained on" in line
+
+
+def test_code_that_a_base_brings_is_never_run(tiny_folder, tmp_path):
+    folder = tmp_path / "base"
+    shutil.copytree(tiny_folder("llama"), folder)
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"model_type": "own", "auto_map": {"AutoConfig": "own.Own", "AutoModel": "own.Own"}}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    line = refusal(checkpoints.load_base, folder, "sdpa")
+    assert "its architecture 'own' is code of its own, which is not run" in line
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_model_that_was_trained_on_single_windows_is_shown_one(saved, tiny_folder):
+    config = json.loads((saved / "config.json").read_text())
+    del config["max_windows"], config["base_digest"]
+    (saved / "config.json").write_text(json.dumps({**config, "schema": 1}))
+    assert FMRILM.from_pretrained(saved, base=tiny_folder("llama")).max_windows == 1
+
+
+def test_what_a_killed_write_left_is_not_part_of_a_model(saved, tiny_model):
+    names = {path.relative_to(saved) for path in saved.rglob("*")}
+    for folder in (saved, saved / "adapter", saved / "tokenizer"):
+        (folder / ".tmpA1b2C3").write_bytes(b"half a file")
+    tiny_model.save_pretrained(saved)
+    assert {path.relative_to(saved) for path in saved.rglob("*")} == names

@@ -92,6 +92,7 @@ def _tune(stage: Any, model: Path, tokens: Path, instructions: Path) -> str:
         seed=stage.seed,
         device=stage.device,
         progress=stage.progress,
+        note=stage.note,
     )
     last = {record.split: record.value for record in records if record.name == "total"}
     return ", ".join(f"{split} loss {value:.3f} nats" for split, value in sorted(last.items()))

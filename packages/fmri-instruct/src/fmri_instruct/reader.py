@@ -1,4 +1,4 @@
-"""Asking a model about one scan: likelihoods of answers averaged over windows, and greedy text."""
+"""Asking a model about one scan, all windows at once: likelihoods of answers, and greedy text."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
@@ -18,7 +18,7 @@ class ScanReader(Protocol):
     """What evaluation needs of a model; `ModelReader` is the one for `FMRILM`."""
 
     def read(self, codes: NDArray[np.int64], present: NDArray[np.bool_]) -> Any:
-        """Read the windows of a scan once, to ask many questions of them.
+        """Read a scan once, to ask many questions of it.
 
         Parameters
         ----------
@@ -36,7 +36,7 @@ class ScanReader(Protocol):
     def log_likelihoods(
         self, scan: Any, prompt: Messages, replies: Sequence[str], *, whole: bool
     ) -> NDArray[np.float64]:
-        """Log-likelihood of each reply to a prompt, averaged over the windows of the scan.
+        """Log-likelihood of each reply to a prompt about the scan.
 
         Parameters
         ----------
@@ -56,7 +56,7 @@ class ScanReader(Protocol):
         """
 
     def describe(self, scan: Any, prompt: Messages, max_new_tokens: int) -> str:
-        """Generate a greedy reply from the first window of the scan.
+        """Generate a greedy reply to a prompt about the scan.
 
         Parameters
         ----------
@@ -86,33 +86,29 @@ class ModelReader:
         self.model = model
 
     def read(self, codes: NDArray[np.int64], present: NDArray[np.bool_]) -> Any:
-        """Read the windows of a scan once; see `ScanReader.read`."""
+        """Read all windows of a scan as one series of steps; see `ScanReader.read`."""
         import torch
 
-        windows = torch.as_tensor(np.asarray(codes, dtype=np.int64))
-        regions = torch.as_tensor(np.asarray(present, dtype=bool)).expand(len(windows), -1)
-        whole = self.model.read(windows, regions)
-        # Text is written from the first window alone, as many tokens as a reply has.
-        first = whole if len(windows) == 1 else self.model.read(windows[:1], regions[:1])
-        return whole, first
+        from fmri_llm.token_windows import in_order
+
+        series = torch.as_tensor(in_order(codes, self.model.max_windows))
+        return self.model.read(series[None], torch.as_tensor(np.asarray(present, bool))[None])
 
     def log_likelihoods(
         self, scan: Any, prompt: Messages, replies: Sequence[str], *, whole: bool
     ) -> NDArray[np.float64]:
-        """Average log-likelihoods over windows; see `ScanReader.log_likelihoods`."""
-        windows, _ = scan
+        """Score replies; see `ScanReader.log_likelihoods`."""
         if whole:
-            scores = self.model.score_answers(windows, list(prompt), list(replies))
+            scores = self.model.score_answers(scan, list(prompt), list(replies))
         else:
-            scores = self._score_beginnings(windows, prompt, replies)
-        return scores.double().mean(0).cpu().numpy()
+            scores = self._score_beginnings(scan, prompt, replies)
+        return scores.double()[0].cpu().numpy()
 
     def describe(self, scan: Any, prompt: Messages, max_new_tokens: int) -> str:
-        """Write from the first window; see `ScanReader.describe`."""
-        _, first = scan
-        return self.model.generate_text(first, list(prompt), max_new_tokens=max_new_tokens)[0]
+        """Write a reply; see `ScanReader.describe`."""
+        return self.model.generate_text(scan, list(prompt), max_new_tokens=max_new_tokens)[0]
 
-    def _score_beginnings(self, windows: Any, prompt: Messages, replies: Sequence[str]) -> Any:
+    def _score_beginnings(self, scan: Any, prompt: Messages, replies: Sequence[str]) -> Any:
         """Scores of replies without the end of the turn, which only the last answer is before."""
         import torch
 
@@ -122,11 +118,8 @@ class ModelReader:
         ends = chat.end_ids(tokenizer)
         prompt_ids, wholes = chat.encode_answers(tokenizer, list(prompt), list(replies))
         beginnings = [ids[:-1] if ids[-1] in ends else ids for ids in wholes]
-        n_windows = len(windows.present)
         with torch.no_grad():
-            return generation.score(
-                self.model, windows, [prompt_ids] * n_windows, [beginnings] * n_windows
-            )
+            return generation.score(self.model, scan, [prompt_ids], [beginnings])
 
 
 def choose(

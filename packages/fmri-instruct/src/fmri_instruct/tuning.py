@@ -18,16 +18,17 @@ if TYPE_CHECKING:
     from fmri_instruct.tuning_settings import TuneSettings
     from fmri_vqtok.training_loop import LossRecord
 
+SHORTER = "give shorter questions, or train with fewer windows of a scan (max_windows of fit-llm)"
 ANSWERS_ONLY = LossWeights(f2t=1.0, f2f=0.0, t2t=0.0)
 
 Progress = Callable[[int, int], None]
 
 
 class PackedConversations(Dataset):
-    """Training examples: a window of a scan and several conversations about that scan.
+    """Training examples: a scan and several conversations about it.
 
     Example i depends on the seed and i alone, so a resumed run sees what it would have seen. Scans
-    take turns; a scan's window and conversations are drawn. No two conversations of an example are
+    take turns; their conversations are drawn. No two conversations of an example are
     of the same paradigm about the same tasks, so that several paradigms meet in one pass.
 
     Parameters
@@ -44,6 +45,8 @@ class PackedConversations(Dataset):
         Length.
     seed : int
         Seed of the draws.
+    max_windows : int, optional
+        Most windows of a scan that are shown; all by default.
 
     Raises
     ------
@@ -60,12 +63,14 @@ class PackedConversations(Dataset):
         conversations: int,
         n_examples: int,
         seed: int,
+        max_windows: int | None = None,
     ) -> None:
         self.windows = windows
         self.tokenizer = tokenizer
         self.conversations = conversations
         self.n_examples = n_examples
         self.seed = seed
+        self.max_windows = max_windows
         self.by_scan = _by_scan(instructions)
         self.scan_ids = sorted(self.by_scan)
         for scan_id in self.scan_ids:
@@ -80,10 +85,23 @@ class PackedConversations(Dataset):
             raise IndexError(index)
         scan_id = self._scan_in_turn(index)
         chance = np.random.default_rng([self.seed, 1, index])
-        codes, present = self.windows[int(chance.choice(self.windows.by_scan[scan_id]))]
         drawn = self._draw(self.by_scan[scan_id], chance)
         segments = [conversation_segment(self.tokenizer, each.messages) for each in drawn]
-        return Example(codes, present, segments)
+        scan = self.windows.scan(scan_id, self.max_windows)
+        return Example(scan.codes, scan.present, segments, scan.follows)
+
+    def n_positions(self, n_steps: int) -> int:
+        """Most positions that an example can take up.
+
+        Parameters
+        ----------
+        n_steps : int
+            Steps of a window.
+        """
+        kinds = (kind for kinds in self.by_scan.values() for kind in kinds)
+        conversations = [each for kind in kinds for each in kind]
+        longest = longest_conversation(self.tokenizer, conversations)
+        return n_steps * self.windows.most_windows(self.max_windows) + longest
 
     def _scan_in_turn(self, index: int) -> str:
         round_number, place = divmod(index, len(self.scan_ids))
@@ -98,7 +116,7 @@ class PackedConversations(Dataset):
         return [variants[int(chance.integers(len(variants)))] for variants in chosen]
 
 
-def tune(
+def tune(  # noqa: PLR0913 - what the stage reads and writes, each named
     model_dir: Path,
     tokens_dir: Path,
     instructions_dir: Path,
@@ -108,6 +126,7 @@ def tune(
     seed: int,
     device: str = "cpu",
     progress: Progress = lambda _done, _total: None,
+    note: Callable[..., None] = lambda **_facts: None,
 ) -> list["LossRecord"]:
     """Tune a language model on the instructions of the training scans (paper, section 3.4).
 
@@ -131,6 +150,8 @@ def tune(
         ``cpu`` or ``cuda``.
     progress : callable, optional
         ``progress(done, total)`` after each step.
+    note : callable, optional
+        Called with facts by name: windows of the training scans, and those that are not shown.
 
     Returns
     -------
@@ -140,7 +161,8 @@ def tune(
     Raises
     ------
     InputError
-        If the parts do not belong together.
+        If the parts do not belong together, or a scan and a conversation about it are longer than
+        the positions that the base model knows.
     """
     from fmri_llm import checks, training
     from fmri_llm.data import read_tokens_record
@@ -149,8 +171,8 @@ def tune(
     from fmri_vqtok.tokens import check_tokens_of
 
     model = FMRILM.from_pretrained(model_dir)
-    order_hash = read_tokens_record(tokens_dir)["order_hash"]
-    checks.check_order(order_hash, model.brain_tokenizer.order_hash)
+    record = read_tokens_record(tokens_dir)
+    checks.check_order(record["order_hash"], model.brain_tokenizer.order_hash)
     check_tokens_of(tokens_dir, model.brain_tokenizer)
 
     def plan(split: str, n_examples: int) -> PackedConversations:
@@ -161,12 +183,17 @@ def tune(
             conversations=settings.conversations,
             n_examples=n_examples,
             seed=seed,
+            max_windows=model.max_windows,
         )
 
+    train = plan("train", settings.loop.steps * settings.loop.batch_size)
     validation = plan("validation", settings.validation_examples)
+    longest = max(each.n_positions(record["n_steps"]) for each in (train, validation))
+    checks.check_length(longest, model.language_model.config, SHORTER)
+    note(windows_left_out=train.windows.n_left_out(model.max_windows), windows=len(train.windows))
     return training.fine_tune(
         model,
-        plan("train", settings.loop.steps * settings.loop.batch_size),
+        train,
         validation if validation.scan_ids else None,
         settings.loop,
         directory,
@@ -184,6 +211,14 @@ def tune(
         device=device,
         progress=progress,
     )
+
+
+def longest_conversation(
+    tokenizer: "PreTrainedTokenizerBase", conversations: Sequence[Instruction]
+) -> int:
+    """Tokens of the longest of some conversations, its last answer included; 0 if there is none."""
+    segments = (conversation_segment(tokenizer, each.messages) for each in conversations)
+    return max((len(segment.ids) for segment in segments), default=0)
 
 
 def _by_scan(instructions: Sequence[Instruction]) -> dict[str, list[list[Instruction]]]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import importlib.util
+import json
 import logging
+import os
 import shutil
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -17,9 +21,23 @@ from fmri_vqtok.errors import InputError
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-__all__ = ["CACHE_VARIABLE", "PACKAGED_MODELS", "PackagedModel", "cache_folder", "resolve"]
+__all__ = [
+    "CACHE_VARIABLE",
+    "PACKAGED_MODELS",
+    "PackagedModel",
+    "cache_folder",
+    "canonical",
+    "resolve",
+    "resolve_here",
+    "weights_digest",
+]
 
 _HUB_FILES = ["*.json", "*.safetensors", "*.jinja", "*.txt", "*.model"]
+
+DIGESTS = "digests.json"
+"""In a converted model's folder: SHA-256 of its other files by name."""
+
+PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 
 _log = logging.getLogger(__name__)
 
@@ -67,17 +85,85 @@ def resolve(name: str) -> Path:
     packaged = PACKAGED_MODELS.get(name.lower())
     if packaged is not None:
         return _converted(name.lower(), packaged)
-    folder = Path(name).expanduser()
+    folder = Path(canonical(name))
     if folder.is_dir():
         return _checked_folder(folder)
-    return _from_hub(name)
+    return _checked_folder(_from_hub(name))
+
+
+def resolve_here(name: str) -> Path | None:
+    """Folder of a language model that is on this machine already, else None.
+
+    Nothing is fetched or converted.
+
+    Parameters
+    ----------
+    name : str
+        As for `resolve`.
+
+    Raises
+    ------
+    InputError
+        As for `resolve`; not if a model is merely still to be fetched or converted.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    packaged = PACKAGED_MODELS.get(name.lower())
+    if packaged is not None:
+        _gguf_folder(name, packaged)
+        folder = _cache_of(name.lower(), packaged)
+        return folder if _is_whole(folder) else None
+    if Path(canonical(name)).is_dir():
+        return resolve(name)
+    try:
+        kept = snapshot_download(name, allow_patterns=_HUB_FILES, local_files_only=True)
+    except (LocalEntryNotFoundError, HFValidationError, OSError, ValueError):
+        return None
+    return _checked_folder(Path(kept))
+
+
+def canonical(name: str) -> str:
+    """Name by which a language model is found from any folder.
+
+    A folder becomes its absolute path; a packaged model's name or a hub id stays as it is.
+    """
+    if name.lower() in PACKAGED_MODELS:
+        return name.lower()
+    folder = Path(name).expanduser()
+    return str(folder.resolve()) if folder.is_dir() else name
+
+
+def weights_digest(folder: Path) -> str:
+    """SHA-256 over the names and bytes of a model's safetensors files."""
+    digest = hashlib.sha256()
+    for file in sorted(folder.glob("*.safetensors")):
+        status = file.stat()
+        digest.update(f"{file.name}\0{_digest(file, status.st_size, status.st_mtime_ns)}".encode())
+    return digest.hexdigest()
+
+
+@lru_cache(maxsize=256)
+def _digest(file: Path, size: int, changed: int) -> str:  # noqa: ARG001 - part of the key
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def _checked_folder(folder: Path) -> Path:
     if not (folder / "config.json").is_file():
         msg = f"language model {folder}: no config.json in it; give a transformers folder"
         raise InputError(msg)
-    return folder
+    if any(folder.glob("*.safetensors")):
+        return folder
+    pickled = next((file.name for kind in PICKLED for file in sorted(folder.glob(kind))), None)
+    if pickled is not None:
+        raise InputError(
+            f"language model {folder}: its weights are pickled ({pickled}), and pickles can run "
+            "code; save the model again as safetensors (save_pretrained of transformers does)"
+        )
+    raise InputError(
+        f"language model {folder}: no safetensors weights in it; give a whole transformers folder"
+    )
 
 
 def _from_hub(name: str) -> Path:
@@ -99,23 +185,69 @@ def _from_hub(name: str) -> Path:
 def _converted(name: str, packaged: PackagedModel) -> Path:
     """Safetensors folder of a packaged model; the slow GGUF path is taken once."""
     source = _gguf_folder(name, packaged)
-    version = importlib.metadata.version(packaged.distribution)
-    folder = cache_folder() / f"{name}-{version}"
-    if folder.is_dir():
+    folder = _cache_of(name, packaged)
+    if _is_whole(folder):
         return folder
     from filelock import FileLock
 
     folder.parent.mkdir(parents=True, exist_ok=True)
     # The lock dies with its process, so under it a leftover partial folder is nobody's.
     with FileLock(folder.with_name(f"{folder.name}.lock")):
-        if not folder.is_dir():
+        if not _is_whole(folder):
             _require_reader(name)
             partial = folder.with_name(f"{folder.name}.partial")
             shutil.rmtree(partial, ignore_errors=True)
             _convert(source, packaged.gguf_file, partial)
-            partial.rename(folder)
+            _seal(partial)
+            _replace(partial, folder)
             _log.info("converted %s to %s", packaged.gguf_file, folder)
     return folder
+
+
+def _cache_of(name: str, packaged: PackagedModel) -> Path:
+    version = importlib.metadata.version(packaged.distribution)
+    return cache_folder() / f"{name}-{version}"
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether a converted model is there, with the bytes that were written."""
+    try:
+        digests = json.loads((folder / DIGESTS).read_text(encoding="utf-8"))
+        return bool(digests) and digests == _digests(folder)
+    except (OSError, ValueError):
+        return False
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    found = {}
+    for file in sorted(folder.iterdir()):
+        if file.name != DIGESTS:
+            status = file.stat()
+            found[file.name] = _digest(file, status.st_size, status.st_mtime_ns)
+    return found
+
+
+def _seal(folder: Path) -> None:
+    """Write the digests of a converted model, and all of it through to the disk."""
+    (folder / DIGESTS).write_text(json.dumps(_digests(folder), indent=2) + "\n", encoding="utf-8")
+    for path in (*folder.iterdir(), folder):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _replace(partial: Path, folder: Path) -> None:
+    """Give a whole folder its name; a broken one that has the name goes."""
+    if folder.exists():
+        broken = folder.with_name(f"{folder.name}.broken")
+        shutil.rmtree(broken, ignore_errors=True)
+        folder.rename(broken)
+        partial.rename(folder)
+        shutil.rmtree(broken, ignore_errors=True)
+    else:
+        partial.rename(folder)
 
 
 def _gguf_folder(name: str, packaged: PackagedModel) -> Path:

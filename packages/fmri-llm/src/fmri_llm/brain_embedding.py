@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from fmri_vqtok import token_grid
 
-__all__ = ["BrainEmbedding", "CodeHead", "TextProjection"]
+if TYPE_CHECKING:
+    from fmri_vqtok.tokenizer import FMRITokenizer
+
+__all__ = ["BrainEmbedding", "CodeHead", "TextProjection", "length_ratio"]
 
 
 class TextProjection(Protocol):
@@ -79,3 +82,15 @@ class CodeHead(nn.Linear):
         super().__init__(width, n_codes)
         nn.init.zeros_(self.weight)
         nn.init.zeros_(self.bias)
+
+
+def length_ratio(words: nn.Embedding, brain_tokenizer: FMRITokenizer) -> float:
+    """Mean length of word embeddings over that of the brain codes' text embeddings."""
+    n_codes, n_regions = brain_tokenizer.config.n_codes, brain_tokenizer.config.n_regions
+    n_steps = -(-n_codes // n_regions)
+    codes = torch.arange(n_steps * n_regions).remainder(n_codes).view(1, n_steps, n_regions)
+    n_words = words.num_embeddings
+    sample = torch.arange(0, n_words, max(1, n_words // 4096), device=words.weight.device)
+    with torch.no_grad():
+        code_length = brain_tokenizer.text_embeddings(codes).norm(dim=-1).mean()
+        return float(words(sample).norm(dim=-1).mean() / code_length.clamp(min=1e-6))

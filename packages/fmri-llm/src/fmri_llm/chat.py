@@ -2,20 +2,47 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from fmri_vqtok.errors import InputError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["SCAN_MARK", "Message", "encode", "encode_answers", "end_ids", "question"]
+__all__ = [
+    "SCAN_MARK",
+    "Message",
+    "Prompt",
+    "encode",
+    "encode_answers",
+    "end_ids",
+    "listed",
+    "question",
+    "render",
+]
 
 SCAN_MARK = "<fmri>"
 """Stands for the scan in a message's text; the brain block always comes first."""
 
 Message = dict[str, str]
+Prompt = str | Sequence[Message]
+
+DATE = {
+    "%d": "26", "%-d": "26", "%b": "Jul", "%B": "July", "%m": "07", "%-m": "7", "%Y": "2024",
+    "%y": "24", "%A": "Friday", "%a": "Fri", "%j": "208", "%H": "12", "%I": "12", "%M": "00",
+    "%S": "00", "%p": "PM", "%F": "2024-07-26", "%D": "07/26/24", "%x": "07/26/24",
+    "%T": "12:00:00", "%X": "12:00:00", "%c": "Fri Jul 26 12:00:00 2024",
+}  # fmt: skip
+"""What templates that write the day into a prompt write on every day (Llama's own default day)."""
+
+# A macro stands before the function of the same name that reads the clock.
+_FIXED_CLOCK = (
+    "{%- macro strftime_now(format) -%}{{- format"
+    + "".join(f"|replace({code!r}, {text!r})" for code, text in DATE.items())
+    + " -}}{%- endmacro -%}"
+)
 
 # A private-use character: no text holds it, so where it comes out is where the answer goes.
 _ANSWER_SLOT = "\ue000"
@@ -24,6 +51,13 @@ _ANSWER_SLOT = "\ue000"
 def question(text: str) -> list[Message]:
     """One user turn that asks `text` about a scan."""
     return [{"role": "user", "content": f"{SCAN_MARK}\n{text}"}]
+
+
+def listed(prompts: Prompt | Sequence[Prompt], n_scans: int) -> list[Prompt]:
+    """List one prompt per scan, from such a list or from one that is asked of all."""
+    if isinstance(prompts, str) or isinstance(prompts[0], dict):
+        return [cast("Prompt", prompts)] * n_scans
+    return list(cast("Sequence[Prompt]", prompts))
 
 
 def encode(
@@ -100,12 +134,74 @@ def _fill(after: str, answer: str) -> str:
 def _frame(tokenizer: PreTrainedTokenizerBase, turns: Sequence[Message]) -> tuple[str, str]:
     """Text before the answer, and the answer's slot with the end of its turn."""
     if tokenizer.chat_template is None:
-        return _plain_frame(turns), f" {_ANSWER_SLOT}{tokenizer.eos_token}"
+        return _plain_frame(turns), f" {_ANSWER_SLOT}{_end_of_text(tokenizer)}"
     slot = {"role": "assistant", "content": _ANSWER_SLOT}
-    text = tokenizer.apply_chat_template([*turns, slot], tokenize=False)
-    before, _, after = str(text).rpartition(_ANSWER_SLOT)
+    before, found, after = render(tokenizer, [*turns, slot]).rpartition(_ANSWER_SLOT)
+    if not found:
+        raise InputError(
+            "chat template: the assistant's answer does not come out of it; give a base model "
+            "whose template writes all turns, or delete its chat template"
+        )
     # What follows the end of turn (a line break) belongs to the next turn, which never comes.
-    return before, _ANSWER_SLOT + after.rstrip()
+    end = after.rstrip()
+    return (
+        before,
+        f"{_ANSWER_SLOT}{end if _ends_a_turn(tokenizer, end) else _end_of_text(tokenizer)}",
+    )
+
+
+def render(tokenizer: PreTrainedTokenizerBase, turns: Sequence[Message]) -> str:
+    """Text of a conversation by the chat template, the same on every day.
+
+    Parameters
+    ----------
+    tokenizer : PreTrainedTokenizerBase
+        With a chat template.
+    turns : sequence of messages
+
+    Raises
+    ------
+    InputError
+        If the template refuses such turns or cannot be run.
+    """
+    template = tokenizer.get_chat_template()
+    if "strftime_now" in template:
+        template = _FIXED_CLOCK + template
+    try:
+        return str(
+            tokenizer.apply_chat_template(list(turns), tokenize=False, chat_template=template)
+        )
+    except Exception as error:  # a template is a program and can fail in any way
+        why = textwrap.shorten(str(error), 120, placeholder=" ...")
+        raise InputError(
+            f"chat template: it cannot be run on a question and its answer ({why}); give a base "
+            "model whose template takes turns of user and assistant, or delete its chat template"
+        ) from error
+
+
+def _ends_a_turn(tokenizer: PreTrainedTokenizerBase, end: str) -> bool:
+    """Whether a text ends with a token of its own, which no answer is written with."""
+    ids = _ids(tokenizer, end)
+    own = {*tokenizer.all_special_ids, *tokenizer.added_tokens_decoder}
+    return bool(ids) and ids[-1] in own
+
+
+def _end_of_text(tokenizer: PreTrainedTokenizerBase) -> str:
+    """Text of the token that ends all text.
+
+    Raises
+    ------
+    InputError
+        If there is none, so that no answer could end.
+    """
+    end, number = tokenizer.eos_token, tokenizer.eos_token_id
+    if end is not None and number is not None and _ids(tokenizer, str(end)) == [number]:
+        return str(end)
+    what = "has no end token" if end is None else f"does not read its end token {end!r} as one"
+    raise InputError(
+        f"text tokenizer: it {what}, so no answer could end; set eos_token in the "
+        "tokenizer_config.json of the language model to a token that it has"
+    )
 
 
 def _plain_frame(turns: Sequence[Message]) -> str:

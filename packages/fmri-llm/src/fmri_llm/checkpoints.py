@@ -2,7 +2,7 @@
 
 ::
 
-    config.json           schema, base model, what the brain tokens are
+    config.json           schema, base model and digest of its weights, what the brain tokens are
     adapter/              as peft writes it
     brain.safetensors     brain embedding and code head
     tokenizer/            the brain tokenizer
@@ -13,13 +13,14 @@ from __future__ import annotations
 import contextlib
 import json
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import nn
 
+from fmri_llm import base_models
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.reading import read_description, read_weights, reading
 
@@ -35,21 +36,32 @@ __all__ = [
     "SCHEMA",
     "TOKENIZER",
     "brain_tokenizer",
+    "check_base",
     "load_adapter",
     "load_base",
     "load_brain",
     "new_adapter",
     "read_config",
+    "remove_leftovers",
     "save",
     "word_embedding",
 ]
 
-SCHEMA = 1
+SCHEMA = 2
 ADAPTER = "adapter"
 BRAIN = "brain.safetensors"
 CONFIG = "config.json"
 FIX = "give the folder that fit-llm or tune wrote"
 TOKENIZER = "tokenizer"
+
+_PROJECTIONS = (
+    ("q_proj", "v_proj"),
+    ("query_key_value",),
+    ("qkv_proj",),
+    ("c_attn",),
+    ("Wqkv",),
+)
+"""Names that attention projections go by, most usual first."""
 
 
 def brain_tokenizer(tokenizer: FMRITokenizer | str | Path) -> FMRITokenizer:
@@ -62,21 +74,19 @@ def brain_tokenizer(tokenizer: FMRITokenizer | str | Path) -> FMRITokenizer:
 
 
 def load_base(folder: Path, attention: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Load a base language model in float32, and its tokenizer.
+    """Load a base language model in float32, and its tokenizer; both are checked.
 
     Half precision is no help on a CPU, where it is many times slower.
 
     Raises
     ------
     InputError
-        If the folder holds no causal language model with its tokenizer, or a broken one.
+        If the folder holds no causal language model with its tokenizer, a broken one, or one that
+        cannot be used as a base (see `fmri_llm.base_model_checks`).
     """
-    from transformers import AutoModelForCausalLM
+    from fmri_llm.base_model_checks import load_checked
 
-    from fmri_vqtok.language_models import load_model, load_text_tokenizer
-
-    model = load_model(AutoModelForCausalLM, folder, attn_implementation=attention)
-    return model, load_text_tokenizer(folder)
+    return load_checked(folder, attention)
 
 
 def word_embedding(base: PreTrainedModel | PeftModel) -> nn.Embedding:
@@ -92,6 +102,22 @@ def new_adapter(base: PreTrainedModel, settings: LoraSettings, seed: int) -> Pef
     InputError
         If no layer has one of the target names.
     """
+    with torch.random.fork_rng(), _without_peft_notice():
+        torch.manual_seed(seed)
+        # Without names peft has a choice of its own for most architectures.
+        for names in (settings.targets,) if settings.targets else (None, _projections(base)):
+            with contextlib.suppress(ValueError):
+                return _adapted(base, settings, names)
+    msg = (
+        f"lora.targets: {settings.targets} fit no layer of this {base.config.model_type} "
+        "model; name its attention projections"
+    )
+    raise InputError(msg)
+
+
+def _adapted(
+    base: PreTrainedModel, settings: LoraSettings, names: Sequence[str] | None
+) -> PeftModel:
     from peft import LoraConfig, get_peft_model
     from transformers.pytorch_utils import Conv1D
 
@@ -99,21 +125,18 @@ def new_adapter(base: PreTrainedModel, settings: LoraSettings, seed: int) -> Pef
         r=settings.rank,
         lora_alpha=cast("int", settings.alpha),
         lora_dropout=settings.dropout,
-        target_modules=list(settings.targets) if settings.targets else None,
+        target_modules=list(names) if names else None,
         # GPT-2 stores its weights transposed; peft has to be told.
         fan_in_fan_out=any(isinstance(module, Conv1D) for module in base.modules()),
         task_type="CAUSAL_LM",
     )
-    with torch.random.fork_rng(), _without_peft_notice():
-        torch.manual_seed(seed)
-        try:
-            return cast("PeftModel", get_peft_model(base, config))
-        except ValueError as error:
-            msg = (
-                f"lora.targets: {settings.targets} fit no layer of this {base.config.model_type} "
-                "model; name its attention projections"
-            )
-            raise InputError(msg) from error
+    return cast("PeftModel", get_peft_model(base, config))
+
+
+def _projections(base: PreTrainedModel) -> Sequence[str] | None:
+    """Names of the attention projections of a base; None if they are called otherwise."""
+    layers = {name.rpartition(".")[2] for name, _ in base.named_modules()}
+    return next((names for names in _PROJECTIONS if layers.issuperset(names)), None)
 
 
 def load_adapter(base: PreTrainedModel, directory: Path) -> PeftModel:
@@ -162,7 +185,46 @@ def read_config(directory: Path) -> dict[str, Any]:
         If there is none or a broken one, or its schema is newer than this package knows.
     """
     keys = ("base_model", "attention")
-    return read_description(directory / CONFIG, SCHEMA, FIX, keys=keys, package="fmri-llm")
+    config = read_description(directory / CONFIG, SCHEMA, FIX, keys=keys, package="fmri-llm")
+    # Models of schema 1 were trained on single windows.
+    earlier = {"max_windows": 1, "base_digest": None}
+    return earlier | config if config["schema"] == 1 else config
+
+
+def check_base(digest: str | None, folder: Path, name: str) -> str:
+    """Digest of a base's weights, refused where the model was trained on other ones.
+
+    Parameters
+    ----------
+    digest : str or None
+        Of the weights that the model was trained on; None if it was not kept.
+    folder : Path
+        Of the base.
+    name : str
+        By which the model knows the base.
+
+    Raises
+    ------
+    InputError
+    """
+    found = base_models.weights_digest(folder)
+    if digest not in (None, found):
+        raise InputError(
+            f"language model {name}: its weights are not those that this model was trained on; "
+            "put the old ones back, or train again with fit-llm and tune"
+        )
+    return found
+
+
+def remove_leftovers(directory: Path) -> None:
+    """Remove what a killed run left of a weight file that it was writing.
+
+    safetensors writes beside the final name, as ``.tmp...``, and renames.
+    """
+    for folder in (directory, directory / ADAPTER, directory / TOKENIZER):
+        for leftover in folder.glob(".tmp*"):
+            if leftover.is_file():
+                leftover.unlink()
 
 
 def save(model: FMRILM, directory: Path) -> None:
@@ -170,6 +232,7 @@ def save(model: FMRILM, directory: Path) -> None:
     from safetensors.torch import save_file
 
     directory.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(directory)
     _save_adapter(model, directory / ADAPTER)
     weights = {
         f"{name}.{key}": weight.detach().cpu().contiguous()
@@ -199,7 +262,9 @@ def _config(model: FMRILM) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "base_model": model.base_name,
+        "base_digest": model.base_digest,
         "attention": model.attention,
+        "max_windows": model.max_windows,
         "brain": {
             "n_regions": tokenizer.config.n_regions,
             "n_codes": tokenizer.config.n_codes,

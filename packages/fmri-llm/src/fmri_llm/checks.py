@@ -144,7 +144,11 @@ def check_window(codes: Tensor, config: FMRITokenizerConfig) -> None:
         raise InputError(msg)
 
 
-def check_length(n_positions: int, config: PretrainedConfig) -> None:
+def check_length(
+    n_positions: int,
+    config: PretrainedConfig,
+    fix: str = "lower text_tokens, corpus_tokens or max_windows of fit-llm",
+) -> None:
     """Refuse text that goes on beyond the positions that the base knows.
 
     Parameters
@@ -153,16 +157,18 @@ def check_length(n_positions: int, config: PretrainedConfig) -> None:
         Time steps (regions of a step share a position) and the tokens of the longest text.
     config : PretrainedConfig
         Of the base model.
+    fix : str
+        What to do about it.
 
     Raises
     ------
     InputError
     """
-    limit = getattr(config, "max_position_embeddings", None)
+    limit = getattr(config.get_text_config(), "max_position_embeddings", None)
     if limit is not None and n_positions > limit:
         msg = (
             f"text: an example needs {n_positions} positions, but the language model has {limit}; "
-            "lower text_tokens or corpus_tokens"
+            f"{fix}"
         )
         raise InputError(msg)
 

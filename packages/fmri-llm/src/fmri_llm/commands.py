@@ -83,6 +83,7 @@ def _fit_llm(
         language_model_name=language_model,
         device=stage.device,
         progress=stage.progress,
+        note=stage.note,
     )
     return summary(records)
 

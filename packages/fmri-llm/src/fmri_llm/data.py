@@ -1,4 +1,4 @@
-"""Training examples: windows of brain tokens with the text that goes with them.
+"""Training examples: the brain tokens of a scan with the text that goes with them.
 
 A plan is a dataset whose example i is a pure function of the seed and i, so that a run that was
 killed and goes on sees what it would have seen. B examples, W time steps, N regions.
@@ -6,10 +6,8 @@ killed and goes on sees what it would have seen. B examples, W time steps, N reg
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -18,12 +16,18 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from fmri_llm import chat, sequences
+from fmri_llm.captions import (
+    DESCRIBE_PROMPTS,
+    Caption,
+    Captions,
+    read_captions,
+    split_sentences,
+)
 from fmri_llm.sequences import TextSegment
+from fmri_llm.token_windows import ScanTokens, TokenWindows, read_tokens_record
 from fmri_vqtok.errors import InputError
-from fmri_vqtok.reading import read_description, read_rows, read_splits
 
 if TYPE_CHECKING:
-    import datasets
     from transformers import PreTrainedTokenizerBase
 
 __all__ = [
@@ -40,18 +44,6 @@ __all__ = [
     "token_lengths",
 ]
 
-TOKENS_SCHEMA = 1
-TOKENS_FIX = "give the folder that tokenize wrote"
-DESCRIBE_PROMPTS: Mapping[str, str] = {
-    "FC": "Describe the functional connectivity of this scan.",
-    "gradients": "Describe the functional gradients of this scan.",
-    "ICA": "Describe the independent components of this scan.",
-    "graph": "Describe the graph measures of this scan.",
-}
-"""What is asked for the captions of each domain."""
-
-Captions = dict[str, dict[str, str]]
-
 
 class Example(NamedTuple):
     """One training example before it is put into a batch.
@@ -59,113 +51,58 @@ class Example(NamedTuple):
     Attributes
     ----------
     codes : ndarray of int, shape (W, N)
+        Of all windows of a scan that are shown, one after the other.
     present : ndarray of bool, shape (N,)
     segments : list of TextSegment
+    follows : ndarray of bool, shape (W,), optional
+        Steps that are targets of next-step prediction; all but the first by default.
     """
 
     codes: np.ndarray
     present: np.ndarray
     segments: list[TextSegment]
+    follows: np.ndarray | None = None
 
 
 def collate(examples: Sequence[Example]) -> dict[str, Tensor]:
-    """Batch of examples in the form that `FMRILM.forward` takes."""
+    """Batch of examples in the form that `FMRILM.forward` takes.
+
+    Scans with fewer steps than the longest are filled up with steps that nothing looks at.
+    """
+    n_steps = max(len(e.codes) for e in examples)
+    own = [np.ones(len(e.codes), dtype=bool) for e in examples]
+    follows = [
+        mask if e.follows is None else e.follows for e, mask in zip(examples, own, strict=True)
+    ]
     return {
-        "codes": torch.from_numpy(np.stack([e.codes for e in examples])).long(),
+        "codes": _stacked([e.codes for e in examples], n_steps).long(),
         "present": torch.from_numpy(np.stack([e.present for e in examples])).bool(),
+        "steps": _stacked(own, n_steps),
+        "follows": _stacked(follows, n_steps),
         **sequences.pack([e.segments for e in examples])._asdict(),
     }
 
 
-def read_tokens_record(directory: Path) -> dict[str, Any]:
-    """Read ``tokens.json``: schema, fingerprints, order hash and sizes of a tokens folder.
-
-    Raises
-    ------
-    InputError
-        If there is none or a broken one, or its schema is newer than this package knows.
-    """
-    return read_description(
-        directory / "tokens.json",
-        TOKENS_SCHEMA,
-        TOKENS_FIX,
-        keys=("order_hash", "n_codes", "n_steps", "n_regions"),
-        package="fmri-llm",
-    )
-
-
-class TokenWindows:
-    """Windows of brain tokens of one split, by number and by scan.
-
-    Parameters
-    ----------
-    table : datasets.Dataset
-        Columns scan_id, window, codes (W, N) and mask (N,), which is False for a region
-        without signal.
-    """
-
-    def __init__(self, table: datasets.Dataset) -> None:
-        self._table = table.with_format("numpy", columns=["codes", "mask"])
-        self.scan_ids: list[str] = list(table["scan_id"])
-        self.by_scan: dict[str, list[int]] = {}
-        for number, scan_id in enumerate(self.scan_ids):
-            self.by_scan.setdefault(scan_id, []).append(number)
-
-    @classmethod
-    def read(cls, directory: Path, split: str) -> TokenWindows:
-        """Windows of a split of a tokens folder; none if the folder lacks the split.
-
-        Raises
-        ------
-        InputError
-            If the folder holds no tokens, or broken ones.
-        """
-        tables = read_splits(directory, ["scan_id", "codes", "mask"], TOKENS_FIX)
-        return cls(tables[split] if split in tables else next(iter(tables.values())).select([]))
-
-    def __len__(self) -> int:
-        return len(self.scan_ids)
-
-    def __getitem__(self, number: int) -> tuple[np.ndarray, np.ndarray]:
-        """Codes (W, N) and present regions (N,) of a window."""
-        row = self._table[number]
-        return np.asarray(row["codes"]), np.asarray(row["mask"], dtype=bool)
-
-
-def read_captions(path: Path) -> Captions:
-    """Captions by scan and domain; a rewritten text goes before the template's.
-
-    Parameters
-    ----------
-    path : Path
-        A ``captions.jsonl``.
-
-    Returns
-    -------
-    dict of dict of str
-        ``captions[scan_id][domain]``.
-
-    Raises
-    ------
-    InputError
-        If there is no such file, or a broken one.
-    """
-    keys = ("scan_id", "domain", "text", "source")
-    rows = read_rows(path, "give the folder that describe wrote", keys=keys)
-    captions: Captions = {}
-    for row in sorted(rows, key=lambda row: row["source"] == "rewritten"):
-        captions.setdefault(row["scan_id"], {})[row["domain"]] = row["text"]
-    return captions
+def _stacked(rows: Sequence[np.ndarray], length: int) -> Tensor:
+    """Rows as one tensor, filled up with zeros along their first axis."""
+    missing = [length - len(row) for row in rows]
+    filled = [
+        np.pad(row, [(0, n), *[(0, 0)] * (row.ndim - 1)])
+        for row, n in zip(rows, missing, strict=True)
+    ]
+    return torch.from_numpy(np.stack(filled))
 
 
 class PretrainingPlan(Dataset):
-    """Examples of stage 2: a window, caption sentences of its scan, and a piece of plain text.
+    """Examples of stage 2: a scan, caption sentences about it, and a piece of plain text.
+
+    Scans take turns, and the domains of a scan's caption take turns with them.
 
     Parameters
     ----------
     windows : TokenWindows
     captions : dict of dict of str
-        From `read_captions`.
+        From `fmri_llm.captions.read_captions`.
     corpus : ndarray of int, shape (n,)
         Plain text as tokens of the language model.
     tokenizer : PreTrainedTokenizerBase
@@ -176,6 +113,8 @@ class PretrainingPlan(Dataset):
         Length of the piece of plain text.
     n_examples : int
     seed : int
+    max_windows : int, optional
+        Most windows of a scan that are shown; all by default.
 
     Raises
     ------
@@ -183,7 +122,7 @@ class PretrainingPlan(Dataset):
         If a scan has no caption.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what an example is made of, each named
         self,
         windows: TokenWindows,
         captions: Captions,
@@ -194,6 +133,7 @@ class PretrainingPlan(Dataset):
         corpus_tokens: int,
         n_examples: int,
         seed: int,
+        max_windows: int | None = None,
     ) -> None:
         self.windows = windows
         self.corpus = corpus
@@ -202,6 +142,7 @@ class PretrainingPlan(Dataset):
         self.corpus_tokens = corpus_tokens
         self.n_examples = n_examples
         self.seed = seed
+        self.max_windows = max_windows
         self.captions = {scan_id: _domains(captions, scan_id) for scan_id in windows.by_scan}
 
     def __len__(self) -> int:
@@ -209,28 +150,49 @@ class PretrainingPlan(Dataset):
 
     def __getitem__(self, index: int) -> Example:
         _check_index(index, self.n_examples)
-        window = _in_rounds(self.seed, index, len(self.windows))
-        codes, present = self.windows[window]
+        n_scans = len(self.windows.scan_ids)
+        scan_number = _in_rounds(self.seed, index, n_scans)
         random = np.random.default_rng([self.seed, index])
-        described = self._described(self.windows.scan_ids[window], random)
-        return Example(codes, present, [described, self._plain(random)])
+        described = self._described(scan_number, index // n_scans, random)
+        scan = self.windows.scan(self.windows.scan_ids[scan_number], self.max_windows)
+        return _about(scan, [described, self._plain(random)])
 
-    def _described(self, scan_id: str, random: np.random.Generator) -> TextSegment:
+    def never_told(self) -> tuple[int, int]:
+        """Sentences of the captions that no target has room for, and sentences in all."""
+        captions = [text for texts in self.captions.values() for text in texts.values()]
+        n_told = sum(len(self._told(caption)) for caption in captions)
+        n_sentences = sum(len(caption.sentences) for caption in captions)
+        return n_sentences - n_told, n_sentences
+
+    def _told(self, caption: Caption) -> set[int]:
+        lengths = self._lengths(caption)
+        return {
+            start + k for start in caption.starts for k in range(self._n_fitting(lengths[start:]))
+        }
+
+    def _described(
+        self, scan_number: int, round_number: int, random: np.random.Generator
+    ) -> TextSegment:
         """Question for one domain and a run of sentences that answers it (F2T)."""
-        texts = self.captions[scan_id]
-        domain = str(random.choice(sorted(texts)))
-        sentences = split_sentences(texts[domain])
-        start = int(random.integers(len(sentences)))
-        text = self._run_that_fits(sentences[start:])
+        texts = self.captions[self.windows.scan_ids[scan_number]]
+        turn = _in_rounds(self.seed, round_number, len(texts)) + scan_number
+        domain = sorted(texts)[turn % len(texts)]
+        answer = self._run_from(texts[domain], int(random.choice(texts[domain].starts)))
         return conversation_segment(
             self.tokenizer,
-            [*chat.question(DESCRIBE_PROMPTS[domain]), {"role": "assistant", "content": text}],
+            [*chat.question(DESCRIBE_PROMPTS[domain]), {"role": "assistant", "content": answer}],
         )
 
-    def _run_that_fits(self, sentences: Sequence[str]) -> str:
-        lengths = token_lengths(self.tokenizer, sentences)
-        n_fitting = int((np.cumsum(lengths) <= self.text_tokens).sum())
-        return " ".join(sentences[: max(n_fitting, 1)])
+    def _run_from(self, caption: Caption, start: int) -> str:
+        """Sentences from one that stands alone on, as many as there is room for."""
+        n_fitting = self._n_fitting(self._lengths(caption)[start:])
+        return " ".join(s.text for s in caption.sentences[start : start + n_fitting])
+
+    def _lengths(self, caption: Caption) -> list[int]:
+        return token_lengths(self.tokenizer, [sentence.text for sentence in caption.sentences])
+
+    def _n_fitting(self, lengths: Sequence[int]) -> int:
+        return max(int((np.cumsum(lengths) <= self.text_tokens).sum()), 1)
 
     def _plain(self, random: np.random.Generator) -> TextSegment:
         """Piece of the corpus, which does not see the scan (T2T)."""
@@ -240,7 +202,7 @@ class PretrainingPlan(Dataset):
 
 
 class InstructionPlan(Dataset):
-    """Examples of instruction tuning: a conversation about a scan, and a window of that scan.
+    """Examples of instruction tuning: a conversation about a scan, and that scan.
 
     Parameters
     ----------
@@ -251,6 +213,8 @@ class InstructionPlan(Dataset):
         That of the language model.
     n_examples : int
     seed : int
+    max_windows : int, optional
+        Most windows of a scan that are shown; all by default.
 
     Raises
     ------
@@ -266,6 +230,7 @@ class InstructionPlan(Dataset):
         *,
         n_examples: int,
         seed: int,
+        max_windows: int | None = None,
     ) -> None:
         if not conversations:
             msg = "instructions: no conversation to tune on; make instructions for these scans"
@@ -282,6 +247,7 @@ class InstructionPlan(Dataset):
         self.tokenizer = tokenizer
         self.n_examples = n_examples
         self.seed = seed
+        self.max_windows = max_windows
 
     def __len__(self) -> int:
         return self.n_examples
@@ -289,12 +255,12 @@ class InstructionPlan(Dataset):
     def __getitem__(self, index: int) -> Example:
         _check_index(index, self.n_examples)
         conversation = self.conversations[_in_rounds(self.seed, index, len(self.conversations))]
-        random = np.random.default_rng([self.seed, index])
-        window = int(random.choice(self.windows.by_scan[conversation["scan_id"]]))
-        codes, present = self.windows[window]
-        return Example(
-            codes, present, [conversation_segment(self.tokenizer, conversation["messages"])]
-        )
+        scan = self.windows.scan(conversation["scan_id"], self.max_windows)
+        return _about(scan, [conversation_segment(self.tokenizer, conversation["messages"])])
+
+
+def _about(scan: ScanTokens, segments: list[TextSegment]) -> Example:
+    return Example(scan.codes, scan.present, segments, scan.follows)
 
 
 def conversation_segment(
@@ -305,19 +271,18 @@ def conversation_segment(
     return TextSegment(ids=prompt + answer, n_given=len(prompt))
 
 
-def split_sentences(text: str) -> list[str]:
-    """Sentences of a paragraph; a decimal point ends none."""
-    return [s for s in re.split(r"(?<=[.!?])\s+(?=[A-Z])", text.strip()) if s]
-
-
 def token_lengths(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[int]:
     """Count the tokens of each text."""
     return [len(ids) for ids in tokenizer(list(texts), add_special_tokens=False)["input_ids"]]
 
 
-def _domains(captions: Captions, scan_id: str) -> dict[str, str]:
+def _domains(captions: Captions, scan_id: str) -> dict[str, Caption]:
     texts = captions.get(scan_id, {})
-    found = {domain: texts[domain] for domain in DESCRIBE_PROMPTS if texts.get(domain, "").strip()}
+    found = {
+        domain: text if isinstance(text, Caption) else Caption(text)
+        for domain, text in texts.items()
+        if domain in DESCRIBE_PROMPTS and text.strip()
+    }
     if not found:
         msg = f"captions.jsonl: no text about scan {scan_id!r}; describe the same cohort"
         raise InputError(msg)

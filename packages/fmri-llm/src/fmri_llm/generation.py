@@ -1,6 +1,6 @@
-"""Answers of a language model about windows that it has read: likelihoods and greedy text.
+"""Answers of a language model about scans that it has read: likelihoods and greedy text.
 
-The brain block of a window is read once; its keys and values serve every prompt, and a prompt's
+The brain block of a scan is read once; its keys and values serve every prompt, and a prompt's
 serve every answer.
 """
 
@@ -26,7 +26,7 @@ __all__ = ["BrainPrefix", "greedy", "score"]
 
 
 class BrainPrefix(NamedTuple):
-    """Brain blocks of some windows as a model has read them, to be asked many questions.
+    """Brain blocks of some scans as a model has read them, to be asked many questions.
 
     Attributes
     ----------
@@ -34,31 +34,47 @@ class BrainPrefix(NamedTuple):
         Keys and values of the B brain blocks.
     present : Tensor of bool, shape (B, N)
         False for a region without signal.
-    n_steps : int
-        W.
+    steps : Tensor of bool, shape (B, W)
+        False for a step that fills up a shorter scan.
     """
 
     cache: Cache
     present: Tensor
-    n_steps: int
+    steps: Tensor
+
+    @property
+    def n_steps(self) -> int:
+        """W, steps of the longest scan."""
+        return self.steps.shape[1]
+
+    @property
+    def own_steps(self) -> Tensor:
+        """Steps of each scan, shape (B,); text goes on there."""
+        return self.steps.sum(1)
 
     def for_prompts(self, n_prompts: int) -> BrainPrefix:
-        """Copy to read on from: one window for all prompts, or one for each.
+        """Copy to read on from: one scan for all prompts, or one for each.
 
         Raises
         ------
         InputError
-            If there are several windows, but not one for each prompt.
+            If there are several scans, but not one for each prompt.
         """
-        n_windows = len(self.present)
-        if n_windows not in (1, n_prompts):
-            msg = f"codes: {n_windows} windows for {n_prompts} prompts; give one, or one each"
+        n_scans = len(self.present)
+        if n_scans not in (1, n_prompts):
+            msg = f"codes: {n_scans} scans for {n_prompts} prompts; give one, or one each"
             raise InputError(msg)
         # Reading on extends a cache in place; this one stays as it is for the next question.
         cache = copy.deepcopy(self.cache)
-        if n_windows != n_prompts:
+        if n_scans != n_prompts:
             cache.batch_repeat_interleave(n_prompts)
-        return BrainPrefix(cache, self.present.expand(n_prompts, -1), self.n_steps)
+        present, steps = (each.expand(n_prompts, -1) for each in (self.present, self.steps))
+        return BrainPrefix(cache, present, steps)
+
+    def seen_by(self, text: PackedText) -> Tensor:
+        """Tell what each text column may attend to, shape (B, L, M + L)."""
+        seen = sequences.allowed(text, self.present, self.n_steps, self.steps)
+        return seen[:, seen.shape[2] - text.ids.shape[1] :]
 
 
 def score(
@@ -76,7 +92,7 @@ def score(
     ----------
     model : FMRILM
     prefix : BrainPrefix
-        One window, or one per prompt.
+        One scan, or one per prompt.
     prompts : token ids of each prompt
     answers : token ids of each answer to each prompt
         Equally many answers to every prompt.
@@ -92,12 +108,11 @@ def score(
     keep = sorted({column for row in spots for answer in row for column, _ in answer})
     kept_at = {column: k for k, column in enumerate(keep)}
     prefix = prefix.for_prompts(len(rows))
-    seen = sequences.allowed(text, prefix.present, prefix.n_steps)[:, -text.ids.shape[1] :]
     logits = model.read_on(
         prefix.cache,
         text.ids,
-        seen,
-        sequences.positions(text, prefix.n_steps),
+        prefix.seen_by(text),
+        sequences.positions(text, prefix.own_steps),
         torch.tensor(keep, device=text.ids.device),
     )
     log_probabilities = logits.log_softmax(-1)
@@ -122,7 +137,7 @@ def greedy(
     ----------
     model : FMRILM
     prefix : BrainPrefix
-        One window, or one per prompt.
+        One scan, or one per prompt.
     prompts : token ids of each prompt
     max_new_tokens : int
     end_ids : set of int
@@ -135,17 +150,15 @@ def greedy(
     """
     text = _on_device(sequences.pack([[TextSegment(ids=ids)] for ids in prompts]), prefix.present)
     prefix = prefix.for_prompts(len(prompts))
-    n_text = text.ids.shape[1]
-    seen = sequences.allowed(text, prefix.present, prefix.n_steps)[:, -n_text:]
     last = torch.tensor([len(ids) - 1 for ids in prompts], device=text.ids.device)
     rows = torch.arange(len(prompts), device=text.ids.device)
-    position = sequences.positions(text, prefix.n_steps)
+    position = sequences.positions(text, prefix.own_steps)
     keep, kept_at = last.unique(return_inverse=True)
-    logits = model.read_on(prefix.cache, text.ids, seen, position, keep)
+    logits = model.read_on(prefix.cache, text.ids, prefix.seen_by(text), position, keep)
     token = logits[rows, kept_at].argmax(-1)
     # What a new token sees: the usable brain tokens, its prompt without padding, and what
     # is appended below: the tokens since.
-    usable = prefix.present.repeat(1, prefix.n_steps)
+    usable = sequences.usable_tokens(prefix.present, prefix.n_steps, prefix.steps)
     seen = torch.cat([usable, text.segment == 0], dim=1)
     position, only = position[rows, last], torch.zeros_like(keep[:1])
     tokens = [token]

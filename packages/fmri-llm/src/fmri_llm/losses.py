@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy
 
 from fmri_vqtok import token_grid
 
-__all__ = ["NO_TARGET", "mean_over_targets", "next_step_loss", "weighted_sum"]
+__all__ = ["NO_TARGET", "mean_over_targets", "next_step_loss", "step_targets", "weighted_sum"]
 
 NO_TARGET = -100
 """Label of a position that predicts nothing that counts (the value that torch ignores)."""
@@ -39,7 +39,9 @@ def mean_over_targets(logits: Tensor, labels: Tensor) -> Tensor:
     return total / (labels != NO_TARGET).sum().clamp(min=1)
 
 
-def next_step_loss(logits: Tensor, codes: Tensor, informative: Tensor) -> Tensor:
+def next_step_loss(
+    logits: Tensor, codes: Tensor, informative: Tensor, steps: Tensor | None = None
+) -> Tensor:
     """F2F: each code one step later (Eq. 5), as a mean over the codes of a step and the steps.
 
     Parameters
@@ -49,6 +51,8 @@ def next_step_loss(logits: Tensor, codes: Tensor, informative: Tensor) -> Tensor
     codes : Tensor of int64, shape (B, W, N)
     informative : Tensor of bool, shape (B, N)
         False for a code that says nothing about the signal, which is no target.
+    steps : Tensor of bool, shape (B, W), optional
+        False for a step that is no target; by default all but the first are.
 
     Returns
     -------
@@ -61,8 +65,26 @@ def next_step_loss(logits: Tensor, codes: Tensor, informative: Tensor) -> Tensor
     """
     predicted, _ = token_grid.next_step(logits)
     _, targets = token_grid.next_step(codes)
-    targets = torch.where(informative[:, None, :], targets, NO_TARGET)
+    counts = informative[:, None, :]
+    if steps is not None:
+        counts = counts & steps[:, 1:, None]
+    targets = torch.where(counts, targets, NO_TARGET)
     return mean_over_targets(predicted, targets)
+
+
+def step_targets(codes: Tensor, steps: Tensor | None, follows: Tensor | None) -> Tensor:
+    """Select the steps that next-step prediction (F2F) may be asked for; shape (B, W), bool.
+
+    Parameters
+    ----------
+    codes : Tensor, shape (B, W, N)
+    steps, follows : Tensor of bool, shape (B, W), or None
+        False for a step that fills up a scan, and for one that does not follow the one before it.
+    """
+    targets = torch.ones(codes.shape[:2], dtype=torch.bool, device=codes.device)
+    for restriction in (steps, follows):
+        targets = targets if restriction is None else targets & restriction
+    return targets
 
 
 def weighted_sum(losses: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:

@@ -1,6 +1,7 @@
 """One language model over brain tokens and text (paper, section 3.3).
 
-B sequences, W time steps, N regions, M = W * N brain tokens, L text columns, D width, K codes.
+B scans, W time steps, N regions, M = W * N brain tokens, L text columns, D width, K codes. The
+windows of a scan stand one after the other: W counts the steps of all of them.
 """
 
 from __future__ import annotations
@@ -10,29 +11,38 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from fmri_llm import base_models, chat, checkpoints, generation, sequences
-from fmri_llm.brain_embedding import BrainEmbedding, CodeHead
-from fmri_llm.checks import check_text_space, check_window
+from fmri_llm.brain_embedding import BrainEmbedding, CodeHead, length_ratio
+from fmri_llm.chat import Prompt, listed
+from fmri_llm.checks import check_length, check_text_space, check_window
 from fmri_llm.generation import BrainPrefix
-from fmri_llm.losses import NO_TARGET, mean_over_targets, next_step_loss, weighted_sum
+from fmri_llm.losses import (
+    NO_TARGET,
+    mean_over_targets,
+    next_step_loss,
+    step_targets,
+    weighted_sum,
+)
+from fmri_llm.passes import BrainTextPasses
 from fmri_llm.sequences import PackedText, TextSegment
 from fmri_llm.settings import LoraSettings, LossWeights
+from fmri_llm.trainable_state import expect_trainable, keep_trainable
 from fmri_vqtok import token_grid
 
 if TYPE_CHECKING:
     from peft import PeftModel
-    from transformers import Cache, PreTrainedTokenizerBase
+    from transformers import PreTrainedTokenizerBase
 
     from fmri_vqtok.tokenizer import FMRITokenizer
 
 __all__ = ["FMRILM"]
 
-Prompt = str | Sequence[chat.Message]
+SHORTER = "ask with shorter text, or train with fewer windows of a scan (max_windows of fit-llm)"
 
 
-class FMRILM(nn.Module):
+class FMRILM(BrainTextPasses):
     """A causal language model with brain tokens in front of its text.
 
     Made by `from_base` or `from_pretrained`. What trains are the adapters, the brain embedding
@@ -41,7 +51,8 @@ class FMRILM(nn.Module):
 
     Only public extension points of the base are used (``inputs_embeds``, a 4-D additive mask,
     ``position_ids``, ``past_key_values``), so any causal model of transformers will do. The mask
-    also replaces that of layers with a sliding window: every text token sees the whole scan.
+    also replaces that of layers with a sliding window: every text token sees the whole scan, all
+    its windows one after the other.
 
     Parameters
     ----------
@@ -54,6 +65,13 @@ class FMRILM(nn.Module):
         By which `fmri_llm.base_models.resolve` finds the base again.
     attention : str
         Attention implementation that the base was loaded with.
+    base_digest : str, optional
+        Of the base's weights; kept with the model, so that other weights are noticed.
+
+    Attributes
+    ----------
+    max_windows : int or None
+        Most windows of a scan that it is shown; all by default. Kept in the saved folder.
     """
 
     def __init__(
@@ -64,6 +82,7 @@ class FMRILM(nn.Module):
         *,
         base_name: str,
         attention: str,
+        base_digest: str | None = None,
     ) -> None:
         super().__init__()
         self.language_model = language_model
@@ -71,13 +90,15 @@ class FMRILM(nn.Module):
         self.brain_tokenizer = brain_tokenizer.requires_grad_(False)
         self.base_name = base_name
         self.attention = attention
+        self.base_digest = base_digest
         self.loss_weights = LossWeights()
+        self.max_windows: int | None = None
         config = brain_tokenizer.config
-        scale = _length_ratio(self.words, brain_tokenizer)
+        scale = length_ratio(self.words, brain_tokenizer)
         self.brain = BrainEmbedding(config.n_regions, self.width, scale)
         self.head = CodeHead(self.width, config.n_codes)
-        self.register_state_dict_post_hook(_keep_trainable)
-        self.register_load_state_dict_post_hook(_expect_trainable)
+        self.register_state_dict_post_hook(keep_trainable)
+        self.register_load_state_dict_post_hook(expect_trainable)
         self.eval()
 
     @classmethod
@@ -116,14 +137,21 @@ class FMRILM(nn.Module):
         InputError
             If the tokenizer was aligned with another language model.
         """
-        name = name or str(base)
+        name = base_models.canonical(name or str(base))
         brain_tokenizer = checkpoints.brain_tokenizer(tokenizer)
         folder = base_models.resolve(str(base))
         language_model, text_tokenizer = checkpoints.load_base(folder, attention)
         width = checkpoints.word_embedding(language_model).embedding_dim
         check_text_space(brain_tokenizer.config, name, width)
         adapted = checkpoints.new_adapter(language_model, lora or LoraSettings(), seed)
-        return cls(adapted, text_tokenizer, brain_tokenizer, base_name=name, attention=attention)
+        return cls(
+            adapted,
+            text_tokenizer,
+            brain_tokenizer,
+            base_name=name,
+            attention=attention,
+            base_digest=base_models.weights_digest(folder),
+        )
 
     @classmethod
     def from_pretrained(
@@ -151,18 +179,28 @@ class FMRILM(nn.Module):
         Raises
         ------
         InputError
-            If the folder is of a newer schema, or its base model is not to be had or another.
+            If the folder is of a newer schema, or its base model is not to be had, or has other
+            weights than it was trained on.
         """
         directory = Path(directory)
         config = checkpoints.read_config(directory)
         name, attention = config["base_model"], attention or config["attention"]
         folder = base_models.resolve(str(base or name))
+        digest = checkpoints.check_base(config["base_digest"], folder, name)
         language_model, text_tokenizer = checkpoints.load_base(folder, attention)
         tokenizer = checkpoints.brain_tokenizer(directory / checkpoints.TOKENIZER)
         width = checkpoints.word_embedding(language_model).embedding_dim
         check_text_space(tokenizer.config, name, width)
         adapted = checkpoints.load_adapter(language_model, directory)
-        model = cls(adapted, text_tokenizer, tokenizer, base_name=name, attention=attention)
+        model = cls(
+            adapted,
+            text_tokenizer,
+            tokenizer,
+            base_name=name,
+            attention=attention,
+            base_digest=digest,
+        )
+        model.max_windows = config["max_windows"]
         checkpoints.load_brain(model, directory)
         return model
 
@@ -172,11 +210,6 @@ class FMRILM(nn.Module):
         The same weights give the same bytes.
         """
         checkpoints.save(self, Path(directory))
-
-    @property
-    def words(self) -> nn.Embedding:
-        """The base's input embedding of text tokens."""
-        return checkpoints.word_embedding(self.language_model)
 
     @property
     def width(self) -> int:
@@ -199,7 +232,14 @@ class FMRILM(nn.Module):
         self.brain_tokenizer.eval()
         return self
 
-    def forward(self, codes: Tensor, present: Tensor, **text: Tensor) -> dict[str, Any]:
+    def forward(
+        self,
+        codes: Tensor,
+        present: Tensor,
+        steps: Tensor | None = None,
+        follows: Tensor | None = None,
+        **text: Tensor,
+    ) -> dict[str, Any]:
         """Losses of a batch of packed sequences, from one pass.
 
         Parameters
@@ -207,6 +247,11 @@ class FMRILM(nn.Module):
         codes : Tensor of int64, shape (B, W, N)
         present : Tensor of bool, shape (B, N)
             False for a region without signal.
+        steps : Tensor of bool, shape (B, W), optional
+            False for a step that fills up a shorter scan; all are the scan's by default.
+        follows : Tensor of bool, shape (B, W), optional
+            True for a step whose frames come right after those of the step before, and are in
+            no step before: a target of F2F. By default all but the first.
         **text : Tensor
             The fields of `fmri_llm.sequences.PackedText`.
 
@@ -224,7 +269,7 @@ class FMRILM(nn.Module):
         packed, weights = PackedText(**text), self.loss_weights
         # Vocabulary logits are the dearest part of a pass: only where something is predicted.
         kept = (packed.labels != NO_TARGET).any(0).nonzero().squeeze(1)
-        output = self._read(codes, present, packed, kept, hidden=weights.f2f > 0)
+        output = self._read(codes, present, packed, kept, steps=steps, hidden=weights.f2f > 0)
         labels, sees_brain = packed.labels[:, kept], packed.sees_brain[:, kept]
         losses = {}
         for name, kind, weight in (
@@ -236,18 +281,27 @@ class FMRILM(nn.Module):
                 losses[name] = mean_over_targets(output.logits[targets], labels[targets])
         if weights.f2f > 0:
             informative = self.brain_tokenizer.informative(present)
-            losses["f2f"] = next_step_loss(self._code_logits(output, codes), codes, informative)
+            logits, targets = self._code_logits(output, codes), step_targets(codes, steps, follows)
+            losses["f2f"] = next_step_loss(logits, codes, informative, targets)
         total = weighted_sum(losses, vars(weights))
         return {"loss": total, "losses": losses, "weights": vars(weights)}
 
-    def loss_counts(self, codes: Tensor, present: Tensor, **text: Tensor) -> dict[str, Tensor]:
+    def loss_counts(
+        self,
+        codes: Tensor,
+        present: Tensor,
+        steps: Tensor | None = None,
+        follows: Tensor | None = None,
+        **text: Tensor,
+    ) -> dict[str, Tensor]:
         """Targets of each loss in a batch, by name; the arguments are those of `forward`."""
         packed = PackedText(**text)
         targets = packed.labels != NO_TARGET
+        next_steps = step_targets(codes, steps, follows)[:, 1:].sum(1)
         counts = {
             "f2t": (targets & packed.sees_brain).sum(),
             "t2t": (targets & ~packed.sees_brain).sum(),
-            "f2f": self.brain_tokenizer.informative(present).sum() * (codes.shape[1] - 1),
+            "f2f": (self.brain_tokenizer.informative(present).sum(1) * next_steps).sum(),
         }
         return {name: n for name, n in counts.items() if vars(self.loss_weights)[name] > 0}
 
@@ -279,7 +333,7 @@ class FMRILM(nn.Module):
         ----------
         codes : Tensor of int64, shape (B, W, N)
         prompt : str or messages
-            Asked of every window.
+            Asked of every scan.
         present : Tensor of bool, shape (B, N), optional
 
         Returns
@@ -293,13 +347,17 @@ class FMRILM(nn.Module):
         return self._read(codes, present, text, nothing, hidden=True).hidden_states[-1]
 
     @torch.no_grad()
-    def read(self, codes: Tensor, present: Tensor | None = None) -> BrainPrefix:
-        """Read windows once, to ask many questions of them.
+    def read(
+        self, codes: Tensor, present: Tensor | None = None, steps: Tensor | None = None
+    ) -> BrainPrefix:
+        """Read scans once, to ask many questions of them.
 
         Parameters
         ----------
         codes : Tensor of int64, shape (B, W, N)
         present : Tensor of bool, shape (B, N), optional
+        steps : Tensor of bool, shape (B, W), optional
+            False for a step that fills up a shorter scan.
 
         Returns
         -------
@@ -310,17 +368,20 @@ class FMRILM(nn.Module):
 
         codes, present = self._window(codes, present)
         n_steps, n_regions = codes.shape[1:]
+        if steps is None:
+            steps = torch.ones(codes.shape[:2], dtype=torch.bool)
+        steps = steps.to(self.device)
         text = self._on_device(sequences.pack([[]] * len(codes)))
         # Made without the base's config, so that no layer forgets tokens beyond a window.
         cache = DynamicCache()
         self._pass(
             self._brain_embeddings(codes),
-            sequences.allowed(text, present, n_steps),
+            sequences.allowed(text, present, n_steps, steps),
             token_grid.step_ids(n_steps, n_regions, self.device).expand(len(codes), -1),
             cache=cache,
             keep=torch.zeros(0, dtype=torch.int64, device=self.device),
         )
-        return BrainPrefix(cache, present, n_steps)
+        return BrainPrefix(cache, present, steps)
 
     @torch.no_grad()
     def score_answers(
@@ -335,9 +396,9 @@ class FMRILM(nn.Module):
         Parameters
         ----------
         codes : Tensor of int64, shape (B, W, N), or BrainPrefix
-            Windows, or what `read` made of them. One window serves several prompts.
+            Scans, or what `read` made of them. One scan serves several prompts.
         prompts : str, or sequence of str or of messages
-            Questions, one per window (a single text is asked of all). Messages may hold
+            Questions, one per scan (a single text is asked of all). Messages may hold
             earlier turns.
         answers : sequence of str, or one such sequence per prompt
         present : Tensor of bool, shape (B, N), optional
@@ -346,12 +407,18 @@ class FMRILM(nn.Module):
         -------
         Tensor, shape (number of prompts, n_answers)
             In nats.
+
+        Raises
+        ------
+        InputError
+            If scan and text are longer than the positions that the base knows.
         """
         prefix = codes if isinstance(codes, BrainPrefix) else self.read(codes, present)
-        asked = _listed(prompts, len(prefix.present))
+        asked = listed(prompts, len(prefix.present))
         if isinstance(answers[0], str):
             answers = [cast("Sequence[str]", answers)] * len(asked)
         tokens = [self._tokens(p, a) for p, a in zip(asked, answers, strict=True)]
+        self._check_length(prefix, max(len(t[0]) + max(map(len, t[1])) for t in tokens))
         return generation.score(self, prefix, [t[0] for t in tokens], [t[1] for t in tokens])
 
     @torch.no_grad()
@@ -374,79 +441,19 @@ class FMRILM(nn.Module):
         Returns
         -------
         list of str
+
+        Raises
+        ------
+        InputError
+            If scan and text are longer than the positions that the base knows.
         """
         prefix = codes if isinstance(codes, BrainPrefix) else self.read(codes, present)
-        asked = [self._tokens(p, ())[0] for p in _listed(prompts, len(prefix.present))]
+        asked = [self._tokens(p, ())[0] for p in listed(prompts, len(prefix.present))]
+        self._check_length(prefix, max(map(len, asked)) + max_new_tokens)
         ends = chat.end_ids(self.text_tokenizer)
         rows = generation.greedy(self, prefix, asked, max_new_tokens, ends)
         texts = self.text_tokenizer.batch_decode(rows, skip_special_tokens=True)
         return [text.strip() for text in texts]
-
-    def read_on(
-        self, cache: Cache, ids: Tensor, seen: Tensor, position_ids: Tensor, keep: Tensor
-    ) -> Tensor:
-        """Vocabulary logits of text tokens that come after what a cache holds.
-
-        Parameters
-        ----------
-        cache : transformers.Cache
-            Of C tokens; it is extended in place.
-        ids, position_ids : Tensor of int64, shape (B, L)
-        seen : Tensor of bool, shape (B, L, C + L)
-            What each new token may attend to.
-        keep : Tensor of int64, shape (k,)
-            Columns, of the L, whose logits are wanted.
-
-        Returns
-        -------
-        Tensor, shape (B, k, V)
-        """
-        output = self._pass(self.words(ids), seen, position_ids, cache=cache, keep=keep)
-        return output.logits
-
-    def _read(
-        self, codes: Tensor, present: Tensor, text: PackedText, kept: Tensor, *, hidden: bool
-    ) -> Any:
-        """Pass over whole packed sequences; vocabulary logits at the `kept` text columns."""
-        n_windows, n_steps, n_regions = codes.shape
-        grid = token_grid.step_ids(n_steps, n_regions, codes.device).expand(n_windows, -1)
-        return self._pass(
-            torch.cat([self._brain_embeddings(codes), self.words(text.ids)], dim=1),
-            sequences.allowed(text, present, n_steps),
-            torch.cat([grid, sequences.positions(text, n_steps)], dim=1),
-            keep=kept + n_steps * n_regions,
-            hidden=hidden,
-        )
-
-    def _pass(
-        self,
-        embeddings: Tensor,
-        seen: Tensor,
-        position_ids: Tensor,
-        *,
-        keep: Tensor,
-        cache: Cache | None = None,
-        hidden: bool = False,
-    ) -> Any:
-        return self.language_model(
-            inputs_embeds=embeddings,
-            attention_mask=sequences.additive_mask(seen, embeddings.dtype),
-            position_ids=position_ids,
-            past_key_values=cache,
-            use_cache=cache is not None,
-            logits_to_keep=keep,
-            output_hidden_states=hidden,
-        )
-
-    def _brain_embeddings(self, codes: Tensor) -> Tensor:
-        with torch.no_grad():
-            embeddings = self.brain_tokenizer.text_embeddings(codes)
-        return self.brain(embeddings)
-
-    def _code_logits(self, output: Any, codes: Tensor) -> Tensor:
-        n_steps, n_regions = codes.shape[1:]
-        hidden = output.hidden_states[-1][:, : n_steps * n_regions]
-        return self.head(token_grid.unflatten(hidden, n_regions))
 
     def _window(self, codes: Tensor, present: Tensor | None) -> tuple[Tensor, Tensor]:
         check_window(codes, self.brain_tokenizer.config)
@@ -454,47 +461,13 @@ class FMRILM(nn.Module):
             present = torch.ones(codes.shape[0], codes.shape[2], dtype=torch.bool)
         return codes.to(self.device, torch.int64), present.to(self.device)
 
+    def _check_length(self, prefix: BrainPrefix, n_text: int) -> None:
+        n_positions = int(prefix.own_steps.max()) + n_text
+        check_length(n_positions, self.language_model.config, SHORTER)
+
     def _tokens(self, prompt: Prompt, answers: Sequence[str]) -> tuple[list[int], list[list[int]]]:
         turns = chat.question(prompt) if isinstance(prompt, str) else prompt
         return chat.encode_answers(self.text_tokenizer, turns, answers)
 
     def _on_device(self, text: PackedText) -> PackedText:
         return PackedText(*(column.to(self.device) for column in text))
-
-
-def _listed(prompts: Prompt | Sequence[Prompt], n_windows: int) -> list[Prompt]:
-    """List one prompt per window, from such a list or from one that is asked of all."""
-    if isinstance(prompts, str) or isinstance(prompts[0], dict):
-        return [cast("Prompt", prompts)] * n_windows
-    return list(cast("Sequence[Prompt]", prompts))
-
-
-def _length_ratio(words: nn.Embedding, brain_tokenizer: FMRITokenizer) -> float:
-    """Mean length of word embeddings over that of the brain codes' text embeddings."""
-    n_codes, n_regions = brain_tokenizer.config.n_codes, brain_tokenizer.config.n_regions
-    n_steps = -(-n_codes // n_regions)
-    codes = torch.arange(n_steps * n_regions).remainder(n_codes).view(1, n_steps, n_regions)
-    n_words = words.num_embeddings
-    sample = torch.arange(0, n_words, max(1, n_words // 4096), device=words.weight.device)
-    with torch.no_grad():
-        code_length = brain_tokenizer.text_embeddings(codes).norm(dim=-1).mean()
-        return float(words(sample).norm(dim=-1).mean() / code_length.clamp(min=1e-6))
-
-
-def _trainable(module: nn.Module) -> set[str]:
-    return {name for name, parameter in module.named_parameters() if parameter.requires_grad}
-
-
-def _keep_trainable(
-    module: nn.Module, state: dict[str, Tensor], prefix: str, _metadata: dict[str, Any]
-) -> None:
-    """Leave frozen weights out: they lie with the base model and the brain tokenizer."""
-    kept = {prefix + name for name in _trainable(module)}
-    for name in [name for name in state if name.startswith(prefix) and name not in kept]:
-        del state[name]
-
-
-def _expect_trainable(module: nn.Module, keys: Any) -> None:
-    """Miss no frozen weights in a state that was saved without them."""
-    kept = _trainable(module)
-    keys.missing_keys[:] = [name for name in keys.missing_keys if name in kept]

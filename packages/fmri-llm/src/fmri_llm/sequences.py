@@ -13,6 +13,10 @@ and see each other and the past. A segment sees itself causally, the whole brain
 `sees_brain`, and the one segment it continues, if any. Its positions go on where the text that it
 continues ends: after the brain block at W, at 0 if it does not see the brain. So one forward pass
 over the packed sequence gives what separate passes over its parts would give.
+
+The windows of a scan stand one after the other as one longer series of steps. Where the scans of a
+batch have different numbers of steps, W is the largest: the steps that fill up the others are
+looked at by nothing, and text goes on at the scan's own number of steps.
 """
 
 from __future__ import annotations
@@ -27,7 +31,15 @@ from torch import Tensor
 from fmri_llm.losses import NO_TARGET
 from fmri_vqtok import token_grid
 
-__all__ = ["PackedText", "TextSegment", "additive_mask", "allowed", "pack", "positions"]
+__all__ = [
+    "PackedText",
+    "TextSegment",
+    "additive_mask",
+    "allowed",
+    "pack",
+    "positions",
+    "usable_tokens",
+]
 
 _PADDING = -1
 _NOTHING = -2
@@ -112,23 +124,24 @@ def pack(sequences: Sequence[Sequence[TextSegment]]) -> PackedText:
     )
 
 
-def positions(text: PackedText, n_steps: int) -> Tensor:
+def positions(text: PackedText, n_steps: int | Tensor) -> Tensor:
     """Position ids of the text columns.
 
     Parameters
     ----------
     text : PackedText
-    n_steps : int
-        W.
+    n_steps : int or Tensor of int64, shape (B,)
+        Steps of the brain block, or those of each scan.
 
     Returns
     -------
     Tensor of int64, shape (B, L)
     """
-    return text.offsets + n_steps * text.sees_brain
+    steps = n_steps[:, None] if isinstance(n_steps, Tensor) else n_steps
+    return text.offsets + steps * text.sees_brain
 
 
-def allowed(text: PackedText, present: Tensor, n_steps: int) -> Tensor:
+def allowed(text: PackedText, present: Tensor, n_steps: int, steps: Tensor | None = None) -> Tensor:
     """Which column (last axis) each column (middle axis) of the whole sequence may attend to.
 
     Parameters
@@ -138,6 +151,8 @@ def allowed(text: PackedText, present: Tensor, n_steps: int) -> Tensor:
         False for a region without signal: nothing but the token itself looks at it.
     n_steps : int
         W.
+    steps : Tensor of bool, shape (B, W), optional
+        False for a step that fills up a shorter scan; all are the scan's by default.
 
     Returns
     -------
@@ -147,7 +162,7 @@ def allowed(text: PackedText, present: Tensor, n_steps: int) -> Tensor:
     """
     n_sequences, n_regions = present.shape
     n_brain, n_text = n_steps * n_regions, text.ids.shape[1]
-    usable = present.repeat(1, n_steps)
+    usable = usable_tokens(present, n_steps, steps)
     grid = token_grid.block_causal_mask(n_steps, n_regions, device=present.device)
     mask = present.new_zeros(n_sequences, n_brain + n_text, n_brain + n_text)
     mask[:, :n_brain, :n_brain] = grid & usable[:, None, :]
@@ -155,6 +170,18 @@ def allowed(text: PackedText, present: Tensor, n_steps: int) -> Tensor:
     mask[:, n_brain:, n_brain:] = _text_to_text(text)
     mask.diagonal(dim1=1, dim2=2).fill_(True)
     return mask
+
+
+def usable_tokens(present: Tensor, n_steps: int, steps: Tensor | None = None) -> Tensor:
+    """Which brain tokens of a block are looked at by others; shape (B, W * N), bool.
+
+    Parameters
+    ----------
+    present, n_steps, steps
+        As for `allowed`.
+    """
+    usable = present.repeat(1, n_steps)
+    return usable if steps is None else usable & steps.repeat_interleave(present.shape[1], dim=1)
 
 
 def additive_mask(allowed_pairs: Tensor, dtype: torch.dtype) -> Tensor:

@@ -85,6 +85,9 @@ class FitLLMSettings:
         Tokens of ``--text`` that are read, from its start; the rest is left.
     validation_examples : int
         Examples of held-out scans and held-out text that are scored at each evaluation.
+    max_windows : int or None
+        Most windows of a scan that the model is shown, spread evenly over the scan; all by default.
+        Kept with the model: tuning, evaluation and questions show as many.
     attention : str
         Attention implementation of transformers: one that takes a mask ("sdpa" or "eager").
     """
@@ -97,6 +100,7 @@ class FitLLMSettings:
     text_column: str = "text"
     corpus_limit: int = CORPUS_LIMIT
     validation_examples: int = 16
+    max_windows: int | None = None
     attention: str = "sdpa"
 
     def __post_init__(self) -> None:
@@ -104,6 +108,8 @@ class FitLLMSettings:
         _at_least("corpus_tokens", self.corpus_tokens, 2)
         _at_least("corpus_limit", self.corpus_limit, 2 * self.corpus_tokens)
         _at_least("validation_examples", self.validation_examples, 1)
+        if self.max_windows is not None:
+            _at_least("max_windows", self.max_windows, 1)
         if self.attention not in ("sdpa", "eager"):
             msg = f"attention: {self.attention!r}; give 'sdpa' or 'eager'"
             raise InputError(msg)

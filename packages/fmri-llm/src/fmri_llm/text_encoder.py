@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -10,15 +11,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
-from transformers import AutoModel, AutoTokenizer, PrinterCallback, Trainer, TrainingArguments
+from transformers import AutoModel, PrinterCallback, Trainer, TrainingArguments
 
 from fmri_llm.base_models import resolve
 from fmri_vqtok.errors import InputError
+from fmri_vqtok.language_models import FIX, load_text_tokenizer, read_config
 from fmri_vqtok.quiet import quiet_transformers
+from fmri_vqtok.reading import reading
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 __all__ = ["TextEncoderClassifier"]
 
@@ -122,16 +125,15 @@ class TextEncoderClassifier:
 
     def _load(self, n_classes: int) -> None:
         folder = resolve(self.model)
-        with quiet_transformers():
-            self._tokenizer = AutoTokenizer.from_pretrained(folder)
-            encoder = AutoModel.from_pretrained(folder, dtype=torch.float32)
-        if self._tokenizer.pad_token is None:
-            self._tokenizer.pad_token = self._tokenizer.eos_token
-        limits = (
-            self._tokenizer.model_max_length,
-            getattr(encoder.config, "max_position_embeddings", self.max_tokens),
+        read_config(folder)
+        self._tokenizer = _right_padding(load_text_tokenizer(folder))
+        with quiet_transformers(), reading(f"text encoder {folder}", FIX):
+            encoder = AutoModel.from_pretrained(
+                folder, dtype=torch.float32, trust_remote_code=False, use_safetensors=True
+            )
+        self._length = int(
+            min(self.max_tokens, self._tokenizer.model_max_length, _longest_text(encoder))
         )
-        self._length = min(self.max_tokens, *limits)
         self._network = _Network(encoder, n_classes).to(self.device)
 
     def _encode(self, texts: Sequence[str]) -> Any:
@@ -179,6 +181,33 @@ class TextEncoderClassifier:
             # The texts are encoded when a batch is made, from names that no model has.
             remove_unused_columns=False,
         )
+
+
+def _right_padding(tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:
+    """Tokenizer that pads and cuts on the right, whatever its folder says.
+
+    Padding on the left would shift the positions of a text by how long the others are. Any token
+    pads, since the attention mask hides it.
+    """
+    tokenizer.padding_side = tokenizer.truncation_side = "right"
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.convert_ids_to_tokens(0)
+    return tokenizer
+
+
+def _longest_text(encoder: PreTrainedModel) -> float:
+    """Tokens that an encoder has positions for.
+
+    RoBERTa and its kin count positions from after the padding token's number, so their table
+    holds fewer than its length.
+    """
+    limit = getattr(encoder.config.get_text_config(), "max_position_embeddings", None)
+    limits = [math.inf if limit is None else float(limit)]
+    for name, module in encoder.named_modules():
+        if name.endswith("position_embeddings") and isinstance(module, nn.Embedding):
+            first = 0 if module.padding_idx is None else module.padding_idx + 1
+            limits.append(module.num_embeddings - first)
+    return min(limits)
 
 
 class _Texts(Dataset[tuple[str, int]]):

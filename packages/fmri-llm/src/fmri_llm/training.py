@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["fine_tune", "fit_llm"]
 
 Progress = Callable[[int, int], None]
+Note = Callable[..., None]
 
 _HELD_OUT_TEXT = 20
 """One token in so many, at the end of the corpus, is kept for validation."""
@@ -45,6 +46,7 @@ def fit_llm(  # noqa: PLR0913 - what the stage reads and writes, each named
     language_model_name: str,
     device: str = "cpu",
     progress: Progress = lambda _done, _total: None,
+    note: Note = lambda **_facts: None,
 ) -> list[LossRecord]:
     """Train a language model on brain tokens, captions and plain text (stage 2, Eq. 6).
 
@@ -66,6 +68,8 @@ def fit_llm(  # noqa: PLR0913 - what the stage reads and writes, each named
     device : str, default="cpu"
     progress : callable, optional
         Called with (steps done, steps in all).
+    note : callable, optional
+        Called with facts by name: what is not shown of the training scans and captions.
 
     Returns
     -------
@@ -93,6 +97,7 @@ def fit_llm(  # noqa: PLR0913 - what the stage reads and writes, each named
         attention=settings.attention,
         seed=seed,
     )
+    model.max_windows = settings.max_windows
     corpus, held_out = _corpus(model, language_model, text_path, settings)
     captions = data.read_captions(descriptors_dir / "captions.jsonl")
 
@@ -106,11 +111,14 @@ def fit_llm(  # noqa: PLR0913 - what the stage reads and writes, each named
             corpus_tokens=settings.corpus_tokens,
             n_examples=n_examples,
             seed=seed,
+            max_windows=settings.max_windows,
         )
 
     training = plan("train", corpus, settings.loop.steps * settings.loop.batch_size)
     validation = plan("validation", held_out, settings.validation_examples)
-    checks.check_length(_longest(training, record["n_steps"]), model.language_model.config)
+    longest = max(_longest(each, record["n_steps"]) for each in (training, validation))
+    checks.check_length(longest, model.language_model.config)
+    note(**_left_out(training))
     return fine_tune(
         model,
         training,
@@ -200,19 +208,26 @@ def _corpus(
     return tokens[:-n_held_out], tokens[-n_held_out:]
 
 
+def _left_out(plan: data.PretrainingPlan) -> dict[str, int]:
+    """Count what a plan never shows: windows, and sentences that no target has room for."""
+    n_never_told, n_sentences = plan.never_told()
+    return {
+        "windows_left_out": plan.windows.n_left_out(plan.max_windows),
+        "windows": len(plan.windows),
+        "caption_sentences_left_out": n_never_told,
+        "caption_sentences": n_sentences,
+    }
+
+
 def _longest(plan: data.PretrainingPlan, n_steps: int) -> int:
     """Most positions that an example can take up: brain steps, prompt and text."""
-    tokenizer = plan.tokenizer
-    sentences = [
-        sentence
-        for texts in plan.captions.values()
-        for text in texts.values()
-        for sentence in data.split_sentences(text)
-    ]
-    longest_sentence = max(data.token_lengths(tokenizer, sentences))
+    captions = [text for texts in plan.captions.values() for text in texts.values()]
+    sentences = [sentence.text for caption in captions for sentence in caption.sentences]
+    longest_sentence = max(data.token_lengths(plan.tokenizer, sentences), default=0)
     longest_prompt = max(
-        len(chat.encode_answers(tokenizer, chat.question(prompt), [""])[0])
+        len(chat.encode_answers(plan.tokenizer, chat.question(prompt), [""])[0])
         for prompt in data.DESCRIBE_PROMPTS.values()
     )
-    described = n_steps + longest_prompt + max(longest_sentence, plan.text_tokens) + 1
+    n_brain = n_steps * plan.windows.most_windows(plan.max_windows)
+    described = n_brain + longest_prompt + max(longest_sentence, plan.text_tokens) + 1
     return max(described, plan.corpus_tokens)

@@ -70,9 +70,9 @@ class TrainingPlan(Dataset):
     n_examples : int
     seed : int
     windows : {"random", "all", "clip"}
-        "random": a scan is drawn, and where its window starts. Otherwise the windows that do not
-        overlap, all or only the first of each scan, come in a drawn order, each once before any
-        comes again.
+        "random": a scan is drawn, and where its window starts. Otherwise the windows that the
+        processor cuts, all or only the first of each scan, come in a drawn order, each once
+        before any comes again.
     region_dropout : float
         A share of the regions, uniform between 0 and this, is hidden from the encoder.
     text : TextDraws or None

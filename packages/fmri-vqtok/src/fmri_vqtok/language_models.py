@@ -1,12 +1,20 @@
 """Language models and their tokenizers from a local folder, whole or not at all."""
 
+import json
 import textwrap
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    CONFIG_MAPPING,
+    AutoConfig,
+    AutoTokenizer,
+    PreTrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.quiet import quiet_transformers
@@ -41,9 +49,15 @@ def load_model(kind: Any, folder: Path, **options: Any) -> PreTrainedModel:
         (transformers would draw the others at random).
     """
     thing = f"language model {folder}"
+    read_config(folder)
     with quiet_transformers(), reading(thing, FIX):
         model, info = kind.from_pretrained(
-            folder, dtype=torch.float32, output_loading_info=True, **options
+            folder,
+            dtype=torch.float32,
+            output_loading_info=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            **options,
         )
     if info["missing_keys"]:
         first = min(info["missing_keys"])
@@ -60,7 +74,7 @@ def load_text_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
         If the folder holds none, or a broken one.
     """
     with reading(f"text tokenizer of language model {folder}", FIX):
-        return AutoTokenizer.from_pretrained(folder)
+        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
 
 
 def most_positions(model: PreTrainedModel) -> int | None:
@@ -138,3 +152,27 @@ def probe_text_model(model: PreTrainedModel, ids: Tensor, folder: Path) -> None:
             f"{thing}: a text has other hidden states beside a longer one than alone (by "
             f"{difference:.0%} of their size); {_TEXT_FIX}"
         )
+
+
+def read_config(folder: Path) -> PreTrainedConfig:
+    """Read the configuration of a language model whose architecture transformers itself knows.
+
+    A folder's own code is never run.
+
+    Raises
+    ------
+    InputError
+        If there is no configuration, a broken one, or one that only the folder's own code reads.
+    """
+    thing = f"language model {folder}"
+    with reading(thing, FIX):
+        raw = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        known = raw.get("model_type") in CONFIG_MAPPING
+        brings_code = "auto_map" in raw
+    if brings_code and not known:
+        raise InputError(
+            f"{thing}: its architecture {raw.get('model_type')!r} is code of its own, which is not "
+            "run; give a model of an architecture that transformers knows, such as Llama or Qwen"
+        )
+    with quiet_transformers(), reading(thing, FIX):
+        return AutoConfig.from_pretrained(folder, trust_remote_code=False)

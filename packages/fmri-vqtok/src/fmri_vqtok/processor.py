@@ -25,7 +25,7 @@ TR_TOLERANCE = 1e-3
 """Largest relative error of the resampled repetition time."""
 
 
-WINDOWS = ("all", "clip")
+WINDOWS = ("cover", "all", "clip")
 
 
 @dataclass(frozen=True)
@@ -90,9 +90,10 @@ class TimeSeriesProcessor:
         Repetition time of the windows, in seconds.
     clip : float, default=8.0
         Normalised values are clipped to plus and minus this.
-    windows : {"all", "clip"}, default="all"
-        What `cut` takes from a recording: "all" windows that do not overlap, or "clip", the first
-        T frames only.
+    windows : {"cover", "all", "clip"}, default="all"
+        What `cut` takes from a recording: "all" windows that do not overlap, from the first frame
+        on; "cover", these and a last one that ends with the recording, so that no frame is left
+        out; or "clip", the first T frames only.
 
     Attributes
     ----------
@@ -182,7 +183,7 @@ class TimeSeriesProcessor:
     def __call__(
         self, timeseries: ArrayLike, tr: float, site: str | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Windows of a recording that do not overlap, and the mask of its regions.
+        """Windows of a recording in order, and the mask of its regions.
 
         Parameters
         ----------
@@ -194,8 +195,7 @@ class TimeSeriesProcessor:
         Returns
         -------
         windows : Tensor of float32, shape (n_windows, T, N)
-            Frames after the last whole window are left out (with ``windows="clip"``, after the
-            first); a recording shorter than T frames is interpolated linearly to T (see
+            See `cut`. A recording shorter than T frames is interpolated linearly to T (see
             `stretches`). Missing regions are 0.
         mask : Tensor of bool, shape (N,)
             False for regions without signal (`has_signal`) or with a value that is not finite.
@@ -276,9 +276,26 @@ class TimeSeriesProcessor:
         return _unstretch(values, scaling.n_frames) if expected > scaling.n_frames else values
 
     def cut(self, series: Tensor) -> Tensor:
-        """Windows that do not overlap, from the first frame on; shape (n_windows, T, N)."""
-        n_windows = len(series) // self.n_frames if self.windows == "all" else 1
-        return series[: n_windows * self.n_frames].unflatten(0, (n_windows, self.n_frames))
+        """Windows of a series in order, as `windows` says; shape (n_windows, T, N)."""
+        return torch.stack([series[s : s + self.n_frames] for s in self.starts(len(series))])
+
+    def starts(self, n_frames: int) -> list[int]:
+        """First frame of each window of a series of so many frames.
+
+        Examples
+        --------
+        >>> TimeSeriesProcessor(n_frames=40).starts(100)
+        [0, 40]
+        >>> TimeSeriesProcessor(n_frames=40, windows="cover").starts(100)
+        [0, 40, 60]
+        """
+        last = n_frames - self.n_frames
+        if self.windows == "clip":
+            return [0]
+        starts = list(range(0, last + 1, self.n_frames))
+        if self.windows == "cover" and starts[-1] < last:
+            starts.append(last)
+        return starts
 
     def random_window(self, series: Tensor, rng: np.random.Generator) -> Tensor:
         """One window of T frames at a start drawn from ``rng``; shape (T, N).

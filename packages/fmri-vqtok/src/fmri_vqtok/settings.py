@@ -121,8 +121,10 @@ class FitTokenizerSettings(QuantizerChoice):
         T, frames of a window.
     target_tr : float
         Repetition time of the windows, in seconds.
-    windows : {"all", "clip"}
-        Windows of a recording: "all" that do not overlap, or "clip", its first T frames only.
+    windows : {"cover", "all", "clip"}
+        Windows of a recording: "cover", one after the other, and a last one that ends with the
+        recording, so that no frame is left out; "all" that do not overlap; or "clip", its first
+        T frames only.
     patch_frames : int
         P, frames of a patch.
     n_codes : int or None
@@ -147,8 +149,8 @@ class FitTokenizerSettings(QuantizerChoice):
     token_basis : str
         "shared": the codes of a step describe its regions together; "regions": one region each.
     training_windows : str
-        "random", windows that start at any frame; "all", every window that does not overlap the one
-        before, in a drawn order; or "clip", the first window of each scan.
+        "random", windows that start at any frame; "all", every window that `windows` says, in a
+        drawn order; or "clip", the first window of each scan.
     region_dropout : float
         Part of the regions that the encoder does not see in a training example, at most.
     domain_weight : float
@@ -179,7 +181,7 @@ class FitTokenizerSettings(QuantizerChoice):
     preset: str = "tiny"
     n_frames: int = 160
     target_tr: float = 2.0
-    windows: str = "all"
+    windows: str = "cover"
     patch_frames: int = 32
     n_codes: int | None = None
     temporal_attention: str = "causal"
@@ -230,7 +232,7 @@ class FitTokenizerSettings(QuantizerChoice):
             check_setting(getattr(self, key) >= 0, key, getattr(self, key), "give 0 or more")
         check_choice("contrast", self.contrast, ("infonce", "siglip"))
         check_choice("pooling", self.pooling, ("mean", "attention"))
-        check_choice("windows", self.windows, ("all", "clip"))
+        check_choice("windows", self.windows, ("cover", "all", "clip"))
         check_setting(
             0 <= self.region_dropout < 1,
             "region_dropout",

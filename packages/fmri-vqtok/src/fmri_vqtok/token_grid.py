@@ -4,7 +4,11 @@ B scans, W time steps, N regions, M = W * N tokens. Token ``m = w * N + n``: the
 fastest. Everything that depends on this order takes it from here.
 """
 
+from collections.abc import Sequence
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from fmri_vqtok.errors import InputError
@@ -107,3 +111,31 @@ def next_step(grid: Tensor) -> tuple[Tensor, Tensor]:
             "(more frames in a window, or fewer frames in a patch)"
         )
     return grid[:, :-1], grid[:, 1:]
+
+
+def new_steps(starts: Sequence[int], n_frames: int, patch_frames: int) -> NDArray[np.bool_]:
+    """Which steps of a recording's windows hold frames that no window before has shown.
+
+    Predicting one that is not new would be copying, where the windows before are in sight.
+
+    Parameters
+    ----------
+    starts : sequence of int
+        First frame of each of V windows, in ascending order.
+    n_frames : int
+        T, frames of a window.
+    patch_frames : int
+        P, frames of a step.
+
+    Returns
+    -------
+    ndarray of bool, shape (V, W)
+
+    Examples
+    --------
+    >>> new_steps([0, 4, 5], n_frames=4, patch_frames=2).tolist()
+    [[True, True], [True, True], [False, False]]
+    """
+    first = np.asarray(starts)[:, None]
+    shown_until = np.concatenate([[0], first[:-1, 0] + n_frames])[:, None]
+    return first + np.arange(0, n_frames, patch_frames) >= shown_until

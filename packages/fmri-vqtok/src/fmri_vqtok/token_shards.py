@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 import torch
 
+from fmri_vqtok import token_grid
 from fmri_vqtok.cohort_reader import Cohort, CohortScan
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.tokenizer import FMRITokenizer
@@ -24,6 +25,7 @@ SCHEMA_OF_ROWS = pa.schema(
         "window": pa.int32(),
         "codes": pa.list_(pa.list_(pa.int32())),
         "mask": pa.list_(pa.bool_()),
+        "new": pa.list_(pa.bool_()),
     }
 )
 
@@ -177,13 +179,23 @@ class ScanEncoder:
 
     @torch.no_grad()
     def rows(self, scan: CohortScan) -> list[dict[str, object]]:
-        """One row a window: scan_id, window, codes and mask."""
-        windows, mask = self.processor(scan.bold, scan.tr, scan.site)
+        """One row a window: scan_id, window, codes, mask, and which steps are new."""
+        series, mask = self.processor.normalise(scan.bold, scan.tr, scan.site)
+        windows = self.processor.cut(series)
         batches = [batch.to(self.device) for batch in windows.split(self.batch_size)]
         present = mask.to(self.device)
         codes = torch.cat([self.tokenizer.encode(batch, present).codes for batch in batches]).cpu()
+        config = self.tokenizer.config
+        starts = self.processor.starts(len(series))
+        new = token_grid.new_steps(starts, config.n_frames, config.patch_frames)
         return [
-            {"scan_id": scan.scan_id, "window": k, "codes": grid.tolist(), "mask": mask.tolist()}
+            {
+                "scan_id": scan.scan_id,
+                "window": k,
+                "codes": grid.tolist(),
+                "mask": mask.tolist(),
+                "new": new[k].tolist(),
+            }
             for k, grid in enumerate(codes)
         ]
 

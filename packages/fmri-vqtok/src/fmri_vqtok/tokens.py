@@ -36,9 +36,10 @@ def write_tokens(
 ) -> str:
     """Write the codes of all scans, by split, with ``tokens.json`` beside them.
 
-    Each row is a window: scan_id, window (int32), codes ((W, N) int32) and mask ((N,) bool). Rows
-    are made shard by shard; a run that was killed goes on from the shards that are whole. Where
-    several processes make them, the calling script needs ``if __name__ == "__main__":``.
+    Each row is a window: scan_id, window (int32), codes ((W, N) int32), mask ((N,) bool) and new
+    ((W,) bool: False for a step with frames that a window before has shown). Rows are made shard by
+    shard; a run that was killed goes on from the shards that are whole. Where several processes
+    make them, the calling script needs ``if __name__ == "__main__":``.
 
     Parameters
     ----------

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from fmri_llm import sequences
+from fmri_llm.checkpoints import word_embedding
 from fmri_llm.sequences import TextSegment
 from fmri_vqtok import token_grid
 
@@ -69,7 +70,7 @@ class _Probe(NamedTuple):
 
     @classmethod
     def of(cls, model: PreTrainedModel) -> _Probe:
-        words = model.get_input_embeddings()
+        words = word_embedding(model)
         generator = torch.Generator().manual_seed(0)
         n_words = words.num_embeddings
         ids = torch.randint(n_words // 4, n_words, (12,), generator=generator).tolist()
@@ -137,7 +138,7 @@ class _Probe(NamedTuple):
         return changed
 
     def _words(self, ids: Tensor) -> Tensor:
-        return self.model.get_input_embeddings()(ids)
+        return word_embedding(self.model)(ids)
 
     def _logits(
         self,

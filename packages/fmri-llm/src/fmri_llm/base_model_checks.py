@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fmri_llm import base_models, chat
 from fmri_llm.attention_probe import first_fault
+from fmri_llm.checkpoints import word_embedding
 from fmri_vqtok.errors import InputError
 
 if TYPE_CHECKING:
@@ -206,7 +207,7 @@ def probe(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str)
     """
     thing = f"language model {name} ({model.config.model_type})"
     highest = max(chat.end_ids(tokenizer))
-    if highest >= model.get_input_embeddings().num_embeddings:
+    if highest >= word_embedding(model).num_embeddings:
         raise InputError(
             f"{thing}: its tokenizer writes token {highest}, which the model does not have; give "
             "the tokenizer that belongs to the model"

@@ -164,3 +164,32 @@ def test_notes_and_problems_have_a_line_each_and_what_is_well_shares_one():
         "problem b w: two lines -> do this",
         "Not ready: 1 to put right, see above.",
     ]
+
+
+@pytest.fixture
+def odd_base(tmp_path):
+    """Folder of a base that carries a state from token to token."""
+    from transformers import MambaConfig
+
+    MambaConfig(hidden_size=8, num_hidden_layers=1, vocab_size=20).save_pretrained(tmp_path / "odd")
+    (tmp_path / "odd" / "model.safetensors").touch()
+    return str(tmp_path / "odd")
+
+
+def test_a_base_that_cannot_be_trained_on_is_a_problem_with_what_to_give(odd_base):
+    (finding,) = doctor.base_findings(odd_base)
+    assert finding.state == "problem"
+    assert "(mamba): it carries a state from token to token" in finding.value
+    assert finding.fix.startswith("give a base with attention and position ids")
+
+
+def test_a_base_that_is_not_here_yet_is_a_note():
+    (finding,) = doctor.base_findings("nobody/nothing")
+    assert finding.state == "note"
+    assert "not on this machine yet" in finding.value
+
+
+def test_a_base_that_passes_is_said_to(smollm2):
+    (finding,) = doctor.base_findings("smollm2-135m-instruct")
+    assert finding.state == "ok"
+    assert finding.value == "llama, attention sdpa, probed"

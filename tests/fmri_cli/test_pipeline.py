@@ -63,3 +63,17 @@ def test_a_mistake_in_any_setting_is_found_before_the_first_stage_runs(
     assert message in error
     assert error.count("\n") == 1
     assert not out.exists()
+
+
+def test_a_base_that_cannot_be_trained_on_is_found_before_the_first_stage_runs(tmp_path, capsys):
+    from transformers import MambaConfig
+
+    base = tmp_path / "base"
+    MambaConfig(hidden_size=8, num_hidden_layers=1, vocab_size=20).save_pretrained(base)
+    (base / "model.safetensors").touch()
+    for dry in (["--dry-run"], []):
+        out = tmp_path / "run"
+        line = ["run-all", "--demo", "--out", str(out), "--set", f"language_model={base}", *dry]
+        assert main(line) == 1
+        assert "(mamba): it carries a state" in capsys.readouterr().err
+        assert not out.exists()

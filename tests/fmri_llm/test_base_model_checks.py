@@ -150,7 +150,7 @@ def test_a_model_that_ends_in_an_error_is_refused_in_one_line(llama, monkeypatch
 def test_a_tokenizer_of_a_larger_vocabulary_is_refused(llama):
     tokenizer = word_tokenizer()
     tokenizer.add_special_tokens({"eos_token": "<|later|>"})
-    with pytest.raises(InputError, match="writes token 259, which the model does not have"):
+    with pytest.raises(InputError, match="gives token 259, but it has embeddings of 259"):
         base_model_checks.probe(llama, tokenizer, "base")
 
 

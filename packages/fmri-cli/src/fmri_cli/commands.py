@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from fmri_cli import base_model
 from fmri_cli.plugins import debug_option, shared_options
 
 
@@ -88,17 +89,23 @@ def ask(run: Path, scan: str, question: str, answers: str | None) -> None:
 
 @click.command("doctor", short_help="Say whether this machine is ready.")
 @click.option("--json", "for_program", is_flag=True, help="Print JSON, for a program.")
+@click.option(
+    "--language-model",
+    default=base_model.DEMO,
+    metavar="NAME",
+    help="Base language model to probe: packaged model, folder or Hugging Face hub id.",
+)
 @debug_option()
 @click.pass_context
-def doctor(ctx: click.Context, /, *, for_program: bool) -> None:
-    """Look at versions, devices, kernels, demo files and folders; exit with 1 for a problem.
+def doctor(ctx: click.Context, /, *, for_program: bool, language_model: str) -> None:
+    """Look at versions, devices, kernels, demo files, base and folders; exit with 1 for a problem.
 
     Every line is ok, a note or a problem, with what to do about it.
     """
     from fmri_cli.doctor import as_json, examine, is_ready, screen_lines
     from fmri_cli.screen import say
 
-    findings = examine()
-    for line in [as_json(findings)] if for_program else screen_lines(findings):
+    findings = examine(language_model)
+    for line in as_json(findings).splitlines() if for_program else screen_lines(findings):
         say(line)
     ctx.exit(0 if is_ready(findings) else 1)

@@ -174,11 +174,11 @@ class Context:
     def _plan(self, final: Path, settings: Any, inputs: dict[str, Input]) -> list[str]:
         pending = list(self._pending(inputs))
         self._refuse_missing(inputs)
-        if is_absent(final):
-            return [FIRST_RUN]
-        if pending:
-            return pending
-        return reasons_to_run(final, self._request(settings, inputs))
+        reasons = [FIRST_RUN] if is_absent(final) else pending
+        reasons = reasons or reasons_to_run(final, self._request(settings, inputs))
+        if reasons and isinstance(name := inputs.get("language_model"), str):
+            base_model.check(name, getattr(settings, "base_attention", None))
+        return reasons
 
     def _pending(self, inputs: dict[str, Input]) -> Iterator[str]:
         for name, value in inputs.items():

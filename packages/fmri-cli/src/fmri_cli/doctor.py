@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Literal
 
 from packaging.requirements import InvalidRequirement, Requirement
 
+from fmri_cli import base_model
+
 if TYPE_CHECKING:
     import torch
 
@@ -76,8 +78,14 @@ class Finding:
     fix: str = ""
 
 
-def examine() -> list[Finding]:
-    """Everything that can be said of this machine, in the order of the screen."""
+def examine(language_model: str = base_model.DEMO) -> list[Finding]:
+    """Everything that can be said of this machine, in the order of the screen.
+
+    Parameters
+    ----------
+    language_model
+        Name or folder of the base language model that is probed.
+    """
     return [
         *python_findings(),
         *package_findings(),
@@ -85,6 +93,7 @@ def examine() -> list[Finding]:
         *extra_findings(),
         *torch_findings(),
         *demo_findings(),
+        *base_findings(language_model),
         *network_findings(),
         *folder_findings(),
     ]
@@ -285,6 +294,27 @@ def demo_findings() -> Iterator[Finding]:
         else:
             value = "its files are missing" if roots else "not installed"
             yield Finding("demo", name, "note", value, DEMO_FIX)
+
+
+def base_findings(name: str) -> Iterator[Finding]:
+    """Whether a base language model can be trained on; nothing where no package would."""
+    if find_spec("fmri_llm") is None:
+        return
+    try:
+        found = base_model.check(name)
+    except ValueError as error:
+        what, _, fix = str(error).rpartition("; ")
+        needed = name != base_model.DEMO
+        yield Finding("base", name, "problem" if needed else "note", what, fix)
+        return
+    if found.folder is None:
+        value = "not on this machine yet; it is probed when a stage has fetched or converted it"
+        yield Finding("base", name, "note", value)
+    else:
+        probed = "probed" if found.probed else "too large to be probed here"
+        yield Finding(
+            "base", name, "ok", f"{found.model_type}, attention {found.attention}, {probed}"
+        )
 
 
 def network_findings() -> Iterator[Finding]:

@@ -62,8 +62,10 @@ class Stage:
         return self._device
 
     def language_model(self, name: str) -> Path:
-        """Local folder of a language model, given by name or by folder."""
-        return base_model.resolve(name)
+        """Local folder of a language model, given by name or by folder, which is probed."""
+        folder = base_model.resolve(name)
+        base_model.check(name, getattr(self.settings, "base_attention", None))
+        return folder
 
     def note(self, **facts: Any) -> None:
         """Keep facts about the code that ran, JSON values, in the stage's record."""

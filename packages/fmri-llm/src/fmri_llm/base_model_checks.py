@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fmri_llm import base_models, chat
 from fmri_llm.attention_probe import first_fault
-from fmri_llm.checkpoints import word_embedding
 from fmri_vqtok.errors import InputError
 
 if TYPE_CHECKING:
@@ -205,13 +204,10 @@ def probe(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str)
     ------
     InputError
     """
+    from fmri_vqtok.language_models import check_token_ids
+
     thing = f"language model {name} ({model.config.model_type})"
-    highest = max(chat.end_ids(tokenizer))
-    if highest >= word_embedding(model).num_embeddings:
-        raise InputError(
-            f"{thing}: its tokenizer writes token {highest}, which the model does not have; give "
-            "the tokenizer that belongs to the model"
-        )
+    check_token_ids(max(chat.end_ids(tokenizer)), model, Path(name))
     try:
         fault = first_fault(model)
     except Exception as error:  # noqa: BLE001 - an architecture can fail in any way

@@ -103,6 +103,11 @@ class FitLLMSettings:
     max_windows: int | None = None
     attention: str = "sdpa"
 
+    @property
+    def base_attention(self) -> str:
+        """Attention that the base is probed with before anything is trained."""
+        return self.attention
+
     def __post_init__(self) -> None:
         _at_least("text_tokens", self.text_tokens, 1)
         _at_least("corpus_tokens", self.corpus_tokens, 2)

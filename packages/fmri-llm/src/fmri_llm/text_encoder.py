@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import tempfile
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,12 @@ from transformers import AutoModel, PrinterCallback, Trainer, TrainingArguments
 
 from fmri_llm.base_models import resolve
 from fmri_vqtok.errors import InputError
-from fmri_vqtok.language_models import FIX, load_text_tokenizer, read_config
+from fmri_vqtok.language_models import (
+    FIX,
+    load_text_tokenizer,
+    most_positions,
+    read_config,
+)
 from fmri_vqtok.quiet import quiet_transformers
 from fmri_vqtok.reading import reading
 
@@ -132,7 +136,11 @@ class TextEncoderClassifier:
                 folder, dtype=torch.float32, trust_remote_code=False, use_safetensors=True
             )
         self._length = int(
-            min(self.max_tokens, self._tokenizer.model_max_length, _longest_text(encoder))
+            min(
+                self.max_tokens,
+                self._tokenizer.model_max_length,
+                most_positions(encoder) or self.max_tokens,
+            )
         )
         self._network = _Network(encoder, n_classes).to(self.device)
 
@@ -193,21 +201,6 @@ def _right_padding(tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizerBas
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.convert_ids_to_tokens(0)
     return tokenizer
-
-
-def _longest_text(encoder: PreTrainedModel) -> float:
-    """Tokens that an encoder has positions for.
-
-    RoBERTa and its kin count positions from after the padding token's number, so their table
-    holds fewer than its length.
-    """
-    limit = getattr(encoder.config.get_text_config(), "max_position_embeddings", None)
-    limits = [math.inf if limit is None else float(limit)]
-    for name, module in encoder.named_modules():
-        if name.endswith("position_embeddings") and isinstance(module, nn.Embedding):
-            first = 0 if module.padding_idx is None else module.padding_idx + 1
-            limits.append(module.num_embeddings - first)
-    return min(limits)
 
 
 class _Texts(Dataset[tuple[str, int]]):

@@ -89,6 +89,26 @@ def test_a_killed_training_goes_on_from_its_last_checkpoint(tiny, kill_server):
     assert not (tiny.run / "total" / "checkpoints").exists()
 
 
+@pytest.mark.parametrize(
+    "left", [".tmpA1b2C3", "sum.txt.tmp", "adapter/.tmpA1", "adapter/half.bin"]
+)
+def test_what_a_library_left_when_it_was_killed_in_its_own_save_is_not_published(
+    tiny, kill_server, left
+):
+    tiny.draw()
+    command = [tiny.sum_line("--set", "loop.steps=50")]
+    assert kill_server(command, None) == "ended 0"
+    undisturbed = tree(tiny.run)
+    shutil.rmtree(tiny.run / "total")
+    assert kill_server(command, 60) == "killed"
+    (working,) = (tiny.run / ".work").glob("total-*")
+    assert list((working / "checkpoints").glob("*.whole"))
+    (working / left).parent.mkdir(exist_ok=True)
+    (working / left).write_bytes(b"half")
+    assert kill_server(command, None) == "ended 0"
+    assert tree(tiny.run) == undisturbed
+
+
 def test_a_checkpoint_of_other_settings_is_never_used(tiny, kill_server):
     tiny.draw()
     assert kill_server([tiny.sum_line("--set", "loop.steps=500")], 700) == "killed"

@@ -21,11 +21,12 @@ from fmri_cli.integrity import refuse_changed
 from fmri_cli.locks import run_lock
 from fmri_cli.parsing import dump_settings
 from fmri_cli.recipes import Recipe
-from fmri_cli.records import RECORD, Request, damage, differences, read_record
+from fmri_cli.records import CHECKPOINTS, RECORD, Request, damage, differences, read_record
 from fmri_cli.stage import Job
 from fmri_cli.workspace import Workspace
 
 FIRST_RUN = "first run"
+_RESUMED = (CHECKPOINTS, "tensorboard")
 
 
 @dataclass
@@ -104,6 +105,7 @@ class Context:
         /,
         *,
         resumable: bool = False,
+        working_folders: tuple[str, ...] = (),
         out: Path | None = None,
         **inputs: Input,
     ) -> None:
@@ -116,7 +118,10 @@ class Context:
         settings_class
             Frozen dataclass of the stage's settings.
         resumable
-            Keep what an unfinished run of the same stage left in the directory.
+            Keep the folder `checkpoints` and hidden ones that an unfinished run of the same stage
+            left in the directory.
+        working_folders
+            Further folders that a resumable stage goes on from.
         out
             Final directory if the user gives no `--out`.
         **inputs
@@ -156,7 +161,7 @@ class Context:
                     inputs=inputs,
                     run_seed=self.seed,
                     device=self.device,
-                    resumable=resumable,
+                    working_folders=(*_RESUMED, *working_folders) if resumable else (),
                 ).make(workspace)
 
     def _final(self, default: Path | None) -> Path:

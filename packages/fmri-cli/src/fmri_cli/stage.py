@@ -11,7 +11,6 @@ from fmri_cli import base_model, runtime, screen
 from fmri_cli.fingerprints import Input, derive_seed, input_path
 from fmri_cli.records import (
     CHECKPOINTS,
-    RECORD,
     Request,
     damage,
     differences,
@@ -88,8 +87,9 @@ class Job:
         What `work` gets.
     run_seed, device
         As asked for by the user.
-    resumable
-        Go on from what an unfinished run of the same request left.
+    working_folders
+        Folders from which the stage goes on when an unfinished run of the same request left them;
+        none for a stage that begins again.
     """
 
     name: str
@@ -99,24 +99,25 @@ class Job:
     inputs: dict[str, Input]
     run_seed: int
     device: str
-    resumable: bool
+    working_folders: tuple[str, ...]
 
     def make(self, workspace: Workspace) -> None:
         """Do the work, write the record, give the directory its name; say what came out."""
         started = time.perf_counter()
         directory = workspace.working_directory(self.name, self.request.key)
         if not is_whole(directory, self.request):
-            workspace.open(self.name, self.request.key, keep=self.resumable)
-            # A record stands for a whole stage, and this one is about to be written to.
-            (directory / RECORD).unlink(missing_ok=True)
-            self._work(directory)
+            workspace.open(self.name, self.request.key, keep=self.working_folders)
+            facts = self._work(directory)
+            workspace.discard_hidden(directory)
+            write_record(directory, self.request, facts)
         summary = (read_record(directory) or {}).get("summary", "")
         if (directory / CHECKPOINTS).exists():
             workspace.discard(directory / CHECKPOINTS)
         workspace.publish(directory, self.name)
         screen.stage_line(self.name, summary, time.perf_counter() - started)
 
-    def _work(self, directory: Path) -> None:
+    def _work(self, directory: Path) -> dict[str, Any]:
+        """Let the stage write its files, and return what its record says beside the request."""
         started = time.perf_counter()
         seed = derive_seed(self.run_seed, self.request.command)
         runtime.seed_globals(seed)
@@ -124,7 +125,7 @@ class Job:
             progress = cleanup.enter_context(screen.progress_bar(self.name))
             stage = Stage(directory, self.settings, seed, progress, self.device, cleanup)
             summary = self.work(stage, **self.inputs)
-        facts = {
+        return {
             "summary": summary,
             "stage_seed": seed,
             "read": {name: read_names(value) for name, value in self.inputs.items()},
@@ -134,7 +135,6 @@ class Job:
             "wall_seconds": round(time.perf_counter() - started, 3),
             **base_model.facts_of(directory),
         }
-        write_record(directory, self.request, facts)
 
 
 def is_whole(directory: Path, request: Request) -> bool:

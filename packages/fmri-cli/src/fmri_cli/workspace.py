@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import uuid
+from collections.abc import Collection
 from pathlib import Path
 
 from fmri_cli.errors import InputError
@@ -54,13 +55,33 @@ class Workspace:
         """Where the stage `name` with this key is prepared; nothing is created."""
         return self.work / f"{name}-{key[:12]}"
 
-    def open(self, name: str, key: str, *, keep: bool) -> Path:
-        """Make the working directory of a stage; with `keep`, what is already in it stays."""
+    def open(self, name: str, key: str, *, keep: Collection[str] = ()) -> Path:
+        """Make the working directory of a stage.
+
+        Parameters
+        ----------
+        name, key
+            Of the stage.
+        keep
+            Folders in it that a killed run of the same stage left and this one goes on from;
+            beside them, if there are any, hidden folders stay. Everything else is removed: it may
+            be half written, by a library and under a name that nobody knows.
+        """
         directory = self.working_directory(name, key)
         if directory.is_symlink() or (directory.exists() and not keep):
             self.discard(directory)
         directory.mkdir(parents=True, exist_ok=True)
+        for entry in sorted(directory.iterdir()):
+            is_folder = entry.is_dir() and not entry.is_symlink()
+            if not (is_folder and (entry.name in keep or entry.name.startswith("."))):
+                self.discard(entry)
         return directory
+
+    def discard_hidden(self, directory: Path) -> None:
+        """Remove what is hidden in a stage's directory: no output is."""
+        for entry in sorted(directory.iterdir()):
+            if entry.name.startswith("."):
+                self.discard(entry)
 
     def publish(self, working: Path, name: str) -> Path:
         """Give a finished working directory its final name, replacing the stage that has it.
@@ -94,7 +115,7 @@ class Workspace:
         return final
 
     def discard(self, path: Path) -> None:
-        """Remove a directory of this workspace so that it vanishes from its name at once."""
+        """Remove a file or folder of this workspace so that it vanishes from its name at once."""
         self.work.mkdir(parents=True, exist_ok=True)
         away = self.work / f"{_DISCARDED}{uuid.uuid4().hex}"
         path.rename(away)

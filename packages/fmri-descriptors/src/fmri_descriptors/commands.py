@@ -161,7 +161,12 @@ def simulate(context: Any, jobs: int) -> None:
 
     from fmri_descriptors.simulate.settings import SimulateSettings
 
-    context.run(partial(_simulate, jobs=jobs), SimulateSettings, resumable=True)
+    context.run(
+        partial(_simulate, jobs=jobs),
+        SimulateSettings,
+        resumable=True,
+        working_folders=("series",),
+    )
 
 
 def _simulate(stage: Any, jobs: int) -> str:

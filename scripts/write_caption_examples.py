@@ -33,7 +33,8 @@ def _paragraphs(sentences: list[dict[str, Any]], openings: set[str]) -> str:
         if text in openings:
             paragraphs.append([])
         paragraphs[-1].append(text)
-    return "\n\n".join(textwrap.fill(" ".join(paragraph), 98) for paragraph in paragraphs)
+    wrapper = textwrap.TextWrapper(98, break_on_hyphens=False)
+    return "\n\n".join(wrapper.fill(" ".join(paragraph)) for paragraph in paragraphs)
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ def measured(names, n_scans=4):
         pd.DataFrame(np.random.default_rng(i).normal(size=(n_scans, len(columns))), index, columns)
         for i in range(2)
     )
-    used = pd.DataFrame({"norms": "pooled", "n_scans": 20}, index)
+    used = pd.DataFrame({"norms": "pooled", "n_people": 20}, index)
     return Measured(features=features, z=z * 1.5, parcellation=regions, used=used)
 
 

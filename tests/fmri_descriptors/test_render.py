@@ -217,7 +217,7 @@ def test_a_paragraph_opens_with_how_much_is_outside_and_how_much_would_be_by_cha
     assert opening.standalone
     assert all(
         words in opening.text.lower()
-        for words in ("thirteen", "one hundred", "seven training scans", "thirty-nine", "chance")
+        for words in ("thirteen", "one hundred", "seven training subjects", "thirty-nine", "chance")
     )
 
 

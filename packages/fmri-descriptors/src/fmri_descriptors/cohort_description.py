@@ -133,7 +133,7 @@ def describe_cohort(
             features=features,
             z=z,
             parcellation=cohort.parcellation,
-            used=norms.reference(features.index, cohort.sites()),
+            used=norms.reference(features.index, cohort.sites(), leave_out=True),
             negative_edges=settings.features.negative_edges,
             reasons=_reasons_by_column(features, fitted, reasons),
         ),

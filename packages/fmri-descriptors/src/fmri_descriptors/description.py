@@ -66,7 +66,7 @@ class Descriptor:
     norms : str
         What the scan is compared with: ``"pooled"``, or the name of its site.
     n_norms : int, optional
-        Training scans that it is compared with, where this is known.
+        Training subjects that it is compared with, where this is known.
     """
 
     name: str
@@ -93,7 +93,7 @@ class Descriptor:
 
     @property
     def reference(self) -> Reference | None:
-        """The training scans that it is compared with."""
+        """The training subjects that it is compared with."""
         return None if self.n_norms is None else Reference(self.n_norms, self.norms != POOLED)
 
 
@@ -142,7 +142,8 @@ def describe(
         negative_edges=(extractor.settings or FeatureSettings()).negative_edges,
         reasons=by_column(missing, features.columns),
     )
-    return with_reference(described, norms.reference([scan.scan_id], sites).iloc[0])
+    used = norms.reference([scan.scan_id], sites, leave_out=True)
+    return with_reference(described, used.iloc[0])
 
 
 def with_reference(descriptors: Iterable[Descriptor], used: "pd.Series[Any]") -> list[Descriptor]:
@@ -155,8 +156,8 @@ def with_reference(descriptors: Iterable[Descriptor], used: "pd.Series[Any]") ->
     used : Series
         The scan's row of `CohortNorms.reference`.
     """
-    name, n_scans = str(used["norms"]), int(used["n_scans"])
-    return [replace(descriptor, norms=name, n_norms=n_scans) for descriptor in descriptors]
+    name, n_people = str(used["norms"]), int(used["n_people"])
+    return [replace(descriptor, norms=name, n_norms=n_people) for descriptor in descriptors]
 
 
 def describe_features(

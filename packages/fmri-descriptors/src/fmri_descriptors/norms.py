@@ -263,6 +263,8 @@ class CohortNorms(TransformerMixin, BaseEstimator):
         self,
         scan_ids: Iterable[str],
         sites: "Mapping[str, str | None] | pd.Series[str] | None" = None,
+        *,
+        leave_out: bool = False,
     ) -> "pd.DataFrame":
         """Return what each scan is compared with, and why not with its site.
 
@@ -272,6 +274,9 @@ class CohortNorms(TransformerMixin, BaseEstimator):
             Scans to look up.
         sites : mapping or Series, optional
             As for `transform`.
+        leave_out : bool
+            Whether ``n_people`` leaves out the person of a scan that the norms were fitted on, as
+            `transform` does.
 
         Returns
         -------
@@ -288,7 +293,10 @@ class CohortNorms(TransformerMixin, BaseEstimator):
         site_of = self._site_of(index, sites)
         rows = [self._reference_of(site_of.get(scan_id)) for scan_id in index]
         columns = ["norms", "n_scans", "n_people", "pooled_features", "reason"]
-        return pd.DataFrame(rows, index=index, columns=columns)
+        used = pd.DataFrame(rows, index=index, columns=columns)
+        if leave_out:
+            used.loc[used.index.isin(self.fitted_on_), "n_people"] -= 1
+        return used
 
     def _norms_of(self, site: str | None) -> str:
         """Site with norms of its own, or the empty string for the pooled ones."""

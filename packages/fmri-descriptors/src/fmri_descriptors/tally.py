@@ -4,23 +4,24 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from fmri_descriptors.norms_chance import expected_outside
 from fmri_descriptors.values import FeatureValue
 from fmri_descriptors.wording import TYPICAL
 
 
 @dataclass(frozen=True)
 class Reference:
-    """The scans that a scan is compared with.
+    """The people that a scan is compared with.
 
     Parameters
     ----------
-    n_scans : int
+    n_people : int
         How many they are.
     of_site : bool
         Whether all are from the scan's own site.
     """
 
-    n_scans: int
+    n_people: int
     of_site: bool = False
 
 
@@ -50,24 +51,6 @@ class Tally:
 
     @property
     def n_by_chance(self) -> int:
-        """Values outside that a normal distribution would give, at least one."""
-        n_scans = self.reference.n_scans if self.reference else math.inf
-        return max(1, round(self.n_values * share_outside(n_scans)))
-
-
-def share_outside(n_scans: float) -> float:
-    """Return the chance that a new normal value lies one SD or more from the mean of n others.
-
-    The value less the mean, over the standard deviation of n values, is Student's t with n - 1
-    degrees of freedom times the root of 1 + 1 / n: 0.32 for many scans, 0.39 for seven.
-
-    Parameters
-    ----------
-    n_scans : float
-        Scans behind mean and standard deviation; at least 2.
-    """
-    from scipy.special import ndtr, stdtr
-
-    if math.isinf(n_scans):
-        return float(2 * ndtr(-1.0))
-    return float(2 * stdtr(n_scans - 1, -1 / math.sqrt(1 + 1 / n_scans)))
+        """Values outside that chance would give, at least one (see `expected_outside`)."""
+        n_people = self.reference.n_people if self.reference else math.inf
+        return max(1, round(expected_outside([n_people] * self.n_values)))

@@ -72,7 +72,7 @@ class LimitedSandbox(ImmutableSandboxedEnvironment):
             yield item
 
 
-def _filtered(node: nodes.Expr, name: str) -> nodes.Filter:
+def _filtered(node: nodes.Node, name: str) -> nodes.Filter:
     return nodes.Filter(node, name, [], [], None, None, lineno=node.lineno)
 
 

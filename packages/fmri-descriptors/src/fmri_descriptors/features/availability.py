@@ -13,6 +13,7 @@ FILTERED = "the recording was band-passed before"
 TOO_SLOW = "the repetition time is too long for it"
 TOO_SHORT = "the recording is too short for it"
 NO_COMPONENT = "no component stands for it"
+NO_COMPONENT_OF_PAIR = "no component stands for one of the two"
 TOO_FEW_REGIONS = "too few regions can be used"
 
 RATIO_STEMS = ("ica.spectral_ratio", "ica.overall_spectral_ratio")
@@ -83,7 +84,7 @@ def reasons_without_component(
     """Columns of the components of networks that have none, to the reason."""
     absent = set(networks)
     return {
-        column: NO_COMPONENT
+        column: NO_COMPONENT_OF_PAIR if row.kind == "pairs" else NO_COMPONENT
         for row in DESCRIPTORS
         if row.domain == "ICA"
         for column, about in row_columns(row, parcellation).items()

@@ -182,10 +182,14 @@ def test_later_questions_follow_the_models_own_choices_and_only_the_last_ends_th
     place = reader.read_scans[0]
     own = [reader.answers[place][task.name] for task in tasks]
 
-    # One scan: a reply set per single question, then one per numbered question.
-    numbered_calls = reader.replies[len(tasks) : 2 * len(tasks)]
+    # One scan: a reply set per single question and order, then one per numbered question, again
+    # and again in as many orders as the question with most answers has.
+    n_single = sum(len(task.candidates) for task in tasks)
+    n_orders = max(len(task.candidates) for task in tasks)
+    numbered_calls = reader.replies[n_single : n_single + n_orders * len(tasks)]
 
-    for k, (replies, whole) in enumerate(numbered_calls):
+    for place, (replies, whole) in enumerate(numbered_calls):
+        k = place % len(tasks)
         expected = {numbered([*own[:k], option]) for option in tasks[k].candidates}
         assert set(replies) == expected
         assert whole == (k == len(tasks) - 1)

@@ -4,14 +4,16 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fmri_instruct.answer_orders import choose_over_orders
 from fmri_instruct.errors import InputError
-from fmri_instruct.prompts import PromptBank, question_turn
-from fmri_instruct.reader import ModelReader, ScanReader, choose
+from fmri_instruct.prompts import PromptBank
+from fmri_instruct.reader import ModelReader, ScanReader
 from fmri_instruct.scores import most_probable
 from fmri_instruct.tasks import Task
 
@@ -119,13 +121,13 @@ def ask_reader(
         raise InputError(f"answers: {', '.join(options)}; give at least two different answers")
     # A task may be asked for by its bare name, which is no question to put to a model.
     asked = task.questions[0] if task and question.strip() == task.name else question.strip()
-    prompt = PromptBank.load().ask(asked, options)
-    probabilities = choose(reader, reader.read(codes, present), question_turn(prompt), options)
+    scan = reader.read(codes, present)
+    found = choose_over_orders(reader, scan, partial(PromptBank.load().ask, asked), options)
     return Answer(
         question=asked,
         task=task.name if task else None,
-        probabilities=probabilities,
-        text=most_probable(probabilities),
+        probabilities=found.probabilities,
+        text=most_probable(found.probabilities),
     )
 
 

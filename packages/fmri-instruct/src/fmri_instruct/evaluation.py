@@ -2,17 +2,20 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fmri_instruct.answer_orders import choose_in_turn_over_orders, choose_over_orders
 from fmri_instruct.artefacts import check_schema, load_splits, write_json, write_jsonl
 from fmri_instruct.errors import InputError
 from fmri_instruct.instructions import Instruction, read_instructions, read_tasks
 from fmri_instruct.parsing import parse_answers
-from fmri_instruct.reader import ModelReader, ScanReader, choose, choose_in_turn
+from fmri_instruct.prompts import PromptBank
+from fmri_instruct.reader import ModelReader, ScanReader
 from fmri_instruct.references import read_recordings, reference_methods
 from fmri_instruct.scores import Method, ScanAnswer, most_probable, score_task
 from fmri_instruct.settings import EvaluateSettings
@@ -228,21 +231,16 @@ def _answers(
             if scan_id not in windows or scan_id not in subjects:
                 raise InputError(f"{scan_id}: asked about, but has no test tokens; tokenize it")
             scan = reader.read(windows[scan_id].codes, windows[scan_id].present)
-        for task, answer, probabilities, text in _ask(reader, scan, instruction, by_name, settings):
+        for task, answer in _ask(reader, scan, instruction, by_name, settings):
             yield ScanAnswer(
                 scan_id=instruction.scan_id,
                 subject=subjects[instruction.scan_id],
                 task=task,
                 paradigm=instruction.paradigm,
                 truth=_truth(instruction, task),
-                answer=answer,
-                probabilities=probabilities,
-                text=text,
+                **answer,
             )
         progress(done, len(instructions))
-
-
-_Found = tuple[str, str | None, dict[str, float] | None, str | None]
 
 
 def _ask(
@@ -251,22 +249,35 @@ def _ask(
     instruction: Instruction,
     tasks: Mapping[str, Task],
     settings: EvaluateSettings,
-) -> Iterator[_Found]:
-    """Task, answer, probabilities and text for each task of one conversation."""
-    prompt = instruction.messages[:-1]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Name of each task of one conversation, with what the model answers to it."""
     names = [instruction.task] if isinstance(instruction.task, str) else instruction.task
+    asked = [tasks[name] for name in names]
+    bank = PromptBank.load()
     if instruction.paradigm == "open":
+        prompt = instruction.messages[:-1]
         text = reader.describe(scan, prompt, settings.max_new_tokens)
-        parsed = parse_answers(text, [tasks[name] for name in names])
-        yield from ((name, parsed[name], None, text) for name in names)
+        parsed = parse_answers(text, asked)
+        for name in names:
+            yield name, {"answer": parsed[name], "probabilities": None, "text": text}
         return
-    options = [instruction.candidates[name] for name in names]
+    # In the order of the prompt that is stored, and in the others.
+    options = {name: instruction.candidates[name] for name in names}
     if instruction.paradigm == "single":
-        found = [choose(reader, scan, prompt, options[0])]
+        write_one = partial(bank.single, asked[0])
+        found = {names[0]: choose_over_orders(reader, scan, write_one, options[names[0]])}
     else:
-        found = choose_in_turn(reader, scan, prompt, options)
-    for name, probabilities in zip(names, found, strict=True):
-        yield name, most_probable(probabilities), probabilities, None
+        write_all = partial(bank.multi, asked)
+        found = choose_in_turn_over_orders(reader, scan, write_all, options)
+    for name, choice in found.items():
+        yield (
+            name,
+            {
+                "answer": most_probable(choice.probabilities),
+                "probabilities": choice.probabilities,
+                "first_named": choice.first_named,
+            },
+        )
 
 
 def _truth(instruction: Instruction, task: str) -> str:
@@ -276,7 +287,19 @@ def _truth(instruction: Instruction, task: str) -> str:
 def _model_methods(task: Task, answers: Sequence[ScanAnswer]) -> Iterator[Method]:
     for paradigm, name in METHODS.items():
         own = [a for a in answers if a.task == task.name and a.paradigm == paradigm]
-        yield Method(name=name, answers=own)
+        yield Method(name=name, answers=own, note=_order_note(own, len(task.candidates)))
+
+
+def _order_note(answers: Sequence[ScanAnswer], n_candidates: int) -> str | None:
+    """How much the order of the listed answers decided, before it was averaged out."""
+    shares = [answer.first_named for answer in answers if answer.first_named is not None]
+    if not shares:
+        return None
+    return (
+        f"probabilities are averaged over the orders in which a prompt lists the answers; the "
+        f"first-named was chosen in {np.mean(shares):.0%} of the prompts, "
+        f"{1 / n_candidates:.0%} if the order had no say"
+    )
 
 
 def _accuracies(entry: Mapping[str, Any]) -> str:

@@ -34,6 +34,9 @@ class ScanAnswer:
         By candidate; None where the answer was read from free text.
     text : str or None
         The generated text, where there is one.
+    first_named : float or None
+        Part of the prompts in which the answer listed first was the most probable; None where no
+        prompt lists answers.
     """
 
     scan_id: str
@@ -44,6 +47,7 @@ class ScanAnswer:
     answer: str | None
     probabilities: dict[str, float] | None
     text: str | None = None
+    first_named: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -190,6 +190,34 @@ def test_everybody_gets_their_own_value_however_either_side_spells_them(
     assert [r.phenotypes["x"] for r in joined.recordings] == [float(x) for _, _, x in people]
 
 
+heads = st.lists(
+    st.sampled_from(["participant_id", "session", "run", "filename", "scan_id", "x", "site", ""]),
+    min_size=1,
+    max_size=5,
+)
+odd = st.sampled_from(["sub-", "sub-1", "1", "ses-", "n/a", "", "-", "\x00", '"', "\u202e", "0"])
+contents = st.lists(st.lists(st.one_of(odd, st.text(max_size=3)), max_size=5), max_size=5)
+
+
+@examples(max_examples=80, deadline=None, derandomize=True)
+@given(heads, contents, st.sampled_from([("a.tsv", "\t"), ("a.csv", ",")]))
+def test_whatever_a_table_holds_it_is_joined_or_refused_in_one_line(
+    tmp_path_factory, header, rows, kind
+):
+    name, separator = kind
+    path = tmp_path_factory.mktemp("table") / name
+    whole = [(row + [""] * len(header))[: len(header)] for row in rows]
+    text = "\n".join(separator.join(cells) for cells in [header, *whole]) + "\n"
+    path.write_bytes(text.encode(errors="surrogatepass"))
+    scans = tuple(recording(spelt, f"s{i}") for i, spelt in enumerate(["1", "b"]))
+    try:
+        joined = with_phenotypes(Source("made", scans, ()), path)
+    except InputError as error:
+        assert "\n" not in str(error)
+    else:
+        assert len({frozenset(r.phenotypes) for r in joined.recordings}) == 1
+
+
 def test_a_table_among_the_scans_is_no_scan(tmp_path):
     import nibabel as nib
 

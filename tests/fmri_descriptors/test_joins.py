@@ -106,10 +106,18 @@ def test_a_column_of_conditions_tells_lines_apart_where_tasks_have_the_same_name
     assert join.opened.recordings[1].phenotypes["condition"] == "shut"
 
 
-def test_a_column_of_visits_tells_lines_apart_where_sessions_have_the_same_names(join):
+@pytest.mark.parametrize("head", ["visit", "timepoint", "stage"])
+def test_a_column_of_visits_tells_lines_apart_where_sessions_have_the_same_names(join, head):
     names = ["sub-1_ses-before", "sub-1_ses-after"]
-    found = join(names, "participant_id\tvisit\tx", "1\tBefore\t1", "1\tafter\t2")
+    found = join(names, f"participant_id\t{head}\tx", "1\tBefore\t1", "1\tafter\t2")
     assert found == dict(zip(names, (1.0, 2.0), strict=True))
+
+
+def test_numbers_of_visits_are_sessions_and_numbers_of_something_else_are_not_runs(join):
+    names = ["sub-1_ses-1_run-2", "sub-1_ses-2_run-1"]
+    assert list(join(names, "participant_id\tvisit\tx", "1\t1\t5", "1\t2\t6").values()) == [5, 6]
+    with pytest.raises(InputError, match="differ in 'hand'"):
+        join(names, "participant_id\thand\tx", "1\t1\t5", "1\t2\t6")
 
 
 def test_an_entity_of_ones_own_tells_lines_apart(join):

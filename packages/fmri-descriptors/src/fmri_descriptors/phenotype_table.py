@@ -25,7 +25,7 @@ _LONG_NAMES = {
     "condition": "cond",
     "direction": "dir",
     "reconstruction": "rec",
-}
+} | dict.fromkeys(("visit", "timepoint", "time_point", "wave"), SESSION)
 _ENDINGS = ("_id", "_name", "_label", "_number")
 
 _TAKEN = RESERVED | {"path", "tr"}
@@ -72,9 +72,9 @@ def read_phenotype_table(path: Path, labels: Mapping[str, set[str]]) -> Phenotyp
     """Return a table of people, of visits, or of runs.
 
     Lines that subject and session do not tell apart are lines of runs. They are told apart by the
-    columns named like a BIDS entity (``task``, ``run``, …); without one, by those all of whose
-    cells are labels of one entity of the scans, such as a column ``condition`` of tasks or
-    ``visit`` of sessions.
+    columns named like a BIDS entity (``task``, ``run``, …; ``visit`` and ``wave`` are sessions);
+    without one, by those all of whose cells are labels of one entity of the scans and not only
+    numbers, such as a column ``condition`` of tasks.
 
     Parameters
     ----------
@@ -201,7 +201,9 @@ def _of_labels(names: Sequence[str], rows: Rows, labels: Mapping[str, set[str]])
         cells = {cell for row in rows.values() if (cell := present_cell(row[name])) is not None}
         for entity in sorted(labels):
             keys = {label_key(cell, entity) for cell in cells}
-            if len(keys) > 1 and keys <= labels[entity]:
+            # Numbers of one thing are too easily those of another.
+            worded = not all(key.isdecimal() for key in keys)
+            if worded and len(keys) > 1 and keys <= labels[entity]:
                 found[name] = entity
                 break
     return found

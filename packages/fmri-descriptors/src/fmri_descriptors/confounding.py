@@ -134,7 +134,7 @@ class _Coded(NamedTuple):
 
 
 def _coded(values: Sequence[Phenotype]) -> _Coded:
-    ordered = sorted({value for value in values if value is not None})  # type: ignore[type-var]
+    ordered = sorted({value for value in values if value is not None})
     places: dict[Phenotype, int] = {value: place for place, value in enumerate(ordered)}
     return _Coded(ordered, np.array([places.get(value, -1) for value in values], dtype=np.int64))
 

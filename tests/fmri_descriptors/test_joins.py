@@ -244,8 +244,9 @@ def test_a_table_among_the_scans_is_no_scan(tmp_path):
     assert [r.phenotypes for r in images.recordings] == [{"x": "a"}]
 
 
-def test_a_line_without_a_name_is_left_out_and_told(join):
-    assert join(["sub-01"], "participant_id\tx", "\t4", "01\t5") == {"sub-01": 5.0}
+@pytest.mark.parametrize("cell", ["", "n/a", "sub-"])
+def test_a_line_without_a_name_is_left_out_and_told(join, cell):
+    assert join(["sub-01"], "participant_id\tx", f"{cell}\t4", "01\t5") == {"sub-01": 5.0}
     assert join.opened.notes == ("people.tsv: line 2 left out, without a participant_id",)
 
 

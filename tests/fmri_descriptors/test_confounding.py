@@ -4,6 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import assume, given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+from scipy.stats import chi2_contingency, mannwhitneyu
 from sklearn.metrics import roc_auc_score
 
 from fmri_descriptors import (
@@ -16,7 +20,12 @@ from fmri_descriptors import (
     write_cohort,
 )
 from fmri_descriptors.cohort_rows import Crop
-from fmri_descriptors.confounding import acquisition_confounds, confounds_told
+from fmri_descriptors.confounding import (
+    _of_ranks,
+    _of_shares,
+    acquisition_confounds,
+    confounds_told,
+)
 
 REGIONS = Parcellation("four", ("a", "b", "c", "d"), ("N",) * 4, ("B",) * 4)
 
@@ -96,6 +105,24 @@ def test_runs_of_one_person_that_agree_count_once():
     ]
     scans += [scan("bert", "control", entities=f"_run-{i}_task-rest") for i in range(20)]
     assert confounds(scans, [50] * 20 + [40] * 20) == {}
+
+
+@examples(max_examples=60, deadline=None, derandomize=True)
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=2, max_size=8))
+def test_areas_and_p_values_are_those_of_scipy(counts):
+    label, others = (np.array(column) for column in zip(*counts, strict=True))
+    kept = label + others > 0
+    label, others = label[kept], others[kept]
+    assume(len(label) > 1 and label.any() and others.any())
+    places = np.arange(len(label))
+    first, second = np.repeat(places, label), np.repeat(places, others)
+    expected = mannwhitneyu(first, second, use_continuity=False, method="asymptotic")
+    area, p = _of_ranks(label, others)
+    share = expected.statistic / (len(first) * len(second))
+    assert area == pytest.approx(max(share, 1 - share))
+    assert p == pytest.approx(expected.pvalue)
+    _, p = _of_shares(label, others)
+    assert p == pytest.approx(chi2_contingency([label, others], correction=False).pvalue)
 
 
 @pytest.mark.parametrize(

@@ -106,10 +106,18 @@ def test_a_column_of_conditions_tells_lines_apart_where_tasks_have_the_same_name
     assert join.opened.recordings[1].phenotypes["condition"] == "shut"
 
 
-def test_a_column_of_visits_tells_lines_apart_where_sessions_have_the_same_names(join):
+@pytest.mark.parametrize("head", ["visit", "timepoint", "stage"])
+def test_a_column_of_visits_tells_lines_apart_where_sessions_have_the_same_names(join, head):
     names = ["sub-1_ses-before", "sub-1_ses-after"]
-    found = join(names, "participant_id\tvisit\tx", "1\tBefore\t1", "1\tafter\t2")
+    found = join(names, f"participant_id\t{head}\tx", "1\tBefore\t1", "1\tafter\t2")
     assert found == dict(zip(names, (1.0, 2.0), strict=True))
+
+
+def test_numbers_of_visits_are_sessions_and_numbers_of_something_else_are_not_runs(join):
+    names = ["sub-1_ses-1_run-2", "sub-1_ses-2_run-1"]
+    assert list(join(names, "participant_id\tvisit\tx", "1\t1\t5", "1\t2\t6").values()) == [5, 6]
+    with pytest.raises(InputError, match="differ in 'hand'"):
+        join(names, "participant_id\thand\tx", "1\t1\t5", "1\t2\t6")
 
 
 def test_an_entity_of_ones_own_tells_lines_apart(join):
@@ -190,6 +198,36 @@ def test_everybody_gets_their_own_value_however_either_side_spells_them(
     assert [r.phenotypes["x"] for r in joined.recordings] == [float(x) for _, _, x in people]
 
 
+heads = st.lists(
+    st.sampled_from(["participant_id", "session", "run", "filename", "scan_id", "x", "site", ""]),
+    min_size=1,
+    max_size=5,
+)
+odd = st.sampled_from(["sub-", "sub-1", "1", "ses-", "n/a", "", "-", "\x00", '"', "\u202e", "0"])
+contents = st.lists(st.lists(st.one_of(odd, st.text(max_size=3)), max_size=5), max_size=5)
+
+
+@examples(max_examples=80, deadline=None, derandomize=True)
+@given(heads, contents, st.sampled_from([("a.tsv", "\t"), ("a.csv", ",")]))
+def test_whatever_a_table_holds_it_is_joined_or_refused_in_one_line(
+    tmp_path_factory, header, rows, kind
+):
+    name, separator = kind
+    path = tmp_path_factory.mktemp("table") / name
+    whole = [(row + [""] * len(header))[: len(header)] for row in rows]
+    text = "\n".join(separator.join(cells) for cells in [header, *whole]) + "\n"
+    path.write_bytes(text.encode(errors="surrogatepass"))
+    scans = tuple(recording(spelt, f"s{i}") for i, spelt in enumerate(["1", "b"]))
+    told = None
+    joined = Source("made", scans, ())
+    try:
+        joined = with_phenotypes(joined, path)
+    except InputError as error:
+        told = str(error)
+    assert told is None or "\n" not in told
+    assert len({frozenset(r.phenotypes) for r in joined.recordings}) == 1
+
+
 def test_a_table_among_the_scans_is_no_scan(tmp_path):
     import nibabel as nib
 
@@ -206,8 +244,9 @@ def test_a_table_among_the_scans_is_no_scan(tmp_path):
     assert [r.phenotypes for r in images.recordings] == [{"x": "a"}]
 
 
-def test_a_line_without_a_name_is_left_out_and_told(join):
-    assert join(["sub-01"], "participant_id\tx", "\t4", "01\t5") == {"sub-01": 5.0}
+@pytest.mark.parametrize("cell", ["", "n/a", "sub-"])
+def test_a_line_without_a_name_is_left_out_and_told(join, cell):
+    assert join(["sub-01"], "participant_id\tx", f"{cell}\t4", "01\t5") == {"sub-01": 5.0}
     assert join.opened.notes == ("people.tsv: line 2 left out, without a participant_id",)
 
 

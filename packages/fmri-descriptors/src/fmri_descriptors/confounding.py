@@ -1,8 +1,11 @@
 """Which labels the way of recording gives away, without a look at the brain."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from fmri_descriptors.joins import RUN_ENTITIES, recording_entities
 from fmri_descriptors.readers.columns import kind_of
@@ -51,14 +54,15 @@ def acquisition_confounds(recordings: Sequence[Recording], n_frames: Sequence[in
         ``{"auc": …, "value": …}`` by phenotype and fact: the largest area, and for which value of
         the phenotype.
     """
-    facts = _facts(recordings, n_frames)
+    subjects = _coded([recording.subject for recording in recordings])
+    facts = {name: _coded(values) for name, values in _facts(recordings, n_frames).items()}
     found: Confounds = {}
     for name in recordings[0].phenotypes:
-        labels = _labels([recording.phenotypes[name] for recording in recordings])
+        labels = _coded(_labels([recording.phenotypes[name] for recording in recordings]))
         told = {
             fact: best
             for fact, values in facts.items()
-            if fact != name and (best := _best(recordings, labels, values)) is not None
+            if fact != name and (best := _best(subjects, labels, values)) is not None
         }
         if told:
             found[name] = told
@@ -122,18 +126,27 @@ def _labels(values: Sequence[Phenotype]) -> list[str | None]:
     return [None if v is None else v if isinstance(v, str) else f"{v:g}" for v in values]
 
 
-def _best(
-    recordings: Sequence[Recording], labels: Sequence[str | None], fact: Sequence[Phenotype]
-) -> dict[str, Any] | None:
+class _Coded(NamedTuple):
+    """Values in order, and which of them each recording has; -1 where it is missing."""
+
+    values: list[Any]
+    codes: NDArray[np.int64]
+
+
+def _coded(values: Sequence[Phenotype]) -> _Coded:
+    ordered = sorted({value for value in values if value is not None})
+    places: dict[Phenotype, int] = {value: place for place, value in enumerate(ordered)}
+    return _Coded(ordered, np.array([places.get(value, -1) for value in values], dtype=np.int64))
+
+
+def _best(subjects: _Coded, labels: _Coded, fact: _Coded) -> dict[str, Any] | None:
     """Return the largest area that counts, over the values of a label."""
-    subjects = (recording.subject for recording in recordings)
-    # A person whose runs agree is one observation.
-    seen = dict.fromkeys(zip(subjects, labels, fact, strict=True))
-    pairs = [(label, value) for _, label, value in seen if label is not None and value is not None]
+    table = _counts(subjects, labels, fact)
+    numeric = all(isinstance(value, float) for value in fact.values)
     areas = [
         (area, label)
-        for label in sorted({label for label, _ in pairs})
-        if (area := _area([each == label for each, _ in pairs], [v for _, v in pairs])) is not None
+        for label, row in zip(labels.values, table, strict=True)
+        if (area := _area(row, table.sum(axis=0) - row, numeric=numeric)) is not None
     ]
     if not areas:
         return None
@@ -141,36 +154,58 @@ def _best(
     return {"auc": round(area, 4), "value": label}
 
 
-def _area(is_label: Sequence[bool], values: Sequence[Phenotype]) -> float | None:
-    """Area under the ROC curve of a fact for a label, or None where it does not count."""
-    n_label = sum(is_label)
-    if min(n_label, len(is_label) - n_label) < _FEWEST or len(set(values)) < 2:
+def _counts(subjects: _Coded, labels: _Coded, fact: _Coded) -> NDArray[np.int64]:
+    """Count people by value of the label and of the fact; runs that agree count once."""
+    shape = (len(labels.values), len(fact.values))
+    known = (labels.codes >= 0) & (fact.codes >= 0)
+    pairs = labels.codes[known] * shape[1] + fact.codes[known]
+    seen = np.unique(subjects.codes[known] * (shape[0] * shape[1]) + pairs)
+    flat = np.bincount(seen % max(shape[0] * shape[1], 1), minlength=shape[0] * shape[1])
+    return flat.reshape(shape)
+
+
+def _area(label: NDArray[np.int64], others: NDArray[np.int64], *, numeric: bool) -> float | None:
+    """Area under the ROC curve of a fact for a label, or None where it does not count.
+
+    Parameters
+    ----------
+    label, others : ndarray of int
+        By value of the fact, in order: how many have the label, how many have another.
+    numeric : bool
+        Whether the order of the values means anything.
+    """
+    present = label + others > 0
+    label, others = label[present], others[present]
+    if min(label.sum(), others.sum()) < _FEWEST or len(label) < 2:
         return None
-    few = len(set(values)) <= max(2, len(values) // 5)
-    if not few and not all(isinstance(value, float) for value in values):
+    few = len(label) <= max(2, (label.sum() + others.sum()) // 5)
+    if not few and not numeric:
         return None
-    area, p = _of_shares(is_label, values) if few else _of_ranks(is_label, values)
+    area, p = _of_shares(label, others) if few else _of_ranks(label, others)
     return area if area >= LEAST_AUC and p < LARGEST_P else None
 
 
-def _of_shares(is_label: Sequence[bool], values: Sequence[Any]) -> tuple[float, float]:
-    from scipy.stats import chi2_contingency
+def _of_shares(label: NDArray[np.int64], others: NDArray[np.int64]) -> tuple[float, float]:
+    """Area where the share of the label at each value is the score; p of Pearson's chi-squared."""
+    from scipy.special import chdtrc
 
-    with_label = Counter(value for value, found in zip(values, is_label, strict=True) if found)
-    every = Counter(values)
-    area, _ = _of_ranks(is_label, [with_label[value] / every[value] for value in values])
-    table = [[with_label[value] for value in every], [every[v] - with_label[v] for v in every]]
-    return area, float(chi2_contingency(table, correction=False).pvalue)
+    every = label + others
+    shares, places = np.unique(label / every, return_inverse=True)
+    merged = [np.bincount(places, counts, len(shares)) for counts in (label, others)]
+    area, _ = _of_ranks(*merged)
+    expected = every * label.sum() / every.sum()
+    squares = (label - expected) ** 2 * (1 / expected + 1 / (every - expected))
+    return area, float(chdtrc(len(every) - 1, squares.sum()))
 
 
-def _of_ranks(is_label: Sequence[bool], values: Sequence[Any]) -> tuple[float, float]:
-    from scipy.stats import mannwhitneyu
-
-    groups: Mapping[bool, list[float]] = {True: [], False: []}
-    for value, found in zip(values, is_label, strict=True):
-        groups[found].append(float(value))
-    if len(set(values)) < 2:
-        return 0.5, 1.0
-    result = mannwhitneyu(groups[True], groups[False], use_continuity=False, method="asymptotic")
-    area = float(result.statistic) / (len(groups[True]) * len(groups[False]))
-    return max(area, 1 - area), float(result.pvalue)
+def _of_ranks(label: NDArray[Any], others: NDArray[Any]) -> tuple[float, float]:
+    """Area where the place of a value is the score; p of U by its normal limit, with ties."""
+    n_label, n_others = float(label.sum()), float(others.sum())
+    u = float((label * (np.cumsum(others) - others / 2)).sum())
+    total, tied = n_label + n_others, (label + others).astype(float)
+    ties = float((tied**3 - tied).sum()) / (total * (total - 1))
+    variance = n_label * n_others / 12 * (total + 1 - ties)
+    deviation = abs(u - n_label * n_others / 2)
+    p = math.erfc(deviation / math.sqrt(2 * variance)) if variance > 0 else 1.0
+    area = u / (n_label * n_others)
+    return max(area, 1 - area), p

@@ -25,7 +25,7 @@ _LONG_NAMES = {
     "condition": "cond",
     "direction": "dir",
     "reconstruction": "rec",
-}
+} | dict.fromkeys(("visit", "timepoint", "time_point", "wave"), SESSION)
 _ENDINGS = ("_id", "_name", "_label", "_number")
 
 _TAKEN = RESERVED | {"path", "tr"}
@@ -72,9 +72,9 @@ def read_phenotype_table(path: Path, labels: Mapping[str, set[str]]) -> Phenotyp
     """Return a table of people, of visits, or of runs.
 
     Lines that subject and session do not tell apart are lines of runs. They are told apart by the
-    columns named like a BIDS entity (``task``, ``run``, …); without one, by those all of whose
-    cells are labels of one entity of the scans, such as a column ``condition`` of tasks or
-    ``visit`` of sessions.
+    columns named like a BIDS entity (``task``, ``run``, …; ``visit`` and ``wave`` are sessions);
+    without one, by those all of whose cells are labels of one entity of the scans and not only
+    numbers, such as a column ``condition`` of tasks.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ def _key(path: Path, header: Sequence[str]) -> str:
 
 def _named_lines(path: Path, rows: Rows, key: str) -> tuple[Rows, tuple[str, ...]]:
     """Lines that say whose they are, and of which runs of the brain's function."""
-    nameless = [number for number, row in rows.items() if present_cell(row[key]) is None]
+    nameless = [number for number, row in rows.items() if _label(row[key], SUBJECT) is None]
     kept = {number: row for number, row in rows.items() if number not in nameless}
     if not kept:
         reason = (
@@ -147,6 +147,12 @@ def _named_lines(path: Path, rows: Rows, key: str) -> tuple[Rows, tuple[str, ...
     return kept, (f"{path.name}: line {nameless[0]}{more} left out, without a {key}",)
 
 
+def _label(cell: str, entity: str) -> str | None:
+    """Return a cell, or None where it is missing or holds a prefix without a label."""
+    text = present_cell(cell)
+    return None if text is None or not label_key(text, entity) else text
+
+
 def _suffix(name: str) -> str | None:
     parts = parse_name(name.strip().rsplit("/", 1)[-1])
     return None if parts is None else parts.suffix
@@ -159,7 +165,7 @@ def _of_files(rows: Rows, key: str, header: Sequence[str]) -> list[Line]:
         name = row[key].strip().replace("\\", "/")
         parts = parse_name(name.rsplit("/", 1)[-1])
         entities = {} if parts is None else entity_keys(parts.entities)
-        subject = present_cell(row[subjects[0]]) if subjects else None
+        subject = _label(row[subjects[0]], SUBJECT) if subjects else None
         if subject is not None:
             entities[SUBJECT] = label_key(subject)
         names = tuple(dict.fromkeys((name, name.rsplit("/", 1)[-1])))
@@ -198,10 +204,12 @@ def _named_like_entities(names: Sequence[str], labels: Mapping[str, set[str]]) -
 def _of_labels(names: Sequence[str], rows: Rows, labels: Mapping[str, set[str]]) -> dict[str, str]:
     found = {}
     for name in names:
-        cells = {cell for row in rows.values() if (cell := present_cell(row[name])) is not None}
         for entity in sorted(labels):
-            keys = {label_key(cell, entity) for cell in cells}
-            if len(keys) > 1 and keys <= labels[entity]:
+            cells = (_label(row[name], entity) for row in rows.values())
+            keys = {label_key(cell, entity) for cell in cells if cell is not None}
+            # Numbers of one thing are too easily those of another.
+            worded = not all(key.isdecimal() for key in keys)
+            if worded and len(keys) > 1 and keys <= labels[entity]:
                 found[name] = entity
                 break
     return found
@@ -214,7 +222,7 @@ def _runs_told(path: Path, runs: Mapping[str, str]) -> Iterator[str]:
 
 
 def _entities(row: Mapping[str, str], columns: Mapping[str, str]) -> dict[str, str]:
-    cells = {entity: present_cell(row[name]) for name, entity in columns.items()}
+    cells = {entity: _label(row[name], entity) for name, entity in columns.items()}
     return entity_keys({entity: cell for entity, cell in cells.items() if cell is not None})
 
 

@@ -30,11 +30,16 @@ def canonical_label(label: str, entity: str = SUBJECT) -> str:
     >>> canonical_label(" SUB-04 "), canonical_label("ses-Pre", "ses")
     ('04', 'Pre')
     """
-    text = unicodedata.normalize("NFC", label).strip()
-    while text[: len(entity) + 1].lower() == f"{entity}-":
-        text = text[len(entity) + 1 :].strip()
+    text = _without_prefix(unicodedata.normalize("NFC", label), entity)
     if not text:
         raise InputError(f"{entity}: {label!r} names nobody and nothing; write {entity}-<label>")
+    return text
+
+
+def _without_prefix(text: str, entity: str) -> str:
+    text = text.strip()
+    while text[: len(entity) + 1].lower() == f"{entity}-":
+        text = text[len(entity) + 1 :].strip()
     return text
 
 
@@ -44,7 +49,7 @@ def label_key(label: str, entity: str = SUBJECT) -> str:
     Two labels are spellings of one if they differ in nothing but the prefix (``sub-``, and before
     a digit also ``sub``, ``sub_`` or ``subject ``), letters' case, leading zeros of their numbers,
     the decimals that a spreadsheet adds (``4.0``), or characters that look the same and show
-    nothing.
+    nothing. A prefix without a label has an empty key.
 
     Parameters
     ----------
@@ -60,7 +65,7 @@ def label_key(label: str, entity: str = SUBJECT) -> str:
     """
     text = unicodedata.normalize("NFKC", label).casefold()
     text = "".join(c for c in text if unicodedata.category(c) != "Cf")
-    text = canonical_label(text, entity) if text.strip() else ""
+    text = _without_prefix(text, entity)
     text = re.sub(rf"^{entity}(?:ject|sion)?[-_ ]*(?=\d)", "", text)
     whole = re.fullmatch(r"(\d+)\.0*", text)
     return re.sub(r"(?<!\d)0+(?=\d)", "", whole[1] if whole else text)

@@ -460,19 +460,6 @@ def test_a_missing_atlas_is_refused(tmp_path):
         nifti_source(tmp_path, ReadOptions(atlas=tmp_path / "gone.nii.gz"))
 
 
-def test_a_folder_in_native_space_alone_is_refused(tmp_path):
-    save_fmriprep(tmp_path, volumes(courses()), space="T1w")
-    with pytest.raises(InputError, match="T1w; name the atlas's by --space"):
-        fmriprep_source(tmp_path, ReadOptions())
-
-
-def test_several_tasks_without_rest_are_refused(tmp_path):
-    for task in ("nback", "movie"):
-        save_fmriprep(tmp_path, volumes(courses()), task=task)
-    with pytest.raises(InputError, match="movie, nback"):
-        fmriprep_source(tmp_path, ReadOptions())
-
-
 def test_one_broken_scan_does_not_stop_the_others(tmp_path):
     for sub in ("01", "02"):
         save_fmriprep(tmp_path / "in", volumes(courses()), sub=sub)

@@ -77,6 +77,15 @@ def test_a_table_of_another_length_rejects_the_scan_with_both_counts(tmp_path, l
         read(tmp_path, layout)
 
 
+def test_a_table_of_frames_without_a_header_counts_by_its_lines(tmp_path):
+    beside = array(tmp_path / "in") / f"{REST}_motion.tsv"
+    beside.write_text("0.5\t1e-3\n" * T)
+    assert read(tmp_path, array).n_frames == T
+    beside.write_text("0.5\t1e-3\n" * (T + 2))
+    with pytest.raises(InputError, match=f"{T + 1} lines"):
+        read(tmp_path, array)
+
+
 @pytest.mark.parametrize(
     "name",
     [

@@ -2,16 +2,19 @@
 
 import json
 import os
+import re
 import tempfile
 from pathlib import Path
 
 import h5py
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fmri_descriptors import CohortSettings, open_source, read_cohort, write_cohort
+from fmri_descriptors.readers.arrow import arrow_source
 from fmri_descriptors.readers.cifti import cifti_source
 from fmri_descriptors.readers.content import files_below
 from fmri_descriptors.readers.fmriprep import fmriprep_source
@@ -33,7 +36,7 @@ from .image_files import (
     save_json,
     volumes,
 )
-from .planted import write_text
+from .planted import arrow_table, write_text
 
 TREES = settings(max_examples=25, deadline=None, derandomize=True)
 
@@ -205,19 +208,42 @@ def test_every_array_of_a_folder_is_accounted_for(contents, tree):
         assert listed(found) == [name for name in arrays if name != "participants.tsv"]
 
 
+CELLS = {"path": [""], "scan_id": ["", "n/a"], "subject": ["", " "], "tr": ["", "x", "0", "720"]}
+SPOILT = st.one_of(*(st.tuples(st.just(name), st.sampled_from(CELLS[name])) for name in CELLS))
+
+
 @TREES
-@given(states=st.lists(st.sampled_from(STATES), max_size=6))
-def test_every_line_of_a_scans_table_is_accounted_for(contents, states):
+@given(lines=st.lists(st.one_of(st.sampled_from(STATES), SPOILT), max_size=6))
+def test_every_line_of_a_scans_table_is_accounted_for(contents, lines):
     with tempfile.TemporaryDirectory() as folder:
-        lines = ["path\tscan_id\tsubject\ttr", "never.npy\tnever\tnever\t2"]
-        for i, state in enumerate(states):
-            put(Path(folder) / f"{i}.npy", state, contents[".npy"])
-            lines.append(f"{i}.npy\ts{i}\t{i}\t2")
+        rows = ["path\tscan_id\tsubject\ttr", "never.npy\tnever\tnever\t2"]
+        for i, fault in enumerate(lines):
+            cells = {"path": f"{i}.npy", "scan_id": f"s{i}", "subject": f"p{i}", "tr": "2"}
+            put(Path(folder) / f"{i}.npy", fault if fault in STATES else "sound", contents[".npy"])
+            cells |= dict([fault] if fault not in STATES else [])
+            rows.append("\t".join(cells.values()))
         table = Path(folder) / "scans.tsv"
-        table.write_text("\n".join(lines) + "\n")
+        table.write_text("\n".join(rows) + "\n")
         found = table_source(table, ReadOptions())
-        assert found.n_found == 1 + len(states)
-        assert "never.npy" in [each.path for each in found.rejected]
+        assert found.n_found == 1 + len(lines)
+        spoilt = {i + 3 for i, fault in enumerate(lines) if fault not in STATES}
+        told = {int(re.search(r"line (\d+)", each.reason)[1]) for each in found.rejected}
+        assert {2, *spoilt} <= told
+
+
+@pytest.mark.parametrize("state", ["annex", "empty", "garbage", "cut"])
+def test_every_row_of_arrow_files_is_accounted_for(tmp_path, state):
+    rows, _ = arrow_table(n=3, sub=["p0", None, "p2"])
+    for name in ("a", "b"):
+        named = rows.append_column("scan_id", [[f"{name}{i}" for i in range(3)]])
+        with pa.ipc.new_file(str(tmp_path / f"{name}.arrow"), named.schema) as writer:
+            writer.write_table(named)
+    content = (tmp_path / "b.arrow").read_bytes()
+    (tmp_path / "b.arrow").unlink()
+    put(tmp_path / "b.arrow", state, content)
+    found = arrow_source(tmp_path, ReadOptions())
+    assert [r.scan_id for r in found.recordings] == ["a0", "a2"]
+    assert [each.path for each in found.rejected] == ["a.arrow#1", "b.arrow"]
 
 
 @pytest.mark.parametrize("damage", ["no metadata", "one subject too few", "a link", "twice"])

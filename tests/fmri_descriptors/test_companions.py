@@ -77,6 +77,15 @@ def test_a_table_of_another_length_rejects_the_scan_with_both_counts(tmp_path, l
         read(tmp_path, layout)
 
 
+def test_a_table_of_frames_without_a_header_counts_by_its_lines(tmp_path):
+    beside = array(tmp_path / "in") / f"{REST}_motion.tsv"
+    beside.write_text("0.5\t1e-3\n" * T)
+    assert read(tmp_path, array).n_frames == T
+    beside.write_text("0.5\t1e-3\n" * (T + 2))
+    with pytest.raises(InputError, match=f"{T + 1} lines"):
+        read(tmp_path, array)
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -129,16 +138,41 @@ def test_a_run_has_its_own_confounds_beside_those_of_the_joined_runs(tmp_path):
     assert recording.scan(REGIONS).n_frames == T
 
 
-@pytest.mark.parametrize("ending", [".nii", ".nii.gz"])
-def test_unpacked_images_of_fmriprep_are_cleaned_like_packed_ones(tmp_path, ending):
-    image = save_fmriprep(tmp_path / "in", volumes(courses()))
-    if ending == ".nii":
-        save_bold(image.with_name(image.name.removesuffix(".gz")), volumes(courses()))
-        image.unlink()
+def as_made(image):
+    return confounds_table()
+
+
+def unpacked(image):
+    save_bold(image.with_name(image.name.removesuffix(".gz")), volumes(courses()))
+    image.unlink()
+    return confounds_table()
+
+
+def quoted_header(image):
+    table = confounds_table()
+    lines = table.to_csv(sep="\t", na_rep="n/a", index=False).splitlines()
+    head = "\t".join(f'"{name}"' for name in table.columns)
+    confounds_of(image).write_text("\n".join([head, *lines[1:]]) + "\n")
+    return table
+
+
+def run_too_short_for_cosines(image):
+    table = confounds_table().drop(columns="cosine00")
+    table.to_csv(confounds_of(image), sep="\t", na_rep="n/a", index=False)
+    return table
+
+
+def confounds_of(image):
+    return image.with_name("sub-01_task-rest_desc-confounds_timeseries.tsv")
+
+
+@pytest.mark.parametrize("change", [as_made, unpacked, quoted_header, run_too_short_for_cosines])
+def test_series_are_the_residuals_of_least_squares_however_a_run_is_stored(tmp_path, change):
+    table = change(save_fmriprep(tmp_path / "in", volumes(courses())))
     options = ReadOptions(atlas=save_atlas(tmp_path / "atlas.nii.gz"))
     (recording,) = open_source(tmp_path / "in", options).recordings
-    series = recording.scan(REGIONS).timeseries
-    table = confounds_table().drop(columns="framewise_displacement").bfill()
-    design = np.column_stack([np.ones(T), table])
+    confounds = table.drop(columns="framewise_displacement").bfill()
+    design = np.column_stack([np.ones(T), confounds])
     fit = design @ np.linalg.lstsq(design, courses(), rcond=None)[0]
-    np.testing.assert_allclose(series, courses() - fit + courses().mean(axis=0), rtol=1e-8)
+    expected = courses() - fit + courses().mean(axis=0)
+    np.testing.assert_allclose(recording.scan(REGIONS).timeseries, expected, rtol=1e-8)

@@ -281,15 +281,6 @@ def test_of_two_spaces_one_is_read_and_named(tmp_path, atlas):
     assert [r.name.count("MNI152NLin2009cAsym") for r in found.recordings] == [1]
 
 
-def test_a_scan_in_another_space_only_is_rejected(tmp_path, atlas):
-    for sub in ("01", "02"):
-        save_fmriprep(tmp_path / "in", volumes(courses()), sub=sub)
-    save_fmriprep(tmp_path / "in", volumes(courses()), sub="03", space="MNI152NLin6Asym")
-    found = fmriprep_source(tmp_path / "in", ReadOptions(atlas=atlas))
-    assert [r.path.split("/")[0] for r in found.rejected] == ["sub-03"]
-    assert [r.scan_id for r in found.rejected] == ["sub-03_task-rest"]
-
-
 def test_a_scan_that_cannot_be_listed_keeps_its_name(tmp_path, atlas):
     for sub in ("01", "02"):
         save_fmriprep(tmp_path / "in", volumes(courses()), sub=sub)
@@ -337,16 +328,6 @@ def test_fmripreps_sidecar_tells_the_repetition_time(tmp_path, atlas):
     save_json(image.with_name(image.name.replace("nii.gz", "json")), RepetitionTime=0.735)
     (recording,) = fmriprep_source(tmp_path / "in", ReadOptions(atlas=atlas)).recordings
     assert recording.tr == 0.735
-
-
-def test_of_a_packed_and_an_unpacked_image_one_is_read(tmp_path, atlas):
-    for suffix in (".nii", ".nii.gz"):
-        save_bold(tmp_path / "in" / f"sub-1_bold{suffix}", volumes(courses()))
-    found = nifti_source(tmp_path / "in", ReadOptions(atlas=atlas))
-    assert [r.name for r in found.recordings] == ["sub-1_bold.nii"]
-    assert [(each.path, each.rule) for each in found.left_out] == [
-        ("sub-1_bold.nii.gz", "second copy")
-    ]
 
 
 def test_names_and_reasons_hold_no_path_of_the_machine(tmp_path, atlas):

@@ -169,6 +169,10 @@ def milliseconds_called_seconds(folder):
     folder.bold(tr=2000.0)
 
 
+def seconds_called_milliseconds(folder):
+    folder.bold(tr=2.0, unit="msec")
+
+
 def nan_in_one_frame(folder):
     data = volumes(courses())
     data[2, 2, 2, 7] = np.nan
@@ -260,6 +264,7 @@ def fault(tmp_path):
         (frame_step_without_unit, "without a unit of time"),
         (frame_step_in_hertz, "without a unit of time"),
         (milliseconds_called_seconds, "milliseconds"),
+        (seconds_called_milliseconds, "0.002"),
         (nan_in_one_frame, "region b has points that are NaN in some frames"),
         (infinite_voxel, "region b has infinite values"),
         (corrupt_sidecar, "cannot be read as JSON"),
@@ -417,12 +422,13 @@ def test_broken_cifti_gives_one_line_that_names_it(fault, break_it, words):
     [
         (label_array() * 0, "no label"),
         (np.where(label_array() == 2, 0, label_array()), "3 labels from 1 to 4"),
+        (np.maximum(label_array() - 1, 0), "3 labels from 1 to 3"),
         (np.where(label_array() == 4, 5, label_array()), "4 labels from 1 to 5"),
         (label_array() * 0.5, "whole numbers"),
         (-label_array(), "whole numbers"),
         (np.stack([label_array()] * 2, axis=3), "3-D"),
     ],
-    ids=["empty", "gap", "beyond", "fractions", "negative", "4-D"],
+    ids=["empty", "gap", "counted from 0", "beyond", "fractions", "negative", "4-D"],
 )
 def test_an_atlas_without_the_labels_is_refused(tmp_path, labels, words):
     save_bold(tmp_path / "in" / "s.nii.gz", volumes(courses()))
@@ -458,19 +464,6 @@ def test_a_missing_atlas_is_refused(tmp_path):
     save_bold(tmp_path / "s.nii.gz", volumes(courses()))
     with pytest.raises(InputError, match="no such file"):
         nifti_source(tmp_path, ReadOptions(atlas=tmp_path / "gone.nii.gz"))
-
-
-def test_a_folder_in_native_space_alone_is_refused(tmp_path):
-    save_fmriprep(tmp_path, volumes(courses()), space="T1w")
-    with pytest.raises(InputError, match="T1w; name the atlas's by --space"):
-        fmriprep_source(tmp_path, ReadOptions())
-
-
-def test_several_tasks_without_rest_are_refused(tmp_path):
-    for task in ("nback", "movie"):
-        save_fmriprep(tmp_path, volumes(courses()), task=task)
-    with pytest.raises(InputError, match="movie, nback"):
-        fmriprep_source(tmp_path, ReadOptions())
 
 
 def test_one_broken_scan_does_not_stop_the_others(tmp_path):

@@ -135,11 +135,11 @@ def test_a_recipe_names_the_inputs_beside_its_own_folder(lab):
     recipe = lab / "lab.yaml"
     recipe.write_text(
         "source: scans\nphenotypes: participants.tsv\ntr: 2.0\nstrict: true\njobs: 2\n"
-        "confounds: simple\n"
+        "confounds: simple\ntask: [rest, open]\nspace: T1w\n"
     )
     options = RunOptions(recipe=str(recipe), out=lab / "run", sets=(), seed=None, device="auto")
     (line,) = (line for row, line in stage_lines(options) if row.command == "cohort")
-    assert line[:10] == [
+    assert line[:16] == [
         str(lab / "scans"),
         "--phenotypes",
         str(lab / "participants.tsv"),
@@ -147,6 +147,12 @@ def test_a_recipe_names_the_inputs_beside_its_own_folder(lab):
         "simple",
         "--tr",
         "2.0",
+        "--task",
+        "rest",
+        "--task",
+        "open",
+        "--space",
+        "T1w",
         "--strict",
         "--jobs",
         "2",

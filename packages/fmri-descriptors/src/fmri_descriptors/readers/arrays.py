@@ -224,7 +224,10 @@ def _chosen(path: Path, series: Sequence[str], key: str | None) -> str:
     if key is not None and key not in series:
         raise InputError(f"{path}: no 2-D numeric array named {key!r}; found: {found}")
     if key is None and len(series) != 1:
-        raise InputError(f"{path}: one 2-D numeric array is needed, found: {found}; name it by key")
+        raise InputError(
+            f"{path}: one 2-D numeric array is needed, found: {found}; keep one, "
+            "or name it by the column key of a scans table"
+        )
     return key or series[0]
 
 

@@ -9,7 +9,7 @@ from fmri_descriptors.files import read_json
 from fmri_descriptors.readers.bids_names import BidsName, parse_name, split_extension
 from fmri_descriptors.readers.content import check_content, is_there
 from fmri_descriptors.readers.sources import checked_tr
-from fmri_descriptors.scan import MAX_TR
+from fmri_descriptors.scan import MAX_TR, MIN_TR
 
 _TR_TOLERANCE = 1e-3  # s; headers hold single precision, and sidecars are often rounded
 
@@ -128,7 +128,8 @@ def agreed_tr(name: str, stated: Mapping[str, float | None], missing: str) -> fl
     Raises
     ------
     InputError
-        If nobody states one, two differ by more than a millisecond, or it is above a minute.
+        If nobody states one, two differ by more than a millisecond, or it is above a minute or
+        below a hundredth of a second.
     """
     known = {who: value for who, value in stated.items() if value is not None}
     if not known:
@@ -143,5 +144,9 @@ def agreed_tr(name: str, stated: Mapping[str, float | None], missing: str) -> fl
     if seconds >= MAX_TR:
         raise InputError(
             f"{name}: {first} says TR {seconds:g} s, which looks like milliseconds; write seconds"
+        )
+    if seconds < MIN_TR:
+        raise InputError(
+            f"{name}: {first} says TR {seconds:g} s, too short for one; write seconds, or its unit"
         )
     return round(seconds, 6)  # a header's single precision is no better than that

@@ -76,23 +76,32 @@ def check_frames(path: Path, n_frames: int) -> None:
         If a table has more or fewer lines, or cannot be read.
     """
     for table in frame_tables(path):
-        lines = _lines(table)
-        if lines != n_frames:
+        header, lines = _lines(table)
+        if n_frames != lines and not (n_frames == lines + 1 and all(map(_is_number, header))):
             raise InputError(
                 f"{table.name}: {lines} lines, but {path.name} has {n_frames} frames; frames were "
                 "cut out of one of them, so give both with all frames, or remove the table"
             )
 
 
-def _lines(table: Path) -> int:
-    """Lines under the header that are not blank."""
+def _lines(table: Path) -> tuple[list[str], int]:
+    """First line, which some tools leave without names, and number of lines after it."""
     check_content(table)
+    separator = "," if table.suffix == ".csv" else "\t"
     try:
         with table.open(encoding="utf-8-sig", newline="") as file:
-            separator = "," if table.suffix == ".csv" else "\t"
-            return sum(1 for cells in csv.reader(file, delimiter=separator) if cells) - 1
+            filled = (cells for cells in csv.reader(file, delimiter=separator) if cells)
+            return next(filled, []), sum(1 for _ in filled)
     except (OSError, UnicodeError, csv.Error) as error:
         raise InputError(f"{table.name}: cannot be read as a table ({error}); export it") from error
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
 
 
 def read_checked(

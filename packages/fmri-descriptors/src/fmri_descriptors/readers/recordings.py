@@ -1,6 +1,6 @@
 """Which files are one recording, and which of them is read: one rule for all readers."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -231,8 +231,7 @@ def _of_parcellation(
         lambda each: each.regions,
         read,
         account,
-        "other parcellation",
-        f"and parcellation {read[0]} is read",
+        "parcellation",
         f"is not there for parcellation {read[0]}, which is read; make it with that one too",
     )
 
@@ -251,8 +250,7 @@ def _of_description(
         lambda each: each.description,
         read,
         account,
-        "other description",
-        f"and description {_told(read[0])} is read",
+        "description",
         f"is not there with description {_told(read[0])}, which is read; make it with that one",
     )
 
@@ -278,8 +276,7 @@ def _in_space(
         lambda each: each.space,
         [read],
         account,
-        "other space",
-        f"and space {_told(read)} is read",
+        "space",
         f"is not there in space {_told(read)}, which is read; make it in that space too",
     )
 
@@ -296,17 +293,20 @@ def _no_space(root: Path, beginning: str, wanted: str | None, found: list[str]) 
 def _of_one(
     kept: list[Candidate],
     kind: Callable[[Candidate], str],
-    read: Collection[str],
+    read: Sequence[str],
     account: Account,
-    rule: str,
-    reason: str,
+    what: str,
     fault: str,
 ) -> list[Candidate]:
     """Candidates of the kinds that are read; whose name is none of BIDS is of every kind."""
-    same = [each for each in kept if each.parts is None or kind(each) in read]
+    same = []
     for each in kept:
-        if each.parts is not None and kind(each) not in read:
-            account.leave_out_if_read(each, rule, f"is {_told(kind(each))}, {reason}", fault)
+        if each.parts is None or kind(each) in read:
+            same.append(each)
+            continue
+        own = f"{what} {kind(each)}" if kind(each) else f"no {what} in its name"
+        reason = f"has {own}, and {_told(read[0])} is read"
+        account.leave_out_if_read(each, f"other {what}", reason, fault)
     return same
 
 

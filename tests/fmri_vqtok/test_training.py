@@ -330,7 +330,7 @@ def test_the_artefacts_say_what_the_formats_page_says(fitted):
     assert config["processor"]["n_scans"] == 4
     quality = json.loads((fitted / "quality.json").read_text())
     assert set(quality) == {"train", "validation", "test"}
-    assert quality["train"]["n_windows"] == 12
+    assert quality["train"]["n_windows"] == 16
     assert quality["train"]["codes_used"] <= quality["train"]["codebook_size"] == 32
     names = {(record.split, record.name) for record in read_losses(fitted / "losses.csv")}
     losses = ("reconstruction", "commitment", "domain", "contrastive", "total")

@@ -279,6 +279,34 @@ def test_the_stage_reads_a_data_set_of_the_hub_up_to_its_limit(stage, tmp_path, 
     assert sum(lengths) == 100
 
 
+@pytest.mark.parametrize(
+    ("other", "named"),
+    [
+        ("text", "text [0-9a-f]{16}"),
+        ("captions", "captions [0-9a-f]{16}"),
+        ("weights", r"weights.f2t 1.0 \(here 2.0\)"),
+    ],
+)
+def test_a_stopped_stage_is_not_gone_on_from_with_another_part(stage, other, named):
+    def progress(done, _total):
+        if done == 3:
+            raise Killed
+
+    stage["settings"] = replace(stage["settings"], loop=loop(3))
+    with pytest.raises(Killed):
+        training.fit_llm(**stage, progress=progress)
+    if other == "text":
+        stage["text_path"].write_text(" ".join(SENTENCES["s2"]) * 20)
+    elif other == "captions":
+        path = stage["descriptors_dir"] / "captions.jsonl"
+        path.write_text(path.read_text().replace(".", "!"))
+    else:
+        weights = LossWeights(f2t=2.0)
+        stage["settings"] = replace(stage["settings"], weights=weights)
+    with pytest.raises(InputError, match=f"checkpoint-2: written with .*{named}"):
+        training.fit_llm(**stage)
+
+
 def test_the_stage_refuses_tokens_of_another_region_order(stage):
     record = json.dumps({**RECORD, "order_hash": "other"})
     (stage["tokens_dir"] / "tokens.json").write_text(record)

@@ -50,7 +50,7 @@ def test_a_cohort_becomes_a_tokenizer_and_the_tokenizer_its_tokens(tmp_path, coh
     assert fit.asked["resumable"]
     tokens = Context(tmp_path / "tokens", TokenizeSettings())
     invoke(commands.tokenize, [cohort_dir, tmp_path / "tokenizer"], tokens)
-    assert tokens.summary == "21 windows of 7 scans, 3 x 6 codes each"
+    assert tokens.summary == "28 windows of 7 scans, 3 x 6 codes each"
     assert tokens.asked["resumable"]
     assert fit.notes["nearest_code"] == tokens.notes["nearest_code"] == "torch"
 
@@ -96,7 +96,7 @@ def test_the_real_commands_read_a_recipe_and_settings_on_top_of_it(tmp_path, coh
     arguments = [cohort_dir, run / "tokenizer", "--out", run / "tokens", *shared]
     assert fmri("tokenize", *arguments, "--set", "shard_scans=2") == 0
     assert json.loads((run / "tokens" / "tokens.json").read_text())["n_codes"] == 16
-    assert "21 windows of 7 scans" in capsys.readouterr().out
+    assert "28 windows of 7 scans" in capsys.readouterr().out
 
 
 def test_the_real_command_tells_a_setting_that_cannot_be_in_one_line(tmp_path, cohort_dir, capsys):

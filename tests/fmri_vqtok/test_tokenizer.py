@@ -183,13 +183,13 @@ def test_a_saved_tokenizer_comes_back_equal_to_the_bit(signal, tmp_path):
     assert (read.config, read.parcellation, read.training) == (tokenizer.config, "five", False)
 
 
-def test_saving_twice_writes_the_same_bytes(tmp_path):
+def test_saving_into_new_folders_writes_the_same_bytes_each_time(tmp_path):
     tokenizer = make()
-    for name in ("a", "b"):
-        (tmp_path / name).mkdir()
-        tokenizer.save_pretrained(tmp_path / name)
+    folders = [tmp_path / "models" / name for name in "ab"]
+    for folder in folders:
+        tokenizer.save_pretrained(folder)
     for file in ("config.json", "model.safetensors"):
-        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+        assert (folders[0] / file).read_bytes() == (folders[1] / file).read_bytes()
 
 
 def test_the_checkpoint_holds_every_parameter_and_buffer(tmp_path):

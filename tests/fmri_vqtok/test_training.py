@@ -120,6 +120,26 @@ def test_the_total_is_equation_4():
     assert out["loss"].item() == pytest.approx(expected.item(), rel=1e-6)
 
 
+def test_the_contrast_counts_scans_and_its_chance_is_that_of_as_many():
+    objective, batch = make_objective(), make_batch()
+    batch["scans"] = torch.tensor([2, 0, 2, 2])
+    assert objective.loss_counts(**batch)["contrastive"] == 2
+    tallies = objective(**batch)["tallies"]
+    found = objective.metrics(tallies)
+    assert found["contrastive_chance"] == pytest.approx(np.log(2))
+    # Over two batches each scan counts once: (2 log 2 + 4 log 4) / 6.
+    other = objective(**make_batch())["tallies"]
+    found = objective.metrics({name: tallies[name] + other[name] for name in tallies})
+    assert found["contrastive_chance"] == pytest.approx((2 * np.log(2) + 4 * np.log(4)) / 6)
+    assert found["domain_chance"] == pytest.approx(np.log(2))
+
+
+def test_a_part_of_one_example_has_nothing_to_contrast_and_is_refused(tmp_path, cohort_dir, text):
+    loop = replace(SETTINGS.training, accumulation_steps=4)
+    with pytest.raises(InputError, match=r"training.batch_size: 4 in 4 parts .*give at least 8"):
+        fit_tokenizer(cohort_dir, tmp_path, replace(SETTINGS, training=loop), seed=7, text=text)
+
+
 def test_the_contrast_weighs_in_the_total_as_the_settings_say():
     heavy = make_objective()
     heavy.weights["contrastive"] = 3.0
@@ -330,7 +350,7 @@ def test_the_artefacts_say_what_the_formats_page_says(fitted):
     assert config["processor"]["n_scans"] == 4
     quality = json.loads((fitted / "quality.json").read_text())
     assert set(quality) == {"train", "validation", "test"}
-    assert quality["train"]["n_windows"] == 12
+    assert quality["train"]["n_windows"] == 16
     assert quality["train"]["codes_used"] <= quality["train"]["codebook_size"] == 32
     names = {(record.split, record.name) for record in read_losses(fitted / "losses.csv")}
     losses = ("reconstruction", "commitment", "domain", "contrastive", "total")

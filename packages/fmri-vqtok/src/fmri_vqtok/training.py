@@ -125,6 +125,8 @@ def fit_tokenizer(
     scans = _normalise(cohort, processor)
     # Here as well as in the loop: text features and the start from data take long.
     check_surroundings(settings.training, device, has_validation="validation" in scans)
+    if text is not None:
+        _check_contrast(settings)
     targets = _text_targets(text, scans, settings, device) if text is not None else None
     if targets is not None:
         note(captions=asdict(targets.counts))
@@ -207,6 +209,16 @@ def _normalise(cohort: Cohort, processor: TimeSeriesProcessor) -> Scans:
             scans[split].append(NormalisedScan(scan.scan_id, series, mask, row))
             row += 1
     return scans
+
+
+def _check_contrast(settings: FitTokenizerSettings) -> None:
+    loop = settings.training
+    if settings.contrastive_weight > 0 and loop.batch_size < 2 * loop.accumulation_steps:
+        raise InputError(
+            f"training.batch_size: {loop.batch_size} in {loop.accumulation_steps} parts leaves one "
+            "example a part, and one scan has nothing to be contrasted with; give at least "
+            f"{2 * loop.accumulation_steps}, or contrastive_weight 0"
+        )
 
 
 def _text_targets(

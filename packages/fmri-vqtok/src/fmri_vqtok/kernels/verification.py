@@ -59,5 +59,5 @@ def _as_near(x: Tensor, codebook: Tensor, codes: Tensor) -> bool:
     if codes.dtype != torch.int64 or codes.min() < 0 or codes.max() >= len(codebook):
         return False
     found, expected = codebook[codes], codebook[plain.nearest_code(x, codebook)]
-    distances = [(x.float() - chosen).norm(dim=1) for chosen in (found, expected)]
-    return torch.allclose(*distances, rtol=1e-4, atol=1e-5)
+    own, least = ((x.float() - chosen).norm(dim=1) for chosen in (found, expected))
+    return torch.allclose(own, least, rtol=1e-4, atol=1e-5)

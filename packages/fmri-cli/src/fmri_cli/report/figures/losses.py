@@ -17,6 +17,9 @@ MEASURED = {"normalised_mse": "normalised MSE", "perplexity": "codebook perplexi
 NOT_DRAWN = ("codes_used", "dead_codes")
 """Numbers that say again what the perplexity says."""
 
+CHANCE = "_chance"
+"""How the name of a loss's chance ends, which is a line in the panel of that loss."""
+
 
 def loss_curves(losses: "pd.DataFrame") -> str:
     """Every loss of a stage against the step, in the order in which the file names them.
@@ -35,6 +38,7 @@ def loss_curves(losses: "pd.DataFrame") -> str:
         panels = drawing.figure.subplots(rows, columns, squeeze=False).ravel()
         for axes, name in zip(panels, names, strict=False):
             _curve(axes, losses[losses["name"] == name], name)
+            _chance_line(axes, losses[losses["name"] == f"{name}{CHANCE}"])
         for axes in panels[len(names) - columns : len(names)]:
             axes.set_xlabel("Optimiser step")
         for axes in panels[len(names) :]:
@@ -46,8 +50,19 @@ def loss_curves(losses: "pd.DataFrame") -> str:
 
 def drawn_names(losses: "pd.DataFrame") -> list[str]:
     """Names that have a panel: first the losses, then what is measured beside them."""
-    found = [name for name in dict.fromkeys(losses["name"]) if name not in NOT_DRAWN]
+    found = [
+        name
+        for name in dict.fromkeys(losses["name"])
+        if name not in NOT_DRAWN and not name.endswith(CHANCE)
+    ]
     return sorted(found, key=lambda name: name in MEASURED)
+
+
+def _chance_line(axes: "Axes", chance: "pd.DataFrame") -> None:
+    """Dashed: what the loss is where nothing is told apart, by split."""
+    for split, colour in (("train", BLUE), ("validation", ORANGE)):
+        part = chance[chance["split"] == split].sort_values("step", kind="stable")
+        axes.plot(part["step"], part["value"], color=colour, lw=0.8, ls="--")
 
 
 def _curve(axes: "Axes", losses: "pd.DataFrame", name: str) -> None:

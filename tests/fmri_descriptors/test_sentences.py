@@ -1,10 +1,22 @@
 """Which sentences can be understood alone, and how a caption stores that."""
 
 import json
+import re
 
+import numpy as np
+import pandas as pd
 import pytest
 
+from fmri_descriptors.description import describe_features, paragraphs
+from fmri_descriptors.registry import feature_columns
 from fmri_descriptors.sentences import Sentence, as_records, joined, stands_alone
+
+POINTS_BACK = re.compile(
+    r"(it|its|they|their|these|those|this|that|such|both|the (rest|other|others|ones?|same)|"
+    r"others?|likewise|similarly|by contrast|conversely|in addition|further|also|and|but)\b"
+    r"|.*\b(of these|of those|of them|other pairs|other networks|the latter|the former)\b",
+    re.IGNORECASE,
+)
 
 
 @pytest.mark.parametrize(
@@ -55,3 +67,18 @@ def test_the_sentences_of_every_stored_caption_make_up_its_text(described_dir):
     for line in map(json.loads, lines):
         assert " ".join(s["text"] for s in line["sentences"]) == line["text"]
         assert line["sentences"][0]["standalone"]
+
+
+def test_none_of_500_texts_that_begin_at_a_standalone_sentence_points_back(aal2):
+    columns = feature_columns(aal2)
+    random = np.random.default_rng(0)
+    begun = []
+    for number in range(20):
+        features, z = (pd.Series(random.normal(size=len(columns)), columns) for _ in range(2))
+        features.name = f"scan-{number}"
+        gaps = random.choice(columns, 9, replace=False)
+        features[gaps[:5]] = z[gaps] = np.nan
+        told = [s for p in paragraphs(describe_features(features, z, aal2)) for s in p]
+        begun += [sentence.text for sentence in told if sentence.standalone]
+    assert len(begun) >= 500
+    assert [text for text in begun[:500] if POINTS_BACK.match(text)] == []

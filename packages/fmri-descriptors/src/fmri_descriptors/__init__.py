@@ -1,4 +1,4 @@
-"""Resting-state fMRI scans to imaging features, cohort z-scores and sentences."""
+"""fMRI scans to imaging features, cohort z-scores and sentences."""
 
 import lazy_loader as lazy
 

@@ -19,8 +19,10 @@ from fmri_descriptors.registry import (
 )
 from fmri_descriptors.render import (
     Part,
+    common_gap,
     relation,
     render_descriptor,
+    render_gap,
     render_paragraph,
     variant,
     verdict,
@@ -281,7 +283,7 @@ def paragraphs(
         by_domain.setdefault(descriptor.domain, []).append(descriptor)
     return [
         render_paragraph(
-            domain, _parts(members, form), members[0].opening, templates, _tally(members)
+            domain, _parts(members, form, templates), members[0].opening, templates, _tally(members)
         )
         for domain, members in by_domain.items()
     ]
@@ -293,14 +295,34 @@ def _tally(descriptors: Sequence[Descriptor]) -> Tally | None:
     return tally if tally.n_values else None
 
 
-def _parts(descriptors: Sequence[Descriptor], form: str) -> list[Part]:
+def _parts(descriptors: Sequence[Descriptor], form: str, templates: Templates | None) -> list[Part]:
+    shared = _shared_gaps(descriptors)
     parts: list[Part] = []
     before: Descriptor | None = None
     for descriptor in descriptors:
         told = descriptor.sentences if form == "long" else descriptor.short_sentences
+        if any(descriptor in members for members in shared.values()):
+            told = told[:-1]
         parts.append(Part("\n".join(told), _relation(before, descriptor), descriptor.joins))
         before = descriptor
+    rows = {row.name: row for row in DESCRIPTORS}
+    for members in shared.values():
+        missing = common_gap(members[0].values)
+        if missing is not None:
+            gap = render_gap([rows[d.name] for d in members], missing, templates)
+            parts.append(Part(gap, "other", joins=False))
     return parts
+
+
+def _shared_gaps(descriptors: Sequence[Descriptor]) -> dict[Any, list[Descriptor]]:
+    """Descriptors that lack the same networks for the same reason, where there are several."""
+    gaps: dict[Any, list[Descriptor]] = {}
+    for descriptor in descriptors:
+        missing = common_gap(descriptor.values)
+        if missing is not None:
+            networks = tuple(value.networks for value in missing.values)  # noqa: PD011
+            gaps.setdefault((networks, missing.reason), []).append(descriptor)
+    return {key: members for key, members in gaps.items() if len(members) > 1}
 
 
 def _relation(before: Descriptor | None, now: Descriptor) -> str:

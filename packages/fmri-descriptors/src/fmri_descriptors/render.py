@@ -18,7 +18,7 @@ from fmri_descriptors.values import (
     known_first,
     short_groups,
 )
-from fmri_descriptors.wording import TYPICAL, UNKNOWN, capitalised, direction
+from fmri_descriptors.wording import TYPICAL, UNKNOWN, capitalised, direction, listing
 
 
 def variant(seed: int, scan_id: str, name: str) -> int:
@@ -77,6 +77,7 @@ def render_descriptor(
         "noun_with_unit": row.noun_with_unit,
         "unit": row.unit,
         "ordinal": row.ordinal,
+        "several": False,
         "edges": EDGES[negative_edges],
         "other_edges": "" if negative_edges == "drop" else f" over {EDGES[negative_edges]}",
     }
@@ -88,6 +89,34 @@ def render_descriptor(
     if not values or any(unavailable.values()):
         sentences += templates.render("unavailable", phrasing, about | unavailable)
     return sentences
+
+
+def common_gap(values: Sequence[FeatureValue]) -> Missing | None:
+    """Return the networks that a descriptor lacks, if its last sentence tells them and no more."""
+    found = _unavailable(values)
+    if found["unjudged"] or len(found["missing"]) != 1:
+        return None
+    (missing,) = found["missing"]
+    return None if missing.everywhere or len(missing.values[0].networks) != 1 else missing
+
+
+def render_gap(
+    rows: Sequence[DescriptorRow], missing: Missing, templates: Templates | None = None
+) -> str:
+    """Write in one sentence that several descriptors lack the same networks."""
+    told = {
+        "noun": listing([row.noun for row in rows]),
+        "noun_with_unit": listing([row.noun for row in rows]),
+        "unit": "",
+        "ordinal": "",
+        "edges": "",
+        "other_edges": "",
+        "several": True,
+        "missing": [missing],
+        "unjudged": [],
+    }
+    templates = templates or package_templates()
+    return " ".join(templates.render("unavailable", 0, told))
 
 
 EDGES = {

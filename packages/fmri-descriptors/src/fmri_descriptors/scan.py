@@ -21,7 +21,7 @@ _LARGEST = float(np.finfo(np.float32).max)  # cohorts store means and deviations
 
 @dataclass(frozen=True, eq=False)
 class Scan:
-    """One resting-state recording on the regions of a parcellation.
+    """One recording on the regions of a parcellation.
 
     A region that is missing (all NaN) or without signal (`has_signal`) keeps its column and is
     masked, so that columns never shift.

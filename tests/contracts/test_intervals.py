@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from fmri_descriptors.informative import intervals as of_texts
 from fmri_descriptors.informative.scores import bootstrap
+from fmri_instruct import intervals as of_answers
 from fmri_instruct.intervals import SubjectBootstrap
 
 
@@ -25,3 +27,19 @@ def test_both_evaluations_have_the_same_bootstrap_intervals(seed):
     )
 
     assert (ours.value, ours.low, ours.high) == (theirs.value, theirs.low, theirs.high)
+
+
+@pytest.mark.parametrize(("hits", "total"), [(0, 3), (2, 3), (2.5, 7), (19, 19)])
+def test_both_have_the_same_exact_interval_of_a_proportion(hits, total):
+    theirs, ours = (side.clopper_pearson(hits, total, 0.9) for side in (of_texts, of_answers))
+    assert theirs == ours
+
+
+@pytest.mark.parametrize("area", [0.0, 0.3, 0.5, 0.97, 1.0])
+def test_both_have_the_same_interval_of_an_area(area):
+    theirs, ours = (side.newcombe_auc(area, 4, 9, 0.95) for side in (of_texts, of_answers))
+    assert theirs == ours
+
+
+def test_both_call_as_many_subjects_few():
+    assert of_texts.FEW_SUBJECTS == of_answers.FEW_SUBJECTS

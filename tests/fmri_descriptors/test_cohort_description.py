@@ -8,14 +8,21 @@ import time
 
 import pandas as pd
 import pytest
+from scipy.signal import butter, sosfiltfilt
 
 from fmri_descriptors import (
+    CohortNorms,
+    CohortSettings,
     DescribeOptions,
     DescribeSettings,
     FeatureSettings,
     InputError,
+    Scan,
     describe_cohort,
+    open_source,
+    write_cohort,
 )
+from fmri_descriptors.features.availability import FILTERED, TOO_SLOW
 
 QUICK = DescribeSettings(features=FeatureSettings(louvain_runs=1, ica_components=10))
 SCRIPT = """
@@ -130,3 +137,33 @@ def test_site_aware_norms_say_what_each_scan_was_compared_with(cohort_dir, tmp_p
     assert "3 of at least 4" in used.loc["NAP_001", "reason"]
     n_pooled = (used["norms"] == "pooled").sum()
     assert f"{n_pooled} scans compared with all sites, see norms_used.tsv" in said
+
+
+def test_a_slow_and_a_filtered_scan_stop_nothing_and_are_told(simulate, table, tmp_path):
+    """Their spectra are missing in features, norms and texts; everything else is there."""
+    scans = [simulate(seed, n_frames=120) for seed in range(6)]
+    band = butter(2, [0.01 / 0.25, 0.1 / 0.25], "bandpass", output="sos")
+    odd = {"slow": (scans[4].timeseries, 5.0)}
+    odd["filtered"] = (sosfiltfilt(band, scans[5].timeseries, axis=0), 2.0)
+    aal2 = scans[0].parcellation
+    scans[4:] = [Scan(x, tr, aal2, name, name, site="sim") for name, (x, tr) in odd.items()]
+    settings = CohortSettings(parcellation="aal2", test_fraction=0, validation_fraction=0)
+    for name in ("cohort", "out"):
+        (tmp_path / name).mkdir()
+    write_cohort(open_source(str(table(scans))), tmp_path / "cohort", settings)
+    said = describe_cohort(tmp_path / "cohort", tmp_path / "out", QUICK)
+    assert "2 scans without some features" in said
+    told = pd.read_csv(tmp_path / "out" / "unavailable.tsv", sep="\t")
+    assert dict(zip(told["scan_id"], told["reason"], strict=True)) == {
+        "slow": TOO_SLOW,
+        "filtered": FILTERED,
+    }
+    features = pd.read_parquet(tmp_path / "out" / "features.parquet")
+    norms = CohortNorms.load(tmp_path / "out" / "norms.json").table_["n"]
+    for column in features.filter(regex="spectral_ratio|falff"):
+        assert set(features.index[features[column].isna()]) >= set(odd)
+        assert norms[column] in {4, 0}  # 0 where no component stands for the network
+    texts = pd.read_parquet(tmp_path / "out" / "descriptors.parquet").set_index(["scan_id", "name"])
+    for scan_id, reason in (("slow", TOO_SLOW), ("filtered", FILTERED)):
+        for name in ("ica_falff", "ica_spectral_ratio", "ica_overall_spectral_ratio"):
+            assert texts.loc[(scan_id, name), "text"].count(reason) == 1

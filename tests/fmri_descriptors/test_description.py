@@ -109,7 +109,7 @@ def test_stored_values_are_those_of_the_tables_of_the_same_scan(described_dir, d
 def test_sentences_stay_short_enough_for_a_small_language_model(captions):
     lengths = [len(s["text"].split()) for line in captions for s in line["sentences"]]
     assert max(lengths) <= 45
-    assert np.quantile(lengths, 0.95) <= 36
+    assert np.quantile(lengths, 0.95) <= 38
 
 
 def test_nearly_every_sentence_stands_alone(captions):

@@ -218,10 +218,8 @@ class CohortNorms(TransformerMixin, BaseEstimator):
             rows = (by_scan == name) & known
             if rows.any():
                 ids = features.index[rows].map(str)
-                centre, spread = (
-                    side.loc[ids, features.columns].to_numpy() for side in self._left_out(name)
-                )
-                z.loc[rows] = _z(features.loc[rows], centre, spread)
+                others = [side.loc[ids, features.columns] for side in self._left_out(name)]
+                z.loc[rows] = _z(features.loc[rows], *others)
         z.attrs = dict(features.attrs)
         return z
 

@@ -108,7 +108,7 @@ class FeatureSettings:
         TSV table of spatial maps to use instead of a group ICA; empty for the group ICA.
     ica_least_overlap, ica_least_energy : float
         A network whose component of the group ICA correlates less than the one with the network's
-        outline (components of noise reach about 0.25 on 94 regions), or has a smaller share than
+        outline (components of noise reach about 0.25 on 94 regions), and has a smaller share than
         the other of its squared map inside, has no component: its ICA features are missing. They
         do not apply to `ica_maps`.
     falff_low_hz, falff_high_hz, falff_total_hz : float
@@ -132,7 +132,7 @@ class FeatureSettings:
     ica_components: int = 20
     ica_maps: str = ""
     ica_least_overlap: float = 0.3
-    ica_least_energy: float = 0.25
+    ica_least_energy: float = 0.5
     falff_low_hz: float = 0.01
     falff_high_hz: float = 0.08
     falff_total_hz: float = 0.25

@@ -104,7 +104,7 @@ def group_ica(
     seed : int
         Seed of FastICA's start.
     least : (float, float)
-        A component that correlates less than the first with its network's outline, or has a
+        A component that correlates less than the first with its network's outline, and has a
         smaller share than the second of its energy inside, stands for none.
 
     Raises
@@ -123,7 +123,7 @@ def group_ica(
     maps[:, usable] = ordered
     networks = np.full(n_components, NO_NETWORK, dtype=np.intp)
     energy = inside_energy(ordered[: len(membership)], membership[:, usable])
-    resembling = np.flatnonzero((overlap >= least[0]) & (energy >= least[1]))
+    resembling = np.flatnonzero((overlap >= least[0]) | (energy >= least[1]))
     networks[resembling] = resembling
     return GroupMaps(maps, networks, overlap, energy, converged)
 

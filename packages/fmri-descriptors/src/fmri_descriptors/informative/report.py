@@ -52,7 +52,7 @@ def _scans(document: Mapping[str, Any]) -> str:
     )
 
 
-def _cell(score: Mapping[str, float | None]) -> str:
+def _cell(score: Mapping[str, Any]) -> str:
     if score["value"] is None:
         return "undefined"
     if score["low"] is None or score["high"] is None:

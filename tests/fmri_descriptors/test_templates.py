@@ -133,6 +133,11 @@ def test_other_faults_are_one_line_with_file_and_line(own, text):
         "{% set n = namespace(s='a') %}{% for i in range(99) %}{% set n.s = n.s + n.s %}{%endfor%}",
         "{% set n = namespace(s=2) %}{% for i in range(99) %}{% set n.s = n.s * n.s %}{% endfor %}",
         "{% for i in range(999) %}{{ 'a' * 999 }}{% endfor %}",
+        "{{ '{:>999999999}'.format(1) }}",
+        "{{ ('a' * 90000).replace('a', 'b' * 90000) }}",
+        "{%set n=namespace(s='a')%}{%for i in range(99)%}{%set n.s%}{{n.s}}{{n.s}}{%endset%}{%endfor%}",
+        "{{ lipsum(n=999999) }}",
+        "{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}",
     ],
 )
 def test_a_template_cannot_grow_without_end(own, text):
@@ -143,6 +148,10 @@ def test_a_template_cannot_run_without_end(own, monkeypatch):
     monkeypatch.setattr("fmri_descriptors.template_limits.SECONDS", 0.2)
     loops = "{% for a in range(9999) %}" * 4 + "{% endfor %}" * 4
     assert "runs for more than 0 s; write a shorter loop" in complaint(own(f"x{loops}"))
+    twice = "{% macro f(n) %}{% if n %}{{ f(n - 1) }}{{ f(n - 1) }}{% endif %}{% endmacro %}"
+    assert "runs for more than 0 s; write a shorter loop" in complaint(
+        own(f"{twice}x{{{{ f(90) }}}}")
+    )
 
 
 def test_a_fault_in_the_users_shared_shapes_names_that_file(own, tmp_path):

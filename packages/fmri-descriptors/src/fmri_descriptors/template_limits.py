@@ -32,11 +32,12 @@ class LimitedSandbox(ImmutableSandboxedEnvironment):
     intercepted_binops = frozenset({"+", "*", "**", "%"})
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
+        super().__init__(finalize=_short, **options)
         self._deadline = float("inf")
         self.filters.update(limited_steps=self._steps, limited_join=_join)
         for name in _PADDING_FILTERS:
             del self.filters[name]
+        del self.globals["lipsum"]
 
     def start(self) -> None:
         """Begin to count the time of a phrasing."""
@@ -45,6 +46,16 @@ class LimitedSandbox(ImmutableSandboxedEnvironment):
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
         """Whether a template may use an attribute."""
         return attr not in _PADDING and super().is_safe_attribute(obj, attr, value)
+
+    def call(self, context: Any, called: Any, /, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+        """Return what a call gives, if it comes in time and is not too long."""
+        self._require_time()
+        name = getattr(called, "__name__", "")
+        if name in _PADDING:
+            raise SecurityError(f"{name} cannot be used in a template")
+        if name == "replace":
+            require_short(_length(getattr(called, "__self__", "")) * max(map(_length, args)) // 100)
+        return _short(super().call(context, called, *args, **kwargs))
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
         """Return the result of an operator, if it is not too long."""
@@ -67,9 +78,12 @@ class LimitedSandbox(ImmutableSandboxedEnvironment):
 
     def _steps(self, items: Iterable[Any]) -> Iterator[Any]:
         for item in items:
-            if time.monotonic() > self._deadline:
-                raise SecurityError(f"runs for more than {SECONDS:.0f} s; write a shorter loop")
+            self._require_time()
             yield item
+
+    def _require_time(self) -> None:
+        if time.monotonic() > self._deadline:
+            raise SecurityError(f"runs for more than {SECONDS:.0f} s; write a shorter loop")
 
 
 def _filtered(node: nodes.Node, name: str) -> nodes.Filter:
@@ -80,6 +94,11 @@ def _join(parts: list[Any]) -> str:
     text = "".join(map(str, parts))
     require_short(len(text))
     return text
+
+
+def _short(value: Any) -> Any:
+    require_short(_length(value))
+    return value
 
 
 def _length(value: Any) -> int:

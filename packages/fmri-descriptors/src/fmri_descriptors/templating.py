@@ -31,7 +31,15 @@ TEMPLATE_NAMES = tuple(dict.fromkeys((*(row.name for row in DESCRIPTORS), *PACKA
 """Names that a file in a user's folder may have, without their ending."""
 
 # What an expression in a template can raise.
-_FAULTS = (TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError)
+_FAULTS = (
+    TypeError,
+    ValueError,
+    ArithmeticError,
+    LookupError,
+    AttributeError,
+    RecursionError,
+    MemoryError,
+)
 
 _FILTERS: dict[str, Callable[..., str]] = {
     "cite": cite,
@@ -139,6 +147,8 @@ class Templates:
         except TemplateSyntaxError as error:
             fault = " ".join((error.message or "").split())
             raise InputError(f"{path}, line {error.lineno}: {fault}") from error
+        except RecursionError as error:
+            raise InputError(f"{path}: nested too deep; write it simpler") from error
         return environment.template_class.from_code(environment, code, environment.globals)
 
 

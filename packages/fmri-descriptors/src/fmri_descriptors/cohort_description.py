@@ -162,7 +162,9 @@ def _reasons_by_column(
     """Why columns are missing, by scan id; scans without a reason of their own share one table."""
     everywhere = extractor.reasons_
     return {
-        str(i): by_column(everywhere | reasons[i], features.columns) if i in reasons else everywhere
+        str(i): by_column({**everywhere, **reasons[i]}, features.columns)
+        if i in reasons
+        else everywhere
         for i in features.index
     }
 

@@ -175,7 +175,7 @@ DESCRIPTORS: tuple[DescriptorRow, ...] = (
         "ica.falff",
         "fALFF",
         "amplitude of the time course from falff_low_hz to falff_high_hz over its amplitude from "
-        "falff_low_hz to falff_total_hz",
+        "0 to falff_total_hz",
     ),
     DescriptorRow(
         "ica_overall_amplitude",

@@ -135,7 +135,7 @@ def test_other_faults_are_one_line_with_file_and_line(own, text):
         "{% for i in range(999) %}{{ 'a' * 999 }}{% endfor %}",
         "{{ '{:>999999999}'.format(1) }}",
         "{{ ('a' * 90000).replace('a', 'b' * 90000) }}",
-        "{%set n=namespace(s='a')%}{%for i in range(99)%}{%set n.s%}{{n.s}}{{n.s}}{%endset%}{%endfor%}",
+        "{%set n=namespace(s='a')%}{%for i in range(99)%}{%set n.s%}{{n.s*2}}{%endset%}{%endfor%}",
         "{{ lipsum(n=999999) }}",
         "{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}",
     ],

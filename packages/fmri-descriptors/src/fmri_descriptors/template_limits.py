@@ -47,7 +47,7 @@ class LimitedSandbox(ImmutableSandboxedEnvironment):
         """Whether a template may use an attribute."""
         return attr not in _PADDING and super().is_safe_attribute(obj, attr, value)
 
-    def call(self, context: Any, called: Any, /, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+    def call(self, context: Any, called: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Return what a call gives, if it comes in time and is not too long."""
         self._require_time()
         name = getattr(called, "__name__", "")

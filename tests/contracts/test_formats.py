@@ -1,6 +1,7 @@
 """What one package writes, another reads, and both mean the same by it."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from datasets import load_from_disk
+from transformers import AutoTokenizer
 
 from fmri_descriptors import load_parcellation, open_source, read_cohort, write_cohort
 from fmri_descriptors.cohort_description import describe_cohort
@@ -16,7 +18,7 @@ from fmri_instruct import build_instructions, load_tasks
 from fmri_instruct.references import read_recordings
 from fmri_instruct.settings import MakeInstructionsSettings
 from fmri_llm.checks import check_order
-from fmri_llm.data import TokenWindows, read_captions, read_tokens_record
+from fmri_llm.data import PretrainingPlan, TokenWindows, read_captions, read_tokens_record
 from fmri_vqtok import FMRITokenizer
 from fmri_vqtok.cohort_reader import Cohort as TokenizerCohort
 from fmri_vqtok.errors import InputError
@@ -103,6 +105,30 @@ def test_every_scan_keeps_its_split_and_has_tokens_captions_and_scores(run: Path
         assert set(TokenWindows.read(run / "tokens", split).by_scan) == scans
         assert set(zscores.index[zscores["split"] == split]) == scans
         assert scans <= set(captions)
+
+
+LEANING = re.compile(
+    r"(It|Its|They|Their|These|Those|Of these|Likewise|The rest|The others?|By contrast|In contrast"
+    r"|Again|Also|So|Here|Both|Neither|The same)\b"
+)
+
+
+def test_no_training_text_begins_with_a_sentence_that_leans_on_one_before(run: Path, smollm2: Path):
+    tokenizer = AutoTokenizer.from_pretrained(smollm2)
+    plan = PretrainingPlan(
+        TokenWindows.read(run / "tokens", "train"),
+        read_captions(run / "descriptors" / "captions.jsonl"),
+        np.zeros(8, dtype=int),
+        tokenizer,
+        text_tokens=96,
+        corpus_tokens=8,
+        n_examples=500,
+        seed=0,
+    )
+    segments = [plan[k].segments[0] for k in range(500)]
+    texts = [tokenizer.decode(segment.ids[segment.n_given :]) for segment in segments]
+    assert [text for text in texts if LEANING.match(text.strip())] == []
+    assert len(set(texts)) > 50
 
 
 def test_instructions_ask_what_the_z_scores_answer(run: Path):

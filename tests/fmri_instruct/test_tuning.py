@@ -200,3 +200,25 @@ def test_conversations_longer_than_the_bases_positions_are_refused_before_tuning
     with pytest.raises(ValueError, match=r"language model has 1024; give shorter questions"):
         tune(model_dir, tokens_dir, folder, tmp_path / "tuned", TuneSettings(loop=loop(2)), seed=0)
     assert not list((tmp_path / "tuned").iterdir())
+
+
+def test_questions_longer_than_the_bases_positions_are_refused_before_any_is_asked(
+    model, tokens_dir, instructions_dir, cohort_dir, tmp_path
+):
+    folder = tmp_path / "instructions"
+    shutil.copytree(instructions_dir, folder)
+    path = folder / "test.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    rows[-1]["messages"][0]["content"] += " word" * 1100
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    asked = []
+    with pytest.raises(ValueError, match=r"language model has 1024; give shorter questions"):
+        evaluate(
+            model,
+            tokens_dir,
+            folder,
+            cohort_dir,
+            EvaluateSettings(),
+            progress=lambda *counts: asked.append(counts),
+        )
+    assert not asked

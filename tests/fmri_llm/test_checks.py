@@ -179,3 +179,12 @@ def test_adapters_that_fit_no_layer_are_refused(tiny_folder):
             name="llama",
             lora=LoraSettings(targets=("nothing",)),
         )
+
+
+def test_a_text_space_may_be_named_by_another_way_to_the_same_folder(tmp_path):
+    (tmp_path / "base").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "base")
+    config = tiny_tokenizer(str(tmp_path / "link")).config
+    checks.check_text_space(config, str(tmp_path / "base"), 32)
+    with pytest.raises(InputError, match="its text space is that of"):
+        checks.check_text_space(config, str(tmp_path), 32)

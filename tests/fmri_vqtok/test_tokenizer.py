@@ -108,8 +108,9 @@ def test_codes_and_their_quantized_latents_belong_together(signal):
     assert out.encoded.quantized.shape == (B, W, N, 16)
 
 
-def test_the_token_basis_is_orthonormal_and_its_own_way_back():
-    basis = TokenBasis(6, 8, 8)
+@pytest.mark.parametrize("n_bands", [1, 2, 5])
+def test_the_token_basis_is_orthonormal_and_its_own_way_back(n_bands):
+    basis = TokenBasis(6, 8, 8, n_bands)
     coefficients = torch.randn(50, 6, 8, generator=torch.Generator().manual_seed(0))
     basis.fit(coefficients)
     tokens = basis.to_tokens(coefficients[:, None])
@@ -126,6 +127,22 @@ def test_the_token_basis_keeps_a_common_signal_in_one_component():
     energy = tokens.square().sum(dim=(0, 1))
     assert (energy > 1e-3).sum() == 8
     assert torch.allclose(basis.to_regions(tokens)[:, 0], common, atol=1e-4)
+
+
+def test_bands_find_what_regions_share_in_slow_and_in_fast_coefficients():
+    # Slow coefficients are shared by three regions, fast ones by the first of them and the rest.
+    slow, fast = torch.tensor([1.0, 1, 1, 0, 0, 0]), torch.tensor([1.0, 0, 0, 1, 1, 1])
+    noise = torch.Generator().manual_seed(0)
+    shared = [
+        weights[:, None] * torch.randn(200, 1, width, generator=noise)
+        for weights, width in ((slow, 4), (fast, 28))
+    ]
+    kept = []
+    for n_bands in (1, 8):
+        basis = TokenBasis(6, 32, 6, n_bands)
+        basis.fit(torch.cat(shared, dim=2))
+        kept.append(float(basis.to_tokens(torch.cat(shared, dim=2)[:, None]).square().sum()))
+    assert kept[1] > 1.02 * kept[0]
 
 
 def test_with_a_basis_of_regions_a_code_is_about_its_own_region(signal):

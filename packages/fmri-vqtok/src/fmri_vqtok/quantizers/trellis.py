@@ -22,13 +22,16 @@ from fmri_vqtok.quantizers.vq import VectorQuantizer
 BUFFER_BYTES = 2**20
 """Distances held at one time; so many stay in the cache."""
 
-MOST_SEQUENCES, SEQUENCE_TOKENS = 200, 94
+MOST_SEQUENCES, SEQUENCE_TOKENS = 120, 94
 """Sequences that a round of the start draws at most, and tokens of each."""
 
 DRAWN_SHARE = 2
 """Tokens that a round draws, for each training vector, where there are few of them."""
 
-POOLED_ROUNDS = 6
+START_SURVIVORS = 12
+"""Beginnings that the search keeps during the start, at most; the codebooks need no better one."""
+
+POOLED_ROUNDS = 8
 """Rounds of the start whose sequences the codebooks are fitted to together."""
 
 
@@ -85,7 +88,7 @@ class TrellisQuantizer(NearestQuantizer):
         return vectors_of(codes, self._codebooks())
 
     @torch.no_grad()
-    def initialise(self, samples: Tensor, generator: torch.Generator, n_rounds: int = 30) -> None:
+    def initialise(self, samples: Tensor, generator: torch.Generator, n_rounds: int = 20) -> None:
         """Start at k-means centres, spread over the lags, and fit them to drawn sequences.
 
         Signs of components are drawn too: components without correlation have no common sign, so
@@ -96,14 +99,15 @@ class TrellisQuantizer(NearestQuantizer):
         samples : Tensor, shape (n, d)
             Vectors of tokens that are alike in distribution; their order does not count.
         generator : torch.Generator
-        n_rounds : int, default=30
+        n_rounds : int, default=20
         """
         samples = samples.float()
         codebooks = self._spread(kmeans(samples, self.n_codes, generator, 5), generator)
+        survivors = min(self.survivors, START_SURVIVORS)
         pool: list[tuple[Tensor, Tensor]] = []
         for _ in range(n_rounds):
             sequences = draw_sequences(samples, generator)
-            pool.append((sequences, search(sequences, codebooks, self.survivors)))
+            pool.append((sequences, search(sequences, codebooks, survivors)))
             pool = pool[-POOLED_ROUNDS:]
             drawn, codes = (torch.cat(parts) for parts in zip(*pool, strict=True))
             codebooks = fitted(drawn, codes, codebooks)

@@ -54,7 +54,7 @@ def test_codes_that_are_chosen_together_lose_less_than_codes_alone():
         quantizer.initialise(samples, torch.Generator().manual_seed(0))
         error = (quantizer.eval()(held_out).latents - held_out).square().mean()
         errors.append(float(error))
-    assert 0.25 < errors[1] < 0.96 * errors[0]
+    assert 0.25 < errors[1] < 0.975 * errors[0]
 
 
 def test_training_keeps_what_the_start_found():

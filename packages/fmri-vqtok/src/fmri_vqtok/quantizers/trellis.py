@@ -91,8 +91,9 @@ class TrellisQuantizer(NearestQuantizer):
     def initialise(self, samples: Tensor, generator: torch.Generator, n_rounds: int = 20) -> None:
         """Start at k-means centres, spread over the lags, and fit them to drawn sequences.
 
-        Signs of components are drawn too: components without correlation have no common sign, so
-        few scans then show as much as many.
+        In every second sequence signs of components are drawn too: components without correlation
+        have no common sign, so few scans then show as much as many. The others keep what is rare
+        and strong as it is.
 
         Parameters
         ----------
@@ -206,11 +207,12 @@ def _trace_back(cost: Tensor, kept: Sequence[Tensor], origins: Sequence[Tensor])
 
 
 def draw_sequences(samples: Tensor, generator: torch.Generator) -> Tensor:
-    """Sequences of drawn vectors with drawn signs, shape (S, n, d)."""
+    """Sequences of drawn vectors, every second one with drawn signs; shape (S, n, d)."""
     n_sequences = min(MOST_SEQUENCES, -(-DRAWN_SHARE * len(samples) // SEQUENCE_TOKENS))
     shape = (n_sequences, SEQUENCE_TOKENS)
     rows = torch.randint(len(samples), shape, generator=generator)
     signs = torch.randint(2, (*shape, samples.shape[1]), generator=generator) * 2.0 - 1.0
+    signs[::2] = 1.0
     return samples[rows.to(samples.device)] * signs.to(samples)
 
 

@@ -18,6 +18,7 @@ QUANTIZERS = {
     "fsq [8, 4, 4, 4]": {"quantizer": "fsq", "fsq": {"levels": (8, 4, 4, 4)}},
     "fsq [8, 8, 8]": {"quantizer": "fsq", "fsq": {"levels": (8, 8, 8)}},
     "residual [32, 16]": {"quantizer": "residual", "residual": {"stages": (32, 16)}},
+    "trellis": {"quantizer": "trellis"},
     "external SimVQ": {
         "quantizer": "external",
         "external": {"name": "SimVQ", "options": {"codebook_size": 512}},

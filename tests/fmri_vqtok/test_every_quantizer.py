@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from copy import deepcopy
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from fmri_vqtok.quantizer_settings import FSQSettings, QuantizerChoice, VQSettin
 from fmri_vqtok.quantizers import (
     FiniteScalarQuantizer,
     ResidualQuantizer,
+    TrellisQuantizer,
     VectorQuantizer,
     make_quantizer,
 )
@@ -25,12 +27,14 @@ KINDS = {
     "gradient, cosine": lambda: VectorQuantizer(24, D, update="gradient", distance="cosine"),
     "fsq": lambda: FiniteScalarQuantizer([4, 3, 2]),
     "residual": lambda: ResidualQuantizer([4, 3, 2], D),
+    "trellis": lambda: TrellisQuantizer(24, D, memory=2),
 }
 CHOICES = {
     "vq": {},
     "gradient": {"vq": {"update": "gradient", "distance": "cosine"}},
     "fsq": {"quantizer": "fsq", "fsq": {"levels": [4, 4, 2]}},
     "residual": {"quantizer": "residual", "residual": {"stages": [8, 4]}},
+    "trellis": {"quantizer": "trellis", "trellis": {"memory": 2, "survivors": 8}},
 }
 
 
@@ -64,12 +68,12 @@ def test_quantizing_the_vector_of_a_code_gives_the_code_and_the_vector(quantizer
 
 
 def test_the_latents_are_the_vectors_of_the_codes_in_training_too(quantizer):
-    before = quantizer.lookup(torch.arange(24)).detach().clone()
+    before = deepcopy(quantizer)
     out = quantizer.train()(samples(50, seed=1))
-    assert torch.allclose(out.latents, before[out.codes], atol=1e-6)
+    assert torch.allclose(out.latents, before.lookup(out.codes), atol=1e-6)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if "cosine" not in kind])
+@pytest.mark.parametrize("kind", [k for k in KINDS if "cosine" not in k and k != "trellis"])
 def test_the_code_of_a_vector_is_its_nearest_one(kind):
     quantizer = KINDS[kind]().eval()
     quantizer.initialise(samples(), torch.Generator().manual_seed(0))

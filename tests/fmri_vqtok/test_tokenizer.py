@@ -108,8 +108,9 @@ def test_codes_and_their_quantized_latents_belong_together(signal):
     assert out.encoded.quantized.shape == (B, W, N, 16)
 
 
-def test_the_token_basis_is_orthonormal_and_its_own_way_back():
-    basis = TokenBasis(6, 8, 8)
+@pytest.mark.parametrize("n_bands", [1, 2, 5])
+def test_the_token_basis_is_orthonormal_and_its_own_way_back(n_bands):
+    basis = TokenBasis(6, 8, 8, n_bands)
     coefficients = torch.randn(50, 6, 8, generator=torch.Generator().manual_seed(0))
     basis.fit(coefficients)
     tokens = basis.to_tokens(coefficients[:, None])
@@ -126,6 +127,19 @@ def test_the_token_basis_keeps_a_common_signal_in_one_component():
     energy = tokens.square().sum(dim=(0, 1))
     assert (energy > 1e-3).sum() == 8
     assert torch.allclose(basis.to_regions(tokens)[:, 0], common, atol=1e-4)
+
+
+def test_bands_find_what_regions_share_in_slow_and_in_fast_coefficients():
+    slow, fast = torch.tensor([[1.0, 1, 1, 0, 0, 0], [1.0, 0, 0, 1, 1, 1]])
+    generator = torch.Generator().manual_seed(0)
+    coefficients = torch.cat([
+        slow[:, None] * torch.randn(200, 1, 12, generator=generator),
+        fast[:, None] * torch.randn(200, 1, 20, generator=generator),
+    ], dim=2)  # fmt: skip
+    basis = TokenBasis(6, 32, 6, n_bands=8)
+    basis.fit(coefficients)
+    for band, shared in ((0, slow), (7, fast)):
+        assert abs(basis.spatial[band][:, 0] @ shared) / shared.norm() > 0.98
 
 
 def test_with_a_basis_of_regions_a_code_is_about_its_own_region(signal):

@@ -584,8 +584,36 @@ def test_a_folder_that_is_no_cohort_is_refused(tmp_path):
         Cohort(tmp_path)
 
 
+def test_the_codebook_starts_from_every_training_scan_and_no_other(
+    tmp_path, cohort_dir, monkeypatch
+):
+    started = []
+
+    def initialise(self, samples, generator):
+        started.append(samples)
+        return kept(self, samples, generator)
+
+    kept = VectorQuantizer.initialise
+    monkeypatch.setattr(VectorQuantizer, "initialise", initialise)
+    loop = LoopSettings(steps=1, batch_size=2)
+    settings = FitTokenizerSettings(
+        n_frames=48, patch_frames=16, n_codes=32, start_stride=16, training=loop
+    )
+    fit_tokenizer(cohort_dir, tmp_path, settings, seed=0)
+    # Four scans of 160 frames: windows start at 0, 16, ..., 112; three steps of six tokens each.
+    (samples,) = started
+    assert samples.shape == (4 * 8 * 3 * N_REGIONS, 16)
+    by_scan = samples.unflatten(0, (4, -1))
+    assert len({tuple(scan.abs().sum(dim=0).tolist()) for scan in by_scan}) == 4
+
+
 @pytest.mark.parametrize(
-    ("quantizer", "settings"), [("fsq", {"levels": (4, 4, 2)}), ("residual", {"stages": (8, 4)})]
+    ("quantizer", "settings"),
+    [
+        ("fsq", {"levels": (4, 4, 2)}),
+        ("residual", {"stages": (8, 4)}),
+        ("trellis", {"memory": 2, "survivors": 4}),
+    ],
 )
 def test_a_tokenizer_is_fitted_with_the_quantizer_that_the_settings_choose(
     tmp_path, cohort_dir, quantizer, settings

@@ -117,6 +117,37 @@ class ResidualSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TrellisSettings:
+    """A token's vector is a sum over its own code and those of the tokens before it in its step.
+
+    Attributes
+    ----------
+    memory : int
+        Codes that the vector of a token is a sum of.
+    survivors : int
+        Beginnings of a step that the search for its codes keeps; more is slower and nearer.
+    decay : float
+        Of the running means and counts, per training batch.
+    commitment : float
+        Weight of the loss that keeps a vector near what its codes say.
+    revive_below : float
+        A code with a running count of fewer vectors a batch restarts.
+    """
+
+    memory: int = 3
+    survivors: int = 32
+    decay: float = 0.999
+    commitment: float = 0.25
+    revive_below: float = 0.5
+
+    def __post_init__(self) -> None:
+        for key in ("memory", "survivors"):
+            if getattr(self, key) < 1:
+                raise InputError(f"{key}: {getattr(self, key)}; give at least 1")
+        _check_learning(self)
+
+
+@dataclass(frozen=True, kw_only=True)
 class ExternalSettings:
     """A quantizer of the package vector-quantize-pytorch.
 
@@ -136,6 +167,7 @@ SETTINGS: dict[str, Any] = {
     "vq": VQSettings,
     "fsq": FSQSettings,
     "residual": ResidualSettings,
+    "trellis": TrellisSettings,
     "external": ExternalSettings,
 }
 """By the name of the quantizer, which is also the key of its settings."""
@@ -147,10 +179,11 @@ class QuantizerChoice:
 
     Attributes
     ----------
-    quantizer : {"vq", "fsq", "residual", "external"}
+    quantizer : {"vq", "fsq", "residual", "trellis", "external"}
     vq : VQSettings
     fsq : FSQSettings
     residual : ResidualSettings
+    trellis : TrellisSettings
     external : ExternalSettings
     """
 
@@ -158,6 +191,7 @@ class QuantizerChoice:
     vq: VQSettings = VQSettings()
     fsq: FSQSettings = FSQSettings()
     residual: ResidualSettings = ResidualSettings()
+    trellis: TrellisSettings = TrellisSettings()
     external: ExternalSettings = field(default_factory=ExternalSettings)
 
     def check_quantizer(self, n_codes: int | None) -> None:

@@ -131,7 +131,8 @@ class FitTokenizerSettings(QuantizerChoice):
         K, codes of the quantizer; those of the preset, or of the quantizer's settings, if none.
     quantizer : str
         "vq", a learned codebook; "fsq", a grid; "residual", several small codebooks that add up;
-        or "external", one of vector-quantize-pytorch. Each has its own settings.
+        "trellis", codes of a step that are chosen together; or "external", one of
+        vector-quantize-pytorch. Each has its own settings.
     temporal_attention : str
         "causal", or "full" (next-step prediction on such codes would be cheating).
     attention : str
@@ -148,6 +149,8 @@ class FitTokenizerSettings(QuantizerChoice):
         Compute the inside of each block twice, to save memory in training.
     token_basis : str
         "shared": the codes of a step describe its regions together; "regions": one region each.
+    spatial_bands : int
+        Bands of coefficients along time that have axes across regions of their own.
     training_windows : str
         "random", windows that start at any frame; "all", every window that `windows` says, in a
         drawn order; or "clip", the first window of each scan.
@@ -192,6 +195,7 @@ class FitTokenizerSettings(QuantizerChoice):
     n_gradients: int = 8
     activation_checkpointing: bool = False
     token_basis: str = "shared"
+    spatial_bands: int = 1
     training_windows: str = "random"
     region_dropout: float = 0.0
     domain_weight: float = 0.5
@@ -216,6 +220,7 @@ class FitTokenizerSettings(QuantizerChoice):
             "caption_tokens",
             "start_stride",
             "start_windows",
+            "spatial_bands",
         ):
             check_setting(getattr(self, key) >= 1, key, getattr(self, key), "give at least 1")
         if self.n_codes is not None:

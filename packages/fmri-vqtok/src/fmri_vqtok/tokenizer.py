@@ -121,7 +121,9 @@ class FMRITokenizer(nn.Module):
         width, n_coefficients = config.width, config.n_coefficients
         self.encoder = Encoder(*_halves(config, config.encoder_depth, region_features))
         self.to_coefficients = _head(width, n_coefficients, config.head_width)
-        self.basis = TokenBasis(config.n_regions, n_coefficients, config.code_width)
+        self.basis = TokenBasis(
+            config.n_regions, n_coefficients, config.code_width, config.spatial_bands
+        )
         self.quantizer = make_quantizer(config, config.n_codes, config.code_width)
         self.from_coefficients = _head(n_coefficients, width, config.head_width)
         self.decoder = Decoder(*_halves(config, config.decoder_depth, region_features))

@@ -73,9 +73,16 @@ _LEAST = {
     "n_codes": 1,
     "code_width": 1,
     "n_position_features": 0,
+    "spatial_bands": 1,
 }
 
-_LEFT_OUT_AT_DEFAULT = ("attention", "head_width", "n_position_features", "region_positions")
+_LEFT_OUT_AT_DEFAULT = (
+    "attention",
+    "head_width",
+    "n_position_features",
+    "region_positions",
+    "spatial_bands",
+)
 """So `config.json`, and with it the fingerprint, is as it was before there were these fields."""
 
 
@@ -111,8 +118,8 @@ class FMRITokenizerConfig(QuantizerChoice):
         with a hidden layer of this width corrects it.
     n_codes, code_width : int
         K and d, of the quantizer.
-    quantizer : {"vq", "fsq", "residual", "external"}
-        What makes tokens discrete; ``vq``, ``fsq``, ``residual`` and ``external`` hold the
+    quantizer : {"vq", "fsq", "residual", "trellis", "external"}
+        What makes tokens discrete; ``vq``, ``fsq`` and so on hold the
         settings of each, as the classes of `fmri_vqtok.quantizer_settings` or as mappings.
     temporal_attention : {"causal", "full"}
         "full" lets a token see later steps; next-step prediction on its codes would be cheating.
@@ -123,6 +130,9 @@ class FMRITokenizerConfig(QuantizerChoice):
     token_basis : {"shared", "regions"}
         "shared": the N codes of a step describe its regions together, so that no bit is spent on
         what two regions have in common. "regions": code (w, n) is about region n alone.
+    spatial_bands : int
+        The shared basis has axes across regions of their own for so many bands of coefficients
+        along time, slow to fast.
     region_positions : {"learned", "geometry"}
         Position of a region: a learned vector, or a learned linear map of given features of it.
     n_position_features : int
@@ -146,6 +156,7 @@ class FMRITokenizerConfig(QuantizerChoice):
     temporal_attention: str = "causal"
     attention: str = "joint"
     token_basis: str = "shared"
+    spatial_bands: int = 1
     region_positions: str = "learned"
     n_position_features: int = 0
     text_width: int | None = None

@@ -5,6 +5,7 @@ from fmri_vqtok.quantizers.choice import make_quantizer
 from fmri_vqtok.quantizers.external import ExternalQuantizer
 from fmri_vqtok.quantizers.fsq import FiniteScalarQuantizer
 from fmri_vqtok.quantizers.residual import ResidualQuantizer
+from fmri_vqtok.quantizers.trellis import TrellisQuantizer
 from fmri_vqtok.quantizers.vq import VectorQuantizer
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "Quantized",
     "Quantizer",
     "ResidualQuantizer",
+    "TrellisQuantizer",
     "VectorQuantizer",
     "make_quantizer",
 ]

@@ -82,7 +82,7 @@ class NearestQuantizer(Quantizer):
             losses = {"commitment": self.commitment * distance}
             losses |= self.own_losses(exact.detach(), nearest)
             if self.training:
-                self.follow(exact.detach().reshape(-1, self.dim), codes.reshape(-1))
+                self.follow(exact.detach(), codes)
         straight_through = x + (nearest.to(x.dtype) - x).detach()
         return Quantized(straight_through, codes, losses)
 
@@ -95,4 +95,4 @@ class NearestQuantizer(Quantizer):
         return {}
 
     def follow(self, x: Tensor, codes: Tensor) -> None:
-        """Learn from a training batch: vectors, shape (n, d), and their codes, shape (n,)."""
+        """Learn from a training batch: vectors, shape (..., d), and their codes, shape (...)."""

@@ -8,6 +8,7 @@ from fmri_vqtok.quantizers.base import Quantizer
 from fmri_vqtok.quantizers.external import make_external
 from fmri_vqtok.quantizers.fsq import FiniteScalarQuantizer
 from fmri_vqtok.quantizers.residual import ResidualQuantizer
+from fmri_vqtok.quantizers.trellis import TrellisQuantizer
 from fmri_vqtok.quantizers.vq import VectorQuantizer
 
 
@@ -35,6 +36,8 @@ def make_quantizer(choice: QuantizerChoice, n_codes: int, code_width: int) -> Qu
         quantizer = FiniteScalarQuantizer(**asdict(choice.fsq))
     elif choice.quantizer == "residual":
         quantizer = ResidualQuantizer(dim=code_width, **asdict(choice.residual))
+    elif choice.quantizer == "trellis":
+        quantizer = TrellisQuantizer(n_codes, code_width, **asdict(choice.trellis))
     else:
         quantizer = make_external(choice.external.name, choice.external.options, code_width)
     for key, asked, made in (

@@ -109,8 +109,8 @@ class ResidualQuantizer(NearestQuantizer):
 
         Parameters
         ----------
-        x : Tensor, shape (n, d)
-        codes : Tensor of int64, shape (n,)
+        x : Tensor, shape (..., d)
+        codes : Tensor of int64, shape (...)
         """
         rest = x - self.lookup(codes)
         for stage, own in zip(self._stages(), self.unpack(codes).unbind(-1), strict=True):

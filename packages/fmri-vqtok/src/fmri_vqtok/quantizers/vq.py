@@ -156,9 +156,10 @@ class VectorQuantizer(NearestQuantizer):
 
         Parameters
         ----------
-        x : Tensor, shape (n, d)
-        codes : Tensor of int64, shape (n,)
+        x : Tensor, shape (..., d)
+        codes : Tensor of int64, shape (...)
         """
+        x, codes = x.reshape(-1, self.dim), codes.reshape(-1)
         counts, sums = sum_by_code(x, codes, self.n_codes)
         self.counts.lerp_(sum_over_processes(counts), 1 - self.decay)
         if not self.by_gradient:

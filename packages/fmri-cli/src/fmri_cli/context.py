@@ -221,8 +221,9 @@ class Context:
 
 
 def _from_anywhere(name: str, value: Input) -> Input:
-    is_model = name in base_model.INPUTS and isinstance(value, str)
-    return base_model.from_anywhere(value) if is_model else value
+    if name in base_model.INPUTS and isinstance(value, str):
+        return base_model.from_anywhere(value)
+    return value
 
 
 def _fingerprint(name: str, value: Input) -> Any:

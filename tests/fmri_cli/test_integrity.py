@@ -199,6 +199,7 @@ def model(tmp_path):
     folder = tmp_path / "lab" / "base"
     folder.mkdir(parents=True)
     (folder / "config.json").write_text("{}")
+    (folder / "chat_template.jinja").write_text("{{ messages }}")
     (folder / "model.safetensors").write_bytes(b"weights")
     return folder
 
@@ -223,7 +224,7 @@ def test_a_change_of_the_base_is_noticed(model, change):
     elif change == "another file":
         (model / "tokenizer.json").write_text("{}")
     else:
-        (model / "model.safetensors").unlink()
+        (model / "chat_template.jinja").unlink()
     assert base_model.model_digest(str(model)) != before
 
 

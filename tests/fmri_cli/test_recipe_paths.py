@@ -1,5 +1,7 @@
 """A path in a recipe starts from the recipe's folder, and a dry run finds that it is not there."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -32,13 +34,13 @@ FILES = {"people.tsv": "participant_id\tsex\np0\tmale\n", "tasks.yaml": TASKS, "
 
 
 @pytest.fixture
-def lab(tmp_path, monkeypatch):
+def lab(tmp_path, monkeypatch, tiny_base):
     """A lab's folder with a whole recipe, seen from another working directory."""
     folder = tmp_path / "lab"
-    for name in ("corpus", "base", "writer"):
+    for name in ("corpus", "writer"):
         (folder / name).mkdir(parents=True)
+    shutil.copytree(tiny_base, folder / "base")
     (folder / "corpus" / "a.txt").write_text("Some text.\n")
-    (folder / "base" / "config.json").write_text("{}")
     for name, text in FILES.items():
         (folder / name).write_text(text)
     regions = "".join(f"region {i}\t{'AB'[i % 2]}\n" for i in range(6))

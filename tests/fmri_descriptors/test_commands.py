@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -27,6 +28,10 @@ class Context:
     settings: object
     seen: dict = field(default_factory=dict)
     summary: str = ""
+
+    @property
+    def recipe(self):
+        return SimpleNamespace(settings=lambda command, settings_class: self.settings)
 
     def run(self, work, settings_class, /, *, resumable=False, **inputs):
         assert isinstance(self.settings, settings_class)

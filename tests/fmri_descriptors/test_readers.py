@@ -213,7 +213,7 @@ BAD_FILES = {
     "mat with two arrays": (
         "s.mat",
         lambda p, x: savemat(p, {"a": x, "b": x}),
-        "found: a, b; name it by key",
+        "found: a, b; keep one, or name it by the column key",
     ),
     "mat without array": ("s.mat", lambda p, x: savemat(p, {"a": "text"}), "found: none"),
     "binary tsv": ("s.tsv", _bytes(b"\xff\xfe\x00\x81" * 50), "cannot be read as a .tsv table"),

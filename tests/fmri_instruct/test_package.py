@@ -65,9 +65,13 @@ class Stage:
     seed: int = 0
     device: str = "cpu"
     done: list[tuple[int, int]] = field(default_factory=list)
+    noted: dict[str, Any] = field(default_factory=dict)
 
     def progress(self, done, total):
         self.done.append((done, total))
+
+    def note(self, **facts):
+        self.noted.update(facts)
 
 
 @dataclass

@@ -94,4 +94,4 @@ def test_the_readme_example_runs(repository, capsys):
     readme = (repository / "packages" / "fmri-llm" / "README.md").read_text(encoding="utf-8")
     example = readme.split("```python\n")[1].split("```")[0]
     exec(compile(example, "README.md", "exec"), {})
-    assert "torch.Size([1, 3, 10, 512])" in capsys.readouterr().out
+    assert "torch.Size([1, 6, 10, 512])" in capsys.readouterr().out

@@ -70,7 +70,8 @@ def test_the_example_of_the_card_runs(fitted):
     series = np.random.default_rng(0).normal(size=(60, 6))
     names = {"timeseries": series, "tr": 2.0, "site": "a"}
     exec(example.replace("path/or/repository", str(fitted)), names)
-    assert names["vectors"].shape == (1, 128)
+    # Sixty frames of this repetition time take two windows to cover.
+    assert names["vectors"].shape == (2, 128)
 
 
 def test_the_card_travels_with_the_tokenizer_and_changes_no_fingerprint(fitted, tmp_path):

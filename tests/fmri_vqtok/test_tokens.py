@@ -179,8 +179,17 @@ def test_what_a_worker_cannot_read_is_told_as_by_one_process(tmp_path, write_coh
 
 
 KILLED = """
-import os, signal, sys
+import os, signal, sys, time
 from pathlib import Path
+from fmri_vqtok.token_shards import ScanEncoder
+
+write = ScanEncoder.write
+
+def slowly(self, shard):  # so that the last shard is not written before the first is heard of
+    time.sleep(0.3)
+    write(self, shard)
+
+ScanEncoder.write = slowly
 
 def progress(done, total):
     if done >= 3:

@@ -132,6 +132,7 @@ def test_the_three_commands_lead_from_a_cohort_to_scores(
     assert {answer["scan_id"] for answer in answers} == set(read_windows(tokens_dir, "test"))
     assert set(answers[0]) == {
         "scan_id", "subject", "task", "paradigm", "truth", "answer", "probabilities", "text",
+        "first_named",
     }  # fmt: skip
 
 

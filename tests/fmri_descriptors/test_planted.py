@@ -129,7 +129,7 @@ def test_a_masked_system_is_called_not_available(texts, simulate, aal2):
     series[:, aal2.membership[aal2.network_names.index("Visual")]] = np.nan
     read = texts(Scan(series, 2.0, aal2, "m", "m"))
     assert "not available in the Visual network" in read["graph_network_strength"]
-    assert "not available for nine pairs of networks" in read["fc_network_pairs"]
+    assert "not available for nine network connections" in read["fc_network_pairs"]
     assert TYPICAL != UNKNOWN
 
 

@@ -34,7 +34,7 @@ def test_the_group_of_the_most_unusual_value_comes_first():
 
 def test_one_group_of_all_says_where_it_holds():
     assert group_by_word(networks(A=0.2, B=-0.9, C=0.1))[0].scope == "in all three networks"
-    assert group_by_word(pairs(5))[0].scope == "for all five pairs of networks"
+    assert group_by_word(pairs(5))[0].scope == "for all five network connections"
 
 
 def test_the_scope_leaves_out_what_cannot_be_compared():
@@ -92,14 +92,14 @@ def test_many_networks_are_counted_rather_than_named():
 
 
 def test_many_pairs_are_counted_rather_than_named():
-    assert places(pairs(32), 45) == "for thirty-two of the forty-five pairs of networks"
+    assert places(pairs(32), 45) == "for thirty-two of the forty-five network connections"
     assert places(pairs(2)) == "between the A and N0 networks and between the A and N1 networks"
 
 
 @pytest.mark.parametrize("n", [4, 36, 153])
 def test_every_pair_is_cited_or_counted(n):
     assert cite(pairs(3)).count("(") == 3
-    assert cite(pairs(n)).endswith(f" (0.10, z 0.00) and for {count(n - 2)} more pairs")
+    assert cite(pairs(n)).endswith(f" (0.10, z 0.00) and for {count(n - 2)} more connections")
 
 
 def test_the_short_form_has_the_most_unusual_group_of_each_direction():

@@ -23,8 +23,8 @@ COMMON = words_in(
     "a all among an and are as at below above by centre closest cohort comes edge for from "
     "furthest has have in is it its less lies more of one so takes than that the these this to "
     "value values "
-    "well which whole with within z pairs network networks between nine eight seven six five four "
-    "three two thirty s"
+    "well which whole with within z connections network networks between nine eight seven six "
+    "five four three two thirty s"
 )
 
 

@@ -208,7 +208,7 @@ def _cite_pairs(values: Sequence[FeatureValue]) -> str:
     cited = values if len(values) <= _N_NAMED_PAIRS else values[: _N_NAMED_PAIRS - 1]
     parts = [f"{value.place} {value.numbers}" for value in cited]
     n_more = len(values) - len(cited)
-    return listing([*parts, f"for {count(n_more)} more pairs"] if n_more else parts)
+    return listing([*parts, f"for {count(n_more)} more connections"] if n_more else parts)
 
 
 def _typical(values: Sequence[FeatureValue]) -> bool:
@@ -220,7 +220,7 @@ def _in_pairs(values: Sequence[FeatureValue]) -> bool:
 
 
 def _unit(values: Sequence[FeatureValue]) -> str:
-    return "pairs of networks" if _in_pairs(values) else "networks"
+    return "network connections" if _in_pairs(values) else "networks"
 
 
 def _preposition(values: Sequence[FeatureValue]) -> str:

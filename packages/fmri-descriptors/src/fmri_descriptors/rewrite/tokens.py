@@ -61,7 +61,9 @@ _TEENS = (
 )
 _COUNT_WORD = rf"(?:two|three|four|five|six|seven|eight|nine|{_TEENS})"
 _COUNTED = rf"{_COUNT_WORD}(?:[\s-]+(?:and\s+)?(?:one|{_COUNT_WORD}))*"
-_ONE_OF_MANY = r"(?:one|another)(?=\s+(?:more|other|further|pairs?|systems?|networks?)\b)"
+_ONE_OF_MANY = (
+    r"(?:one|another)(?=\s+(?:more|other|further|pairs?|connections?|systems?|networks?)\b)"
+)
 
 
 @dataclass(frozen=True)
@@ -160,7 +162,10 @@ def _pattern(networks: tuple[str, ...]) -> re.Pattern[str]:
         "direction": rf"\b(?:{_level_pattern()}|{other})\b",
         "unit": rf"\b(?:{'|'.join(_UNITS.values())})\b",
         "quantity": rf"\b(?:{'|'.join(_QUANTITIES.values())})\b",
-        "everywhere": r"\b(?:every|each|all)\b(?:\s+(?:of|the|brain|pairs?|systems?|networks?)\b)*",
+        "everywhere": (
+            r"\b(?:every|each|all)\b"
+            r"(?:\s+(?:of|the|brain|pairs?|connections?|systems?|networks?)\b)*"
+        ),
         "respelt": names,
         "general": rf"\b(?:{'|'.join(_GENERAL.values())})\b",
         "number": r"(?<!\w)[-+]?\.?\w*\d\w*(?:[.,]\w+)*%?",

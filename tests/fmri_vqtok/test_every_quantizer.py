@@ -19,7 +19,7 @@ from fmri_vqtok.quantizers import (
 from fmri_vqtok.tokenizer import FMRITokenizer, FMRITokenizerConfig
 from fmri_vqtok.usage import code_counts, codes_used, dead_codes, perplexity
 
-D = 3
+D, N = 3, 4
 KINDS = {
     "ema": lambda: VectorQuantizer(24, D),
     "gradient": lambda: VectorQuantizer(24, D, update="gradient"),
@@ -27,21 +27,20 @@ KINDS = {
     "gradient, cosine": lambda: VectorQuantizer(24, D, update="gradient", distance="cosine"),
     "fsq": lambda: FiniteScalarQuantizer([4, 3, 2]),
     "residual": lambda: ResidualQuantizer([4, 3, 2], D),
-    "trellis": lambda: TrellisQuantizer(24, D, memory=2),
+    "trellis": lambda: TrellisQuantizer(32, D, N, state_bits=8),
 }
 CHOICES = {
     "vq": {},
     "gradient": {"vq": {"update": "gradient", "distance": "cosine"}},
     "fsq": {"quantizer": "fsq", "fsq": {"levels": [4, 4, 2]}},
     "residual": {"quantizer": "residual", "residual": {"stages": [8, 4]}},
-    "trellis": {"quantizer": "trellis", "trellis": {"memory": 2, "survivors": 8}},
+    "trellis": {"quantizer": "trellis", "trellis": {"state_bits": 6, "classes": 4}},
 }
 
 
-def samples(n=400, seed=0):
-    return torch.randn(n, D, generator=torch.Generator().manual_seed(seed)) * torch.tensor(
-        [2.0, 1.0, 0.5]
-    )
+def samples(n_steps=100, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(n_steps, N, D, generator=generator) * torch.tensor([2.0, 1.0, 0.5])
 
 
 @pytest.fixture(params=KINDS)
@@ -53,14 +52,14 @@ def quantizer(request):
 
 
 def test_codes_are_whole_numbers_in_range_in_the_shape_of_the_input(quantizer):
-    codes = quantizer(3 * samples(60).reshape(2, 5, 6, D)).codes
-    assert codes.shape == (2, 5, 6)
+    codes = quantizer(3 * samples(10).reshape(2, 5, N, D)).codes
+    assert codes.shape == (2, 5, N)
     assert codes.dtype == torch.int64
-    assert 0 <= codes.min() <= codes.max() < quantizer.n_codes == 24
+    assert 0 <= codes.min() <= codes.max() < quantizer.n_codes
 
 
 def test_quantizing_the_vector_of_a_code_gives_the_code_and_the_vector(quantizer):
-    codes = torch.arange(24).reshape(4, 6)
+    codes = torch.arange(quantizer.n_codes).reshape(-1, N)
     vectors = quantizer.lookup(codes)
     out = quantizer(vectors)
     assert torch.equal(out.codes, codes)
@@ -69,7 +68,7 @@ def test_quantizing_the_vector_of_a_code_gives_the_code_and_the_vector(quantizer
 
 def test_the_latents_are_the_vectors_of_the_codes_in_training_too(quantizer):
     before = deepcopy(quantizer)
-    out = quantizer.train()(samples(50, seed=1))
+    out = quantizer.train()(samples(12, seed=1))
     assert torch.allclose(out.latents, before.lookup(out.codes), atol=1e-6)
 
 
@@ -77,21 +76,21 @@ def test_the_latents_are_the_vectors_of_the_codes_in_training_too(quantizer):
 def test_the_code_of_a_vector_is_its_nearest_one(kind):
     quantizer = KINDS[kind]().eval()
     quantizer.initialise(samples(), torch.Generator().manual_seed(0))
-    x = samples(300, seed=2)
+    x = samples(75, seed=2).flatten(0, 1)
     distances = torch.cdist(x, quantizer.lookup(torch.arange(24)).detach())
     chosen = distances.gather(1, quantizer(x).codes[:, None])[:, 0]
     assert torch.allclose(chosen, distances.amin(dim=1), atol=1e-5)
 
 
 def test_the_gradient_passes_straight_through_to_the_input(quantizer):
-    x = samples(7).requires_grad_()
-    weights = torch.randn(7, D)
+    x = samples(2).requires_grad_()
+    weights = torch.randn(2, N, D)
     (quantizer(x).latents * weights).sum().backward()
     assert torch.equal(x.grad, weights)
 
 
 def test_the_commitment_pulls_the_input_and_nothing_else(quantizer):
-    x = samples(7).requires_grad_()
+    x = samples(2).requires_grad_()
     out = quantizer(x)
     out.losses["commitment"].backward()
     away = x.detach() - quantizer.lookup(out.codes).detach()
@@ -101,12 +100,12 @@ def test_the_commitment_pulls_the_input_and_nothing_else(quantizer):
 
 def test_evaluation_changes_no_buffer(quantizer):
     before = {name: value.clone() for name, value in quantizer.state_dict().items()}
-    quantizer(5 * samples(100))
+    quantizer(5 * samples(25))
     assert all(torch.equal(value, before[name]) for name, value in quantizer.state_dict().items())
 
 
 def test_autocast_changes_no_code_and_no_loss(quantizer):
-    x = samples(200, seed=3)
+    x = samples(50, seed=3)
     with torch.autocast("cpu", torch.bfloat16):
         half = quantizer(x)
     full = quantizer(x)
@@ -115,10 +114,11 @@ def test_autocast_changes_no_code_and_no_loss(quantizer):
 
 
 def test_the_start_uses_most_codes_on_data_like_its_own(quantizer):
-    counts = code_counts(quantizer(samples(2000, seed=4)).codes, 24)
+    n_codes = quantizer.n_codes
+    counts = code_counts(quantizer(samples(500, seed=4)).codes, n_codes)
     assert codes_used(counts) >= 20
-    assert dead_codes(counts) == 24 - codes_used(counts)
-    assert 10 < perplexity(counts) <= 24
+    assert dead_codes(counts) == n_codes - codes_used(counts)
+    assert 10 < perplexity(counts) <= n_codes
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -128,7 +128,7 @@ def test_the_start_is_a_function_of_samples_and_generator(kind):
         torch.manual_seed(noise)
         quantizer = KINDS[kind]()
         quantizer.initialise(samples(), torch.Generator().manual_seed(0))
-        made.append(quantizer.lookup(torch.arange(24)))
+        made.append(quantizer.lookup(torch.arange(quantizer.n_codes).reshape(-1, N)))
     assert torch.equal(*made)
 
 
@@ -136,7 +136,7 @@ def test_the_start_is_a_function_of_samples_and_generator(kind):
 def test_the_start_loses_less_than_half_of_the_signal(kind):
     quantizer = KINDS[kind]()
     quantizer.initialise(samples(), torch.Generator().manual_seed(0))
-    x = samples(2000, seed=5)
+    x = samples(500, seed=5)
     error = (quantizer.eval()(x).latents - x).square().sum() / x.square().sum()
     assert error < 0.5
 
@@ -188,7 +188,7 @@ def test_stages_learn_the_factors_that_sums_were_made_of():
 
 
 def test_training_keeps_the_stages_at_what_they_learned():
-    x = samples(4000, seed=6)
+    x = samples(1000, seed=6).flatten(0, 1)
     quantizer = ResidualQuantizer([6, 4], D, decay=0.9)
     quantizer.initialise(x, torch.Generator().manual_seed(0))
     error = [float((quantizer.eval()(x).latents - x).square().mean())]
@@ -269,6 +269,10 @@ def test_a_preset_takes_its_sizes_from_the_quantizer():
         ({"fsq": {"levels": [1, 4]}}, r"fsq.levels: \[1, 4\]; give one or more whole numbers"),
         ({"residual": {"stages": [2**9, 2**9]}}, "make 262144 codes; give at most 65536"),
         ({"quantizer": "fsq", "fsq": {"levels": [5, 5]}}, r"n_codes: 32, but .* give n_codes 25"),
+        ({"quantizer": "trellis", "n_codes": 24}, "n_codes: 24, but .* give a power of two"),
+        ({"quantizer": "trellis", "n_codes": 2, "trellis": {"classes": 4}}, "give n_codes 4 or"),
+        ({"trellis": {"state_bits": 0}}, "trellis.state_bits: 0; give a whole number from 1 to"),
+        ({"trellis": {"classes": 3}}, "trellis.classes: 3; give a power of two"),
         ({"quantizer": "residual"}, "n_codes: 32, but .* give n_codes 512"),
     ],
 )
@@ -280,11 +284,11 @@ def test_a_quantizer_that_cannot_be_is_refused_by_key_value_and_fix(changes, mes
 def test_a_width_that_the_levels_do_not_make_is_refused():
     choice = QuantizerChoice(quantizer="fsq", fsq=FSQSettings(levels=(4, 4)))
     with pytest.raises(InputError, match=r"code_width: 3, .* give code_width 2"):
-        make_quantizer(choice, 16, 3)
+        make_quantizer(choice, 16, 3, N)
 
 
 def test_the_default_choice_is_what_the_class_does_by_default():
-    chosen, plain = make_quantizer(QuantizerChoice(), 8, 2), VectorQuantizer(8, 2)
+    chosen, plain = make_quantizer(QuantizerChoice(), 8, 2, N), VectorQuantizer(8, 2)
     for key in ("decay", "commitment", "revive_below", "by_gradient", "nearest"):
         assert getattr(chosen, key) == getattr(plain, key), key
     assert VQSettings() == QuantizerChoice().vq

@@ -602,9 +602,9 @@ def test_the_codebook_starts_from_every_training_scan_and_no_other(
     fit_tokenizer(cohort_dir, tmp_path, settings, seed=0)
     # Four scans of 160 frames: windows start at 0, 16, ..., 112; three steps of six tokens each.
     (samples,) = started
-    assert samples.shape == (4 * 8 * 3 * N_REGIONS, 16)
+    assert samples.shape == (4 * 8 * 3, N_REGIONS, 16)
     by_scan = samples.unflatten(0, (4, -1))
-    assert len({tuple(scan.abs().sum(dim=0).tolist()) for scan in by_scan}) == 4
+    assert len({tuple(scan.abs().sum(dim=(0, 1)).tolist()) for scan in by_scan}) == 4
 
 
 @pytest.mark.parametrize(
@@ -612,7 +612,7 @@ def test_the_codebook_starts_from_every_training_scan_and_no_other(
     [
         ("fsq", {"levels": (4, 4, 2)}),
         ("residual", {"stages": (8, 4)}),
-        ("trellis", {"memory": 2, "survivors": 4}),
+        ("trellis", {"state_bits": 5, "classes": 4}),
     ],
 )
 def test_a_tokenizer_is_fitted_with_the_quantizer_that_the_settings_choose(

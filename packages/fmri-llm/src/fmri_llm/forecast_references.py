@@ -130,8 +130,7 @@ def reference_forecasts(
     """
     device = next(tokenizer.parameters()).device
     with torch.no_grad():
-        codes = torch.arange(tokenizer.config.n_codes, device=device)
-        vectors = tokenizer.quantizer.lookup(codes).double().cpu().numpy()
+        vectors = tokenizer.quantizer.code_vectors().double().cpu().numpy()
 
     def parts(scan: Any) -> tuple[Any, Any, Any]:
         present = torch.as_tensor(scan.present, device=device)[None]

@@ -13,6 +13,9 @@ MOST_FSQ_CODES = 2**31 - 1
 """Codes are written as 32-bit integers."""
 MOST_RESIDUAL_CODES = 2**16
 """The sums of the stages are compared all together."""
+MOST_TRELLIS_CODES = 2**16
+MOST_STATE_BITS = 16
+MOST_STEP_CLASSES = 64
 
 
 def _check_learning(settings: Any) -> None:
@@ -118,33 +121,56 @@ class ResidualSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class TrellisSettings:
-    """A token's vector is a sum over its own code and those of the tokens before it in its step.
+    """The codes of a step are one stream of bits, and components read a few of its last bits.
 
     Attributes
     ----------
-    memory : int
-        Codes that the vector of a token is a sum of.
-    survivors : int
-        Beginnings of a step that the search for its codes keeps; more is slower and nearer.
-    decay : float
-        Of the running means and counts, per training batch.
+    state_bits : int
+        Bits of the stream that a component depends on; each further one doubles the time of the
+        search for the codes, which come nearer.
+    classes : int
+        Kinds of steps with means and variances of their own, a power of two; all are tried.
     commitment : float
         Weight of the loss that keeps a vector near what its codes say.
-    revive_below : float
-        A code with a running count of fewer vectors a batch restarts.
     """
 
-    memory: int = 3
-    survivors: int = 32
-    decay: float = 0.999
+    state_bits: int = 12
+    classes: int = 2
     commitment: float = 0.25
-    revive_below: float = 0.5
 
     def __post_init__(self) -> None:
-        for key in ("memory", "survivors"):
-            if getattr(self, key) < 1:
-                raise InputError(f"{key}: {getattr(self, key)}; give at least 1")
-        _check_learning(self)
+        if not 1 <= self.state_bits <= MOST_STATE_BITS:
+            raise InputError(
+                f"state_bits: {self.state_bits}; give a whole number from 1 to {MOST_STATE_BITS}"
+            )
+        if not _is_power_of_two(self.classes) or self.classes > MOST_STEP_CLASSES:
+            raise InputError(
+                f"classes: {self.classes}; give a power of two from 1 to {MOST_STEP_CLASSES}"
+            )
+        _check_at_least_zero("commitment", self.commitment)
+
+
+def check_code_bits(n_codes: int, settings: TrellisSettings) -> None:
+    """Refuse codes that are no whole number of bits, or too few for the classes of a trellis.
+
+    Raises
+    ------
+    InputError
+    """
+    if not _is_power_of_two(n_codes) or not 2 <= n_codes <= MOST_TRELLIS_CODES:
+        raise InputError(
+            f"n_codes: {n_codes}, but codes of quantizer 'trellis' are whole bits; give a power of "
+            f"two from 2 to {MOST_TRELLIS_CODES}"
+        )
+    if n_codes < settings.classes:
+        raise InputError(
+            f"n_codes: {n_codes}, but the first code of a step names one of trellis.classes "
+            f"{settings.classes}; give n_codes {settings.classes} or more, or fewer classes"
+        )
+
+
+def _is_power_of_two(value: int) -> bool:
+    return value >= 1 and value & (value - 1) == 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,6 +236,8 @@ class QuantizerChoice:
             value = getattr(self, key)
             if isinstance(value, Mapping):
                 object.__setattr__(self, key, _from_mapping(kind, value, key))
+        if self.quantizer == "trellis" and n_codes is not None:
+            check_code_bits(n_codes, self.trellis)
         sizes = {"fsq": ("levels", self.fsq.levels), "residual": ("stages", self.residual.stages)}
         if self.quantizer in sizes and n_codes is not None:
             name, factors = sizes[self.quantizer]

@@ -124,7 +124,7 @@ class FMRITokenizer(nn.Module):
         self.basis = TokenBasis(
             config.n_regions, n_coefficients, config.code_width, config.spatial_bands
         )
-        self.quantizer = make_quantizer(config, config.n_codes, config.code_width)
+        self.quantizer = make_quantizer(config, config.n_codes, config.code_width, config.n_regions)
         self.from_coefficients = _head(n_coefficients, width, config.head_width)
         self.decoder = Decoder(*_halves(config, config.decoder_depth, region_features))
         self.to_text: nn.Module | None = None
@@ -302,8 +302,8 @@ class FMRITokenizer(nn.Module):
         )
         if self.config.token_basis == "shared":
             self.basis.fit(coefficients.flatten(0, 1))
-        vectors = self.basis.to_tokens(coefficients).flatten(0, 2)
-        self.quantizer.initialise(vectors, generator)
+        steps = self.basis.to_tokens(coefficients).flatten(0, 1)
+        self.quantizer.initialise(steps, generator)
 
     @torch.no_grad()
     def start_text_space(self, table: Tensor, center: Tensor) -> None:

@@ -40,7 +40,11 @@ class Quantizer(nn.Module, ABC):
 
     @abstractmethod
     def initialise(self, samples: Tensor, generator: torch.Generator) -> None:
-        """Start from training vectors, shape (n, d)."""
+        """Start from training vectors, shape (..., d); from a tokenizer, (n_steps, N, d)."""
+
+    def code_vectors(self) -> Tensor:
+        """Vectors that tell codes apart, shape (K, width): what each decodes to, or its digits."""
+        return self.lookup(torch.arange(self.n_codes, device=next(self.buffers()).device))
 
 
 class NearestQuantizer(Quantizer):

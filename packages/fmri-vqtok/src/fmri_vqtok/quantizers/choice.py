@@ -12,7 +12,9 @@ from fmri_vqtok.quantizers.trellis import TrellisQuantizer
 from fmri_vqtok.quantizers.vq import VectorQuantizer
 
 
-def make_quantizer(choice: QuantizerChoice, n_codes: int, code_width: int) -> Quantizer:
+def make_quantizer(
+    choice: QuantizerChoice, n_codes: int, code_width: int, n_tokens: int
+) -> Quantizer:
     """Make the quantizer that is chosen, before its start from data.
 
     Parameters
@@ -23,6 +25,8 @@ def make_quantizer(choice: QuantizerChoice, n_codes: int, code_width: int) -> Qu
         K.
     code_width : int
         d.
+    n_tokens : int
+        N, tokens of a step.
 
     Raises
     ------
@@ -37,7 +41,7 @@ def make_quantizer(choice: QuantizerChoice, n_codes: int, code_width: int) -> Qu
     elif choice.quantizer == "residual":
         quantizer = ResidualQuantizer(dim=code_width, **asdict(choice.residual))
     elif choice.quantizer == "trellis":
-        quantizer = TrellisQuantizer(n_codes, code_width, **asdict(choice.trellis))
+        quantizer = TrellisQuantizer(n_codes, code_width, n_tokens, **asdict(choice.trellis))
     else:
         quantizer = make_external(choice.external.name, choice.external.options, code_width)
     for key, asked, made in (

@@ -92,12 +92,12 @@ class ExternalQuantizer(Quantizer):
 
     @torch.no_grad()
     def initialise(self, samples: Tensor, generator: torch.Generator) -> None:
-        """Show training vectors, shape (n, d), to the quantizer once, in training mode."""
+        """Show training vectors, shape (..., d), to the quantizer once, in training mode."""
         seed = int(torch.randint(2**31, (), generator=generator))
         was_training = self.training
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.train()(samples)
+            self.train()(samples.flatten(0, -2))
         self.train(was_training)
 
     def _pack(self, indices: Tensor) -> Tensor:

@@ -82,10 +82,11 @@ class FiniteScalarQuantizer(NearestQuantizer):
 
         Parameters
         ----------
-        samples : Tensor, shape (n, d)
+        samples : Tensor, shape (..., d)
         generator : torch.Generator
             Not drawn from: the best of a fixed list of scales is taken.
         """
+        samples = samples.flatten(0, -2)
         size = samples.float().square().mean(dim=0).sqrt().clamp(min=1e-12)
         scaled = samples / size
         errors = torch.stack(

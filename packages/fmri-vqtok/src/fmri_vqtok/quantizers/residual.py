@@ -90,12 +90,12 @@ class ResidualQuantizer(NearestQuantizer):
 
         Parameters
         ----------
-        samples : Tensor, shape (n, d)
+        samples : Tensor, shape (..., d)
         generator : torch.Generator
         n_rounds : int, default=20
             Of k-means, and then of moving all stages together.
         """
-        rest = samples = samples.float()
+        rest = samples = samples.flatten(0, -2).float()
         for stage in self._stages():
             centres = kmeans(rest, stage.n_codes, generator, n_rounds)
             codes = stage.nearest(rest, centres)

@@ -1,236 +1,201 @@
-"""Trellis coding: the vector of a token is a sum over its own code and those of tokens before it.
+"""Trellis coding: the codes of a step are one stream of bits, and each component reads its last L.
 
-Few codes of few components each leave much of what a rate allows unused: a code for 16 components
-on its own wastes a fifth of 9 bits. Here each code also reaches into the next tokens of its step,
-so that many sequences of codes stand for nearly the same tokens, and a search finds the best.
-See Marcellin and Fischer (1990) for trellis coded quantization, Jelinek and Anderson (1971) for
-the search.
+Codes of few components each, chosen alone, leave a fifth of 9 bits unused. Here a shift register
+runs over the bits of all codes of a step; each component takes as many new bits as its variance is
+worth, and is read from a fixed random table at the state of the register. A code thus reaches into
+the components after it, and a search over all states finds the codes of the step together. Nothing
+is learned but means and variances. See Mao et al. (2022) on random trellis coding of this kind,
+Tseng et al. (2024, QTIP) for its use with many components, and Cover and Thomas (2006, 10.3.3) for
+the rate that each component gets.
 """
 
-from collections.abc import Sequence
-from typing import cast
-
+import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from fmri_vqtok.kernels import sum_by_code
-from fmri_vqtok.quantizer_settings import TrellisSettings
+from fmri_vqtok.errors import InputError
+from fmri_vqtok.processes import share_first
+from fmri_vqtok.quantizer_settings import TrellisSettings, check_code_bits
 from fmri_vqtok.quantizers.base import NearestQuantizer
-from fmri_vqtok.quantizers.kmeans import kmeans
-from fmri_vqtok.quantizers.vq import VectorQuantizer
+from fmri_vqtok.quantizers.step_classes import fit_classes
+from fmri_vqtok.quantizers.trellis_search import search
+from fmri_vqtok.quantizers.water_filling import allotted_bits, water_level
 
-BUFFER_BYTES = 2**20
-"""Distances held at one time; so many stay in the cache."""
-
-MOST_SEQUENCES, SEQUENCE_TOKENS = 120, 94
-"""Sequences that a round of the start draws at most, and tokens of each."""
-
-DRAWN_SHARE = 2
-"""Tokens that a round draws, for each training vector, where there are few of them."""
-
-START_SURVIVORS = 12
-"""Beginnings that the search keeps during the start, at most; the codebooks need no better one."""
-
-POOLED_ROUNDS = 8
-"""Rounds of the start whose sequences the codebooks are fitted to together."""
+TABLE_SEED, QUARTERS = 0, 4
 
 
 class TrellisQuantizer(NearestQuantizer):
-    """Codes of a sequence of tokens that together come near to all of them.
+    """Codes of a step's tokens that are the bits of one path through a trellis.
 
-    The vector of token n is ``codebook_0[c_n] + codebook_1[c_(n-1)] + ...`` over ``memory`` codes;
-    terms before the first token are left out. Sequences run along the last axis but one of the
-    vectors, in a tokenizer along the tokens of a step, and know nothing of each other.
+    The first bits of a step name its class, which has means and variances of its own, so that rare
+    strong steps do not set the scale of the others. The rest drive the shift register.
 
     Parameters
     ----------
     n_codes : int
-        K.
+        K, a power of two.
     dim : int
         d.
-    memory : int, default=3
-        Codes that the vector of a token is a sum of.
-    survivors : int, default=32
-        Beginnings of a sequence that the search keeps at each token.
-    decay, commitment, revive_below : float
-        As for `VectorQuantizer`; the codebooks are running means.
+    n_tokens : int
+        N, tokens of a step: the last axis but one of the vectors.
+    state_bits : int, default=12
+        L, bits of the shift register.
+    classes : int, default=2
+        Kinds of steps, a power of two.
+    commitment : float, default=0.25
+        Weight of the loss that keeps vectors near what their codes say.
+
+    Raises
+    ------
+    InputError
+        If numbers of codes or classes are no powers of two.
+
+    Notes
+    -----
+    Before `initialise`, all components count alike.
     """
+
+    table: Tensor
+    means: Tensor
+    scales: Tensor
+    ends: Tensor
 
     def __init__(
         self,
         n_codes: int,
         dim: int,
+        n_tokens: int,
         *,
-        memory: int = 3,
-        survivors: int = 32,
-        decay: float = 0.999,
+        state_bits: int = 12,
+        classes: int = 2,
         commitment: float = 0.25,
-        revive_below: float = 0.5,
     ) -> None:
-        TrellisSettings(memory=memory, survivors=survivors, commitment=commitment)
+        settings = TrellisSettings(state_bits=state_bits, classes=classes, commitment=commitment)
+        check_code_bits(n_codes, settings)
         super().__init__(n_codes, dim, commitment)
-        self.survivors = survivors
-        self.lags = nn.ModuleList(
-            # A revived code starts as a whole vector, so only its own place is revived.
-            VectorQuantizer(n_codes, dim, decay=decay, revive_below=0 if lag else revive_below)
-            for lag in range(memory)
-        )
+        self.n_tokens, self.state_bits = n_tokens, state_bits
+        self.code_bits, self.class_bits = n_codes.bit_length() - 1, classes.bit_length() - 1
+        # Kept with the weights: numpy's generators may draw other numbers in another version.
+        self.register_buffer("table", random_table(dim, 2**state_bits))
+        self.register_buffer("means", torch.zeros(classes, n_tokens * dim))
+        self.register_buffer("scales", torch.zeros(classes, n_tokens * dim))
+        self.register_buffer("ends", torch.zeros(classes, n_tokens * dim, dtype=torch.int64))
+        self._allot(torch.ones(classes, n_tokens * dim))
 
     def assign(self, x: Tensor) -> Tensor:
-        """Codes of sequences, shape (..., n), from their vectors, shape (..., n, d)."""
-        if x.ndim == 1:
-            return self.assign(x[None])[0]
-        sequences = x.reshape(-1, *x.shape[-2:])
-        return search(sequences, self._codebooks(), self.survivors).reshape(x.shape[:-1])
+        """Codes of steps, shape (..., N), from their vectors, shape (..., N, d)."""
+        self._check(tuple(x.shape[-2:]), (self.n_tokens, self.dim))
+        steps = x.reshape(-1, self.n_tokens * self.dim)
+        found = [self._search(steps, k) for k in range(len(self.means))]
+        errors, codes = (torch.stack(parts) for parts in zip(*found, strict=True))
+        best = errors.argmin(dim=0)
+        return codes[best, torch.arange(len(steps), device=x.device)].reshape(x.shape[:-1])
 
     def lookup(self, codes: Tensor) -> Tensor:
-        """Vectors of sequences of codes: shape (..., n, d) from (..., n)."""
-        return vectors_of(codes, self._codebooks())
+        """Vectors of steps, shape (..., N, d), from their codes, shape (..., N)."""
+        self._check((codes.shape[-1],) if codes.ndim else (), (self.n_tokens,))
+        steps = codes.reshape(-1, self.n_tokens)
+        kinds = steps[:, 0] >> (self.code_bits - self.class_bits)
+        read = self.table[self._places(), self._states(steps, self.ends[kinds])]
+        return (self.means[kinds] + self.scales[kinds] * read).reshape(*codes.shape, self.dim)
 
     @torch.no_grad()
-    def initialise(self, samples: Tensor, generator: torch.Generator, n_rounds: int = 20) -> None:
-        """Start at k-means centres, spread over the lags, and fit them to drawn sequences.
-
-        In every second sequence signs of components are drawn too: components without correlation
-        have no common sign, so few scans then show as much as many. The others keep what is rare
-        and strong as it is.
+    def initialise(self, samples: Tensor, generator: torch.Generator) -> None:  # noqa: ARG002
+        """Fit classes of steps, and means and variances of each component in them.
 
         Parameters
         ----------
-        samples : Tensor, shape (n, d)
-            Vectors of tokens that are alike in distribution; their order does not count.
+        samples : Tensor, shape (n_steps, N, d)
         generator : torch.Generator
-        n_rounds : int, default=20
+            Not drawn from.
         """
-        samples = samples.float()
-        codebooks = self._spread(kmeans(samples, self.n_codes, generator, 5), generator)
-        survivors = min(self.survivors, START_SURVIVORS)
-        pool: list[tuple[Tensor, Tensor]] = []
-        for _ in range(n_rounds):
-            sequences = draw_sequences(samples, generator)
-            pool.append((sequences, search(sequences, codebooks, survivors)))
-            pool = pool[-POOLED_ROUNDS:]
-            drawn, codes = (torch.cat(parts) for parts in zip(*pool, strict=True))
-            codebooks = fitted(drawn, codes, codebooks)
-        for lag, codebook in zip(self._lags(), codebooks, strict=True):
-            lag.start_at(codebook, codes.flatten())
+        means, variances = fit_classes(samples.flatten(-2).flatten(0, -2), len(self.means))
+        self.means.copy_(means)
+        self._allot(variances)
+        for fitted in (self.means, self.scales, self.ends):
+            share_first(fitted)
 
-    def follow(self, x: Tensor, codes: Tensor) -> None:
-        """Move each lag's codebook towards what the others leave of a batch.
+    def code_vectors(self) -> Tensor:
+        """Bits of each code as signs, shape (K, bits): alone, no code has a vector."""
+        codes = torch.arange(self.n_codes, device=self.table.device)
+        places = torch.arange(self.code_bits - 1, -1, -1, device=codes.device)
+        return ((codes[:, None] >> places) & 1) * 2.0 - 1.0
+
+    def _allot(self, variances: Tensor) -> None:
+        """Give components their share of the bits of a step, and the scale that goes with it."""
+        total = self.n_tokens * self.code_bits - self.class_bits
+        for k, variance in enumerate(variances.double()):
+            level = water_level(variance, total)
+            self.scales[k] = (variance - level).clamp(min=0).sqrt()
+            self.ends[k] = self.class_bits + allotted_bits(variance, level, total)
+
+    def _search(self, steps: Tensor, kind: int) -> tuple[Tensor, Tensor]:
+        """Squared errors, shape (n,), and codes, shape (n, N), of steps as if of this class."""
+        ends = self.ends[kind]
+        counts = ends.diff(prepend=ends.new_tensor([self.class_bits]))
+        is_used = (self.scales[kind] > 0) | (counts > 0)
+        used = torch.nonzero(is_used)[:, 0]
+        rest = (steps - self.means[kind]) * ~is_used
+        errors, states = search(
+            (steps - self.means[kind])[:, used],
+            self.scales[kind, used],
+            counts[used].tolist(),
+            self.table,
+            self._places()[used].tolist(),
+        )
+        errors = errors + rest.square().sum(dim=1)
+        return errors, self._codes(states, ends[used], kind)
+
+    def _codes(self, states: Tensor, ends: Tensor, kind: int) -> Tensor:
+        """Codes, shape (n, N), from the states of the register, shape (n, components)."""
+        places = torch.arange(self.n_tokens * self.code_bits, device=states.device)
+        # Each bit of the stream stands in the state of the component that took it.
+        owners = torch.searchsorted(ends, places, right=True)
+        bits = (states[:, owners] >> (ends[owners] - 1 - places).clamp(max=self.state_bits)) & 1
+        bits[:, : self.class_bits] = (kind >> places[: self.class_bits].flip(0)) & 1
+        values = 2 ** torch.arange(self.code_bits - 1, -1, -1, device=states.device)
+        return (bits.unflatten(1, (self.n_tokens, self.code_bits)) * values).sum(dim=2)
+
+    def _states(self, codes: Tensor, ends: Tensor) -> Tensor:
+        """State of the register at each component, shape (n, N d): the last L bits up to its end.
 
         Parameters
         ----------
-        x : Tensor, shape (..., n, d)
-        codes : Tensor of int64, shape (..., n)
+        codes : Tensor of int64, shape (n, N)
+        ends : Tensor of int64, shape (n, N d)
+            Bits of the stream up to each component.
         """
-        rest = x - self.lookup(codes)
-        for k, lag in enumerate(self._lags()):
-            own = codes[..., : codes.shape[-1] - k].flatten()
-            left = rest[..., k:, :].flatten(0, -2)
-            lag.follow(left + lag.lookup(own), own)
+        stream = codes.clone()
+        stream[:, 0] &= 2 ** (self.code_bits - self.class_bits) - 1
+        last = (ends - 1).clamp(min=0) // self.code_bits
+        ahead = (last + 1) * self.code_bits - ends
+        states = torch.zeros_like(ends)
+        for back in range(-(-self.state_bits // self.code_bits) + 1):
+            own = stream.gather(1, (last - back).clamp(min=0)) * (last >= back)
+            states |= (own << (back * self.code_bits)) >> ahead
+        return states & (2**self.state_bits - 1)
 
-    def _spread(self, centres: Tensor, generator: torch.Generator) -> Tensor:
-        """Codebooks of all lags, each with half the variance of the one before; (lags, K, d)."""
-        shares = 0.5 ** torch.arange(len(self.lags)).to(centres)
-        orders = [torch.randperm(len(centres), generator=generator) for _ in self.lags]
-        scaled = (shares / shares.sum()).sqrt()[:, None, None]
-        return torch.stack([centres[order.to(centres.device)] for order in orders]) * scaled
+    def _places(self) -> Tensor:
+        """Place of each component of a step in its token, shape (N d,)."""
+        return torch.arange(self.dim, device=self.table.device).repeat(self.n_tokens)
 
-    def _lags(self) -> list[VectorQuantizer]:
-        return cast("list[VectorQuantizer]", list(self.lags))
-
-    def _codebooks(self) -> Tensor:
-        """Codebooks of all lags, shape (lags, K, d)."""
-        return torch.stack([lag.codebook for lag in self._lags()])
-
-
-def vectors_of(codes: Tensor, codebooks: Tensor) -> Tensor:
-    """Return sums over the lags, shape (..., n, d), for codes of shape (..., n)."""
-    vectors = codebooks[0][codes]
-    for lag, codebook in enumerate(codebooks[1:], start=1):
-        if codes.ndim and codes.shape[-1] > lag:
-            earlier = codebook[codes[..., :-lag]]
-            vectors = vectors + nn.functional.pad(earlier, (0, 0, lag, 0))
-    return vectors
+    def _check(self, shape: tuple[int, ...], wanted: tuple[int, ...]) -> None:
+        if shape != wanted:
+            raise InputError(
+                f"steps: last axes of sizes {list(shape)}; give whole steps, {list(wanted)}"
+            )
 
 
-def search(sequences: Tensor, codebooks: Tensor, survivors: int) -> Tensor:
-    """Codes whose vectors come near to whole sequences; the best beginnings are kept (M-algorithm).
+def random_table(n_rows: int, n_states: int) -> Tensor:
+    """Rows of normal quantiles in random order, shape (n_rows, n_states), of variance 1.
 
-    Parameters
-    ----------
-    sequences : Tensor, shape (S, n, d)
-    codebooks : Tensor, shape (lags, K, d)
-    survivors : int
-
-    Returns
-    -------
-    Tensor of int64, shape (S, n)
+    States that differ in their last two bits alone, which follow on one state, are in different
+    quarters of the distribution, so that no choice of the search is between near numbers.
     """
-    at_once = max(1, BUFFER_BYTES // (survivors * codebooks.shape[1] * torch.float32.itemsize))
-    return torch.cat([_search(part, codebooks, survivors) for part in sequences.split(at_once)])
-
-
-def _search(sequences: Tensor, codebooks: Tensor, survivors: int) -> Tensor:
-    n_sequences, n_codes, own = len(sequences), codebooks.shape[1], codebooks[0]
-    # Half of each squared distance, |x|^2 / 2 - x c + |c|^2 / 2, needs one matrix product.
-    half_norms = own.square().sum(dim=1) / 2
-    buffer = sequences.new_empty(n_sequences * survivors, n_codes)
-    by_code = nn.functional.pad(codebooks[1:], (0, 0, 0, 0, 0, 1)).transpose(0, 1)
-    cost = sequences.new_zeros(n_sequences, 1)
-    # What the codes of each survivor so far give to this token and those after it.
-    given = sequences.new_zeros(n_sequences, 1, *by_code.shape[1:])
-    kept, origins = [], []
-    for token in sequences.unbind(1):
-        rest = token[:, None] - given[:, :, 0]
-        total = buffer[: cost.numel()]
-        torch.addmm(half_norms, rest.flatten(0, 1), own.T, alpha=-1, out=total)
-        total += (cost + rest.square().sum(dim=2) / 2).view(-1, 1)
-        total = total.view(n_sequences, -1)
-        cost, places = total.topk(min(survivors, total.shape[1]), dim=1, largest=False)
-        origin, code = places // n_codes, places % n_codes
-        index = origin[:, :, None, None].expand(-1, -1, *given.shape[2:])
-        given = nn.functional.pad(given.gather(1, index)[:, :, 1:], (0, 0, 0, 1)) + by_code[code]
-        kept.append(code)
-        origins.append(origin)
-    return _trace_back(cost, kept, origins)
-
-
-def _trace_back(cost: Tensor, kept: Sequence[Tensor], origins: Sequence[Tensor]) -> Tensor:
-    """Codes of the cheapest survivor, shape (S, n), from the last token to the first."""
-    at = cost.argmin(dim=1, keepdim=True)
-    codes = []
-    for code, origin in zip(reversed(kept), reversed(origins), strict=True):
-        codes.append(code.gather(1, at))
-        at = origin.gather(1, at)
-    return torch.cat(codes[::-1], dim=1)
-
-
-def draw_sequences(samples: Tensor, generator: torch.Generator) -> Tensor:
-    """Sequences of drawn vectors, every second one with drawn signs; shape (S, n, d)."""
-    n_sequences = min(MOST_SEQUENCES, -(-DRAWN_SHARE * len(samples) // SEQUENCE_TOKENS))
-    shape = (n_sequences, SEQUENCE_TOKENS)
-    rows = torch.randint(len(samples), shape, generator=generator)
-    signs = torch.randint(2, (*shape, samples.shape[1]), generator=generator) * 2.0 - 1.0
-    signs[::2] = 1.0
-    return samples[rows.to(samples.device)] * signs.to(samples)
-
-
-def fitted(sequences: Tensor, codes: Tensor, codebooks: Tensor, n_sweeps: int = 4) -> Tensor:
-    """Codebooks nearer to the least squares for given codes, one lag after the other.
-
-    Parameters
-    ----------
-    sequences : Tensor, shape (S, n, d)
-    codes : Tensor of int64, shape (S, n)
-    codebooks : Tensor, shape (lags, K, d)
-        Where to start; each vector counts as one sample beside its own.
-    """
-    found = codebooks.clone()
-    for _ in range(n_sweeps):
-        for lag in range(len(found)):
-            own = codes[:, : codes.shape[1] - lag].flatten()
-            rest = (sequences - vectors_of(codes, found))[:, lag:].flatten(0, 1)
-            counts, sums = sum_by_code(rest + found[lag][own], own, found.shape[1])
-            found[lag] = (sums + codebooks[lag]) / (counts + 1)[:, None]
-    return found
+    generator = np.random.default_rng(TABLE_SEED)
+    normal = torch.special.ndtri((torch.arange(n_states).double() + 0.5) / n_states)
+    normal /= normal.square().mean().sqrt()
+    parts = normal.view(min(QUARTERS, n_states), -1).numpy()
+    shuffled = generator.permuted(np.repeat(parts[None], n_rows, axis=0), axis=2)
+    by_state = generator.permuted(shuffled, axis=1).transpose(0, 2, 1)
+    return torch.from_numpy(by_state.reshape(n_rows, n_states)).float()

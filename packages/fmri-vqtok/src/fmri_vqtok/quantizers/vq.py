@@ -124,11 +124,12 @@ class VectorQuantizer(NearestQuantizer):
 
         Parameters
         ----------
-        samples : Tensor, shape (n, d)
+        samples : Tensor, shape (..., d)
             Of as many batches as there are; those of the first process count.
         generator : torch.Generator
         n_rounds : int, default=20
         """
+        samples = samples.flatten(0, -2)
         centres = kmeans(samples.float(), self.n_codes, generator, n_rounds, self.nearest)
         self.start_at(centres, self.nearest(samples, centres))
 

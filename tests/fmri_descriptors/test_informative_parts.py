@@ -354,7 +354,7 @@ class Context:
         self.directory, self.settings, self.seed = directory, settings, 0
         self.progress, self.summary, self.seen = (lambda *_: None), "", {}
 
-    def run(self, work, settings_class, resumable=False, **inputs):
+    def run(self, work, settings_class, resumable=False, working_folders=(), **inputs):
         assert isinstance(self.settings, settings_class)
         self.seen = inputs
         self.summary = work(self, **inputs)

@@ -309,7 +309,7 @@ def run(rank, world, folder):
         store = f"file://{folder}/store"
         distributed.init_process_group("gloo", init_method=store, rank=rank, world_size=world)
     quantizer = VectorQuantizer(20, 2, decay=0.5)
-    quantizer.initialise(data(500 + rank), torch.Generator().manual_seed(rank))
+    quantizer.initialise(data(500 + rank)[:, None], torch.Generator().manual_seed(rank))
     for seed in range(5):
         batch = data(60 + seed) + torch.tensor([seed, 0.0])
         cut = 20 + seed

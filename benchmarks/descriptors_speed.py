@@ -32,7 +32,7 @@ from fmri_descriptors import (
     caption,
     describe,
 )
-from fmri_descriptors.features.graph import load_bctpy
+from fmri_descriptors.features.graph.measures import load_bctpy
 
 N_REGIONS, N_FRAMES, TR, N_TRAINING, REPEATS = 450, 160, 2.0, 6, 5
 NETWORKS = (

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 from vector_quantize_pytorch import VectorQuantize
 
-from fmri_vqtok.kernels import nearest_code, plain
+from fmri_vqtok.kernels import nearest_code, reference
 from fmri_vqtok.quantizers import VectorQuantizer
 
 N_SCANS, N_TOKENS, WIDTH, N_CODES = 8, 2_250, 128, 8_192
@@ -57,7 +57,7 @@ def their_quantizer(codebook: Tensor) -> nn.Module:
 
 def product_in_chunks(x: Tensor, codebook: Tensor) -> None:
     """Multiply as many rows at a time as the operator takes, into one buffer."""
-    n_rows = plain.rows_at_once(N_CODES)
+    n_rows = reference.rows_at_once(N_CODES)
     buffer = torch.empty(n_rows, N_CODES)
     for rows in x.flatten(0, 1).split(n_rows):
         torch.mm(rows, codebook.T, out=buffer[: len(rows)])

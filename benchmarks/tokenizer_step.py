@@ -21,8 +21,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fmri_vqtok import FMRITokenizer, FMRITokenizerConfig, token_grid
-from fmri_vqtok.blocks import Attention
+from fmri_vqtok import FMRITokenizer, FMRITokenizerConfig
+from fmri_vqtok.model.transformer import Attention
 
 N_REGIONS, N_FRAMES, PATCH_FRAMES, BATCH = 450, 160, 32, 2
 NEEDED_RATIO = 1.3
@@ -33,7 +33,8 @@ def attend_materialised(q: Tensor, k: Tensor, v: Tensor, _keys: Tensor | None) -
     """Causal attention through the whole (M, M) matrix of weights; nothing is missing here."""
     n_steps, n_regions = q.shape[2:4]
     q, k, v = (x.flatten(2, 3) for x in (q, k, v))
-    allowed = token_grid.block_causal_mask(n_steps, n_regions, q.device)
+    steps = torch.arange(n_steps, device=q.device).repeat_interleave(n_regions)
+    allowed = steps[None, :] <= steps[:, None]
     scores = (q @ k.transpose(-2, -1)) * q.shape[-1] ** -0.5
     weights = scores.masked_fill_(~allowed, -torch.inf).softmax(dim=-1)
     return (weights @ v).transpose(1, 2).unflatten(1, (n_steps, n_regions))

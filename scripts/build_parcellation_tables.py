@@ -47,11 +47,12 @@ from nibabel.freesurfer import read_annot
 from numpy.typing import NDArray
 
 TABLES = (
-    Path(__file__).resolve().parents[1] / "packages/fmri-descriptors/src/fmri_descriptors/tables"
+    Path(__file__).resolve().parents[1]
+    / "packages/fmri-descriptors/src/fmri_descriptors/parcellation/tables"
 )
 ORDERS_TABLE = (
     Path(__file__).resolve().parents[1]
-    / "packages/fmri-vqtok/src/fmri_vqtok/outside/tian3-schaefer400-orders.tsv"
+    / "packages/fmri-vqtok/src/fmri_vqtok/evaluation/tian3-schaefer400-orders.tsv"
 )
 COLUMNS = ("index", "label", "hemisphere", "network", "x", "y", "z")
 ORDER_COLUMNS = ("index_17n", "label_17n")

@@ -4,11 +4,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from fmri_cli.pipeline import BESIDE, SETTINGS
-from fmri_cli.setting_rows import SettingRow, setting_rows, settings_class
+from fmri_cli.run.pipeline import BESIDE, SETTINGS
+from fmri_cli.settings.rows import SettingRow, setting_rows, settings_class
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "settings.md"
-TOP = "fmri_cli.recipes:RunSettings"
+TOP = "fmri_cli.settings.recipes:RunSettings"
 HEAD = """# Settings
 
 Each stage has a section in the recipe, named after its command. A nested key is written with a dot

@@ -20,6 +20,6 @@ def repository() -> Path:
 @pytest.fixture(scope="session")
 def smollm2() -> Path:
     """Folder of the packaged SmolLM2-135M-Instruct, converted once into the user's cache."""
-    from fmri_llm import base_models
+    from fmri_llm.base_model import locate
 
-    return base_models.resolve("smollm2-135m-instruct")
+    return locate.resolve("smollm2-135m-instruct")

@@ -12,19 +12,19 @@ from datasets import load_from_disk
 from transformers import AutoTokenizer
 
 from fmri_descriptors import load_parcellation, open_source, read_cohort, write_cohort
-from fmri_descriptors.cohort_description import describe_cohort
+from fmri_descriptors.description import describe_cohort
 from fmri_descriptors.settings import CohortSettings, DescribeSettings
 from fmri_instruct import build_instructions, load_tasks
-from fmri_instruct.references import read_recordings
+from fmri_instruct.evaluation.baseline_answers import read_recordings
 from fmri_instruct.settings import MakeInstructionsSettings
-from fmri_llm.checks import check_order
-from fmri_llm.data import PretrainingPlan, TokenWindows, read_captions, read_tokens_record
+from fmri_llm.data.examples import PretrainingPlan, TokenWindows, read_captions, read_tokens_record
+from fmri_llm.training.checks import check_order
 from fmri_vqtok import FMRITokenizer
-from fmri_vqtok.cohort_reader import Cohort as TokenizerCohort
+from fmri_vqtok.config.stages import FitTokenizerSettings, LoopSettings, TokenizeSettings
+from fmri_vqtok.data.cohort import Cohort as TokenizerCohort
 from fmri_vqtok.errors import InputError
-from fmri_vqtok.settings import FitTokenizerSettings, LoopSettings, TokenizeSettings
-from fmri_vqtok.tokens import write_tokens
-from fmri_vqtok.training import fit_tokenizer
+from fmri_vqtok.tokens.dataset import write_tokens
+from fmri_vqtok.training.fit import fit_tokenizer
 
 SPLITS = ("train", "validation", "test")
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from fmri_descriptors.informative import intervals as of_texts
-from fmri_descriptors.informative.scores import bootstrap
-from fmri_instruct import intervals as of_answers
-from fmri_instruct.intervals import SubjectBootstrap
+from fmri_descriptors.probing import intervals as of_texts
+from fmri_descriptors.probing.scores import bootstrap
+from fmri_instruct.evaluation import intervals as of_answers
+from fmri_instruct.evaluation.intervals import SubjectBootstrap
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fmri_cli.recipes import load_recipe, parse_assignment
-from fmri_cli.yaml_files import LARGEST, YamlError, parse_yaml, read_yaml
-from fmri_descriptors.phenotype_dictionary import load_dictionary
-from fmri_instruct.prompts import PromptBank
-from fmri_instruct.tasks import load_tasks
+from fmri_cli.settings.recipes import load_recipe, parse_assignment
+from fmri_cli.settings.yaml_files import LARGEST, YamlError, parse_yaml, read_yaml
+from fmri_descriptors.phenotypes.dictionary import load_dictionary
+from fmri_instruct.prompts.bank import PromptBank
+from fmri_instruct.tasks.definitions import load_tasks
 
 OWNERS = ("fmri-descriptors", "fmri-instruct")
 
@@ -84,7 +84,7 @@ FAULTS = {
 
 @pytest.mark.parametrize("owner", OWNERS)
 def test_the_packages_that_cannot_import_each_other_read_yaml_alike(repository: Path, owner: str):
-    ours = repository / "packages/fmri-cli/src/fmri_cli/yaml_files.py"
+    ours = repository / "packages/fmri-cli/src/fmri_cli/settings/yaml_files.py"
     theirs = repository / f"packages/{owner}/src/{owner.replace('-', '_')}/yaml_files.py"
     assert theirs.read_text(encoding="utf-8") == ours.read_text(encoding="utf-8")
 

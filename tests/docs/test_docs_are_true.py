@@ -107,7 +107,7 @@ def test_the_recipe_of_the_prose_plans_a_whole_run_on_the_table_of_the_prose(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from fmri_cli.main import main
-    from fmri_cli.pipeline import STAGES
+    from fmri_cli.run.pipeline import STAGES
 
     page = pages["docs/use-your-own-data.md"]
     [table] = re.findall(r"```text\n(path\t.*?)```", page, flags=re.DOTALL)
@@ -133,8 +133,8 @@ def test_the_tasks_of_the_prose_are_valid(pages: dict[str, str], tmp_path: Path)
 
 
 def test_a_setting_in_the_prose_is_a_setting_of_its_stage(pages: dict[str, str]) -> None:
-    from fmri_cli.pipeline import SETTINGS
-    from fmri_cli.setting_rows import setting_rows, settings_class
+    from fmri_cli.run.pipeline import SETTINGS
+    from fmri_cli.settings.rows import setting_rows, settings_class
 
     settings = re.findall(r"--set ([\w-]+)\.([\w.]+)=", "\n".join(pages.values()))
     assert settings

@@ -32,7 +32,7 @@ def test_no_page_asks_anything_of_the_network(built: Path) -> None:
 
 
 def test_every_stage_has_its_table_of_settings(built: Path) -> None:
-    from fmri_cli.pipeline import COMMANDS
+    from fmri_cli.run.pipeline import COMMANDS
 
     page = (built / "settings.html").read_text(encoding="utf-8")
     headings = re.findall(r"<h2>([\w-]+)<", page)

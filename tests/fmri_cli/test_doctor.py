@@ -82,10 +82,12 @@ def test_the_screen_says_that_the_fused_kernels_agree_with_exact_distances():
 def test_a_kernel_that_gives_wrong_codes_is_a_problem(monkeypatch):
     import torch
 
-    from fmri_vqtok.kernels import plain
+    from fmri_vqtok.kernels import reference
 
     monkeypatch.delenv("FMRI_VQTOK_KERNELS", raising=False)
-    monkeypatch.setattr(plain, "nearest_code", lambda x, _: torch.zeros(len(x), dtype=torch.int64))
+    monkeypatch.setattr(
+        reference, "nearest_code", lambda x, _: torch.zeros(len(x), dtype=torch.int64)
+    )
     found = doctor.kernel_finding(torch.device("cpu"), used=True)
     assert found.state == "problem"
     assert "wrong codes in the self-test" in found.value

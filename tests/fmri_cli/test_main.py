@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from fmri_cli.main import main
-from fmri_cli.pipeline import COMMANDS
+from fmri_cli.run.pipeline import COMMANDS
 
 from .trees import tree
 
@@ -75,7 +75,7 @@ def test_an_interrupt_is_one_line_and_exit_code_130(tiny, monkeypatch):
 def test_the_second_of_two_writers_is_told_who_the_first_is(tiny):
     tiny.draw()
     script = (
-        "import sys; from pathlib import Path; from fmri_cli.locks import run_lock\n"
+        "import sys; from pathlib import Path; from fmri_cli.run.locks import run_lock\n"
         "with run_lock(Path(sys.argv[1]), what='draw'): print('held', flush=True); input()"
     )
     holder = subprocess.Popen(
@@ -97,7 +97,7 @@ def test_a_folder_without_permission_is_one_line(tiny, monkeypatch):
     def forbidden(*_, **__):
         raise PermissionError(13, "Permission denied", "somewhere")
 
-    monkeypatch.setattr("fmri_cli.locks.os.open", forbidden)
+    monkeypatch.setattr("fmri_cli.run.locks.os.open", forbidden)
     code, _, err = tiny.draw()
     assert code == 1
     assert err == "fmri: somewhere: Permission denied; choose a folder that you may write to\n"

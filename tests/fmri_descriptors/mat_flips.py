@@ -7,7 +7,7 @@ import numpy as np
 from scipy.io import savemat
 
 from fmri_descriptors import InputError
-from fmri_descriptors.readers.arrays import read_mat
+from fmri_descriptors.readers.layouts.arrays import read_mat
 
 N_BYTES = 300
 VALUES_FROM = 184  # the first byte of the values of a variable called x

@@ -102,7 +102,7 @@ def arrow_files(root: Path, kind="stream"):
     elif kind == "datasets":
         from datasets import Dataset, DatasetDict
 
-        from fmri_descriptors.files import quiet_datasets
+        from fmri_descriptors.utils.files import quiet_datasets
 
         with quiet_datasets():
             whole = Dataset(table)

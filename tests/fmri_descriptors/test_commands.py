@@ -17,8 +17,8 @@ from fmri_descriptors import (
     write_cohort,
 )
 from fmri_descriptors.commands import cohort, describe
-from fmri_descriptors.features import ica
-from fmri_descriptors.readers.listing import listing_digest
+from fmri_descriptors.features.ica import ica
+from fmri_descriptors.readers.fingerprint import listing_digest
 
 
 @dataclass

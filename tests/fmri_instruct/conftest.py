@@ -3,9 +3,9 @@
 import pytest
 from threadpoolctl import threadpool_limits
 
-from fmri_instruct.instructions import build_instructions, write_instructions
+from fmri_instruct.prompts.instructions import build_instructions, write_instructions
 from fmri_instruct.settings import MakeInstructionsSettings
-from fmri_instruct.tasks import load_tasks
+from fmri_instruct.tasks.definitions import load_tasks
 
 from .folders import made_up_rows, write_cohort, write_descriptors, write_tokens
 
@@ -70,6 +70,6 @@ def model_dir(rows, tmp_path_factory):
 @pytest.fixture(scope="session")
 def model(model_dir):
     """A tiny language model that no test may train."""
-    from fmri_llm.model import FMRILM
+    from fmri_llm.model.fmri_lm import FMRILM
 
     return FMRILM.from_pretrained(model_dir)

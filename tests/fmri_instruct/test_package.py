@@ -12,11 +12,11 @@ import pytest
 from click.testing import CliRunner
 
 from fmri_instruct import commands
-from fmri_instruct.evaluation import read_windows
+from fmri_instruct.evaluation.evaluate import read_windows
 from fmri_instruct.settings import EvaluateSettings, MakeInstructionsSettings
-from fmri_instruct.tasks import DEMO
-from fmri_instruct.tuning_settings import TuneSettings
-from fmri_vqtok.settings import LoopSettings
+from fmri_instruct.tasks.definitions import DEMO
+from fmri_instruct.tuning.settings import TuneSettings
+from fmri_vqtok.config.stages import LoopSettings
 
 
 def run_python(code):
@@ -36,7 +36,7 @@ def test_the_readme_example_runs_without_torch(repository):
 
 
 def test_the_readmes_tasks_file_is_one_that_can_be_loaded(repository, tmp_path):
-    from fmri_instruct.tasks import load_tasks
+    from fmri_instruct.tasks.definitions import load_tasks
 
     readme = (repository / "packages" / "fmri-instruct" / "README.md").read_text()
     (example,) = re.findall(r"```yaml\n(.*?)```", readme, flags=re.DOTALL)

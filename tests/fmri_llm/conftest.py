@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from fmri_llm.model import FMRILM
+from fmri_llm.model.fmri_lm import FMRILM
 
 from .tiny import (
     ARCHITECTURES,

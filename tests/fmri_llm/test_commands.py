@@ -9,12 +9,12 @@ from click.testing import CliRunner
 
 from fmri_llm import commands
 from fmri_llm.settings import FitLLMSettings
-from fmri_vqtok.training_loop import LossRecord
+from fmri_vqtok.training.loop import LossRecord
 
 
 def test_importing_the_command_imports_no_heavy_library():
     program = (
-        "import sys, fmri_llm, fmri_llm.commands, fmri_llm.base_models\n"
+        "import sys, fmri_llm, fmri_llm.commands, fmri_llm.base_model.locate\n"
         "print(sorted({'torch', 'transformers', 'peft', 'datasets', 'numpy'} & set(sys.modules)))"
     )
     command = [sys.executable, "-c", program]

@@ -5,9 +5,10 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from fmri_llm import chat, sequences
-from fmri_llm.model import FMRILM
-from fmri_llm.sequences import TextSegment
+from fmri_llm.base_model import chat
+from fmri_llm.model.fmri_lm import FMRILM
+from fmri_llm.packing import sequences
+from fmri_llm.packing.sequences import TextSegment
 
 from .tiny import N_REGIONS, PACKAGED, random_codes, tiny_tokenizer
 

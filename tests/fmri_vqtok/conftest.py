@@ -22,7 +22,7 @@ def _write_cohort(directory, *, test_seed=90, validation_seed=50, schema=1, fram
     """Cohort of four training, one validation and two test scans of two sites."""
     from datasets import Dataset, DatasetDict
 
-    from fmri_vqtok.quiet import quiet_datasets
+    from fmri_vqtok.library_logging import quiet_datasets
 
     seeds = {"train": range(4), "validation": [validation_seed], "test": [test_seed, test_seed + 1]}
     splits = {

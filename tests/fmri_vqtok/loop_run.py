@@ -9,17 +9,23 @@ from pathlib import Path
 
 import torch
 
-from fmri_vqtok.alignment import TextAlignment
-from fmri_vqtok.contrast import CONTRASTS
+from fmri_vqtok.alignment.alignment import TextAlignment
+from fmri_vqtok.alignment.contrastive import CONTRASTS
+from fmri_vqtok.config.stages import FitTokenizerSettings, LoopSettings
+from fmri_vqtok.data.window_dataset import (
+    NormalisedScan,
+    TextDraws,
+    TrainingPlan,
+    WindowPlan,
+    collate,
+)
 from fmri_vqtok.errors import InputError
-from fmri_vqtok.example_plan import NormalisedScan, TextDraws, TrainingPlan, WindowPlan, collate
-from fmri_vqtok.objective import TokenizerObjective
 from fmri_vqtok.processes import alone, place_among_processes
 from fmri_vqtok.processor import TimeSeriesProcessor
-from fmri_vqtok.settings import FitTokenizerSettings, LoopSettings
 from fmri_vqtok.tokenizer import FMRITokenizer, FMRITokenizerConfig
-from fmri_vqtok.training import fit_tokenizer
-from fmri_vqtok.training_loop import train, write_losses
+from fmri_vqtok.training.fit import fit_tokenizer
+from fmri_vqtok.training.loop import train, write_losses
+from fmri_vqtok.training.objective import TokenizerObjective
 
 N_REGIONS, N_FRAMES = 5, 24
 CHOICES = {

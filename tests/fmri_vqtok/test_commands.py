@@ -7,9 +7,9 @@ from click.testing import CliRunner
 
 from fmri_cli.main import main
 from fmri_vqtok import commands
+from fmri_vqtok.config.stages import FitTokenizerSettings, LoopSettings, TokenizeSettings
 from fmri_vqtok.errors import InputError
-from fmri_vqtok.settings import FitTokenizerSettings, LoopSettings, TokenizeSettings
-from fmri_vqtok.training_loop import read_losses
+from fmri_vqtok.training.loop import read_losses
 
 
 class Context:

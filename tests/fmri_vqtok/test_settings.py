@@ -3,8 +3,8 @@ import sys
 
 import pytest
 
+from fmri_vqtok.config.stages import FitTokenizerSettings, LoopSettings, TokenizeSettings
 from fmri_vqtok.errors import InputError
-from fmri_vqtok.settings import FitTokenizerSettings, LoopSettings, TokenizeSettings
 
 INF, NAN = float("inf"), float("nan")
 
@@ -77,7 +77,7 @@ def loaded_by(statement):
 
 
 def test_the_commands_and_settings_load_nothing_heavy():
-    assert loaded_by("import fmri_vqtok.commands, fmri_vqtok.settings") == "[]"
+    assert loaded_by("import fmri_vqtok.commands, fmri_vqtok.config.stages") == "[]"
 
 
 def test_the_tokenizer_needs_neither_transformers_nor_datasets_nor_nilearn():

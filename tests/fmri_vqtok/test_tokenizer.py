@@ -4,10 +4,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from fmri_vqtok.blocks import from_patches, to_patches
 from fmri_vqtok.errors import InputError
+from fmri_vqtok.model.token_basis import TokenBasis
+from fmri_vqtok.model.transformer import from_patches, to_patches
 from fmri_vqtok.processor import TimeSeriesProcessor
-from fmri_vqtok.token_basis import TokenBasis
 from fmri_vqtok.tokenizer import FMRITokenizer, FMRITokenizerConfig
 
 B, T, N, P, W = 2, 24, 5, 8, 3

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from fmri_cli.main import main
-from fmri_cli.recipes import load_recipe
-from fmri_cli.run_all import RunOptions, stage_lines
+from fmri_cli.run.run_all import RunOptions, stage_lines
+from fmri_cli.settings.recipes import load_recipe
 
 from .trees import tree
 

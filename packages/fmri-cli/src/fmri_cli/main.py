@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import click
 
 from fmri_cli import commands, runtime
-from fmri_cli.context import Session
 from fmri_cli.plugins import CommandGroup, debug_option
+from fmri_cli.run.context import Session
 from fmri_cli.screen import printable
 from fmri_cli.system_errors import system_line
 

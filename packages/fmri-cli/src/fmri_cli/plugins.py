@@ -8,11 +8,11 @@ from typing import Any
 
 import click
 
-from fmri_cli.context import Context, Session
 from fmri_cli.errors import InputError
-from fmri_cli.pipeline import COMMANDS, SETTINGS, row_of
-from fmri_cli.recipes import Recipe, load_recipe
-from fmri_cli.setting_rows import SettingRow, setting_rows, settings_class
+from fmri_cli.run.context import Context, Session
+from fmri_cli.run.pipeline import COMMANDS, SETTINGS, row_of
+from fmri_cli.settings.recipes import Recipe, load_recipe
+from fmri_cli.settings.rows import SettingRow, setting_rows, settings_class
 
 GROUP = "fmri.commands"
 

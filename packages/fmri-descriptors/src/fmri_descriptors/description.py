@@ -1,333 +1,267 @@
-"""Features and z-scores to the 23 descriptors, captions, and the files of a cohort."""
+"""A cohort described: features, norms, z-scores, sentences and captions as files."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import chain
-from typing import TYPE_CHECKING, Any
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from fmri_descriptors.errors import InputError
+from fmri_descriptors.cohort.read import Cohort, read_cohort
 from fmri_descriptors.features.availability import by_column
+from fmri_descriptors.features.cohort_features import measure_cohort
 from fmri_descriptors.features.extractor import FeatureExtractor
-from fmri_descriptors.norms import POOLED, CohortNorms
-from fmri_descriptors.parcellation import Parcellation
-from fmri_descriptors.registry import (
-    ABOUT_THE_SAME,
-    DESCRIPTORS,
-    DOMAINS,
-    DescriptorRow,
-    row_columns,
-)
-from fmri_descriptors.render import (
-    Part,
-    common_gap,
-    relation,
-    render_descriptor,
-    render_gap,
-    render_paragraph,
-    variant,
-    verdict,
-)
+from fmri_descriptors.norms.cohort_norms import POOLED, CohortNorms
+from fmri_descriptors.phenotypes.dictionary import load_dictionary
+from fmri_descriptors.phenotypes.sentences import require_columns, write_semantic
+from fmri_descriptors.registry import DESCRIPTORS
+from fmri_descriptors.rewrite.described import rewrite_described
 from fmri_descriptors.scan import Scan
-from fmri_descriptors.sentences import Sentence, joined
-from fmri_descriptors.settings import FeatureSettings
-from fmri_descriptors.tally import Reference, Tally
-from fmri_descriptors.templating import Templates
-from fmri_descriptors.values import FeatureValue, select_patterns
-from fmri_descriptors.wording import capitalised, plain_name
+from fmri_descriptors.settings import DescribeSettings
+from fmri_descriptors.text.cohort_captions import Measured, Wording, write_texts
+from fmri_descriptors.text.render import load_templates
+from fmri_descriptors.text.summary import (
+    told_of_chance,
+    told_of_components,
+    told_of_missing,
+    write_unavailable,
+)
+from fmri_descriptors.utils.files import file_digest
 
 if TYPE_CHECKING:
     import pandas as pd
 
-
-@dataclass(frozen=True)
-class Descriptor:
-    """One of the 23 statements about a scan.
-
-    Parameters
-    ----------
-    name : str
-        Stable name, a row of the registry.
-    domain : str
-        ``"FC"``, ``"gradients"``, ``"ICA"`` or ``"graph"``.
-    level : str
-        ``"network"`` or ``"global"``.
-    values : tuple of FeatureValue
-        The numbers that it is about.
-    sentences : tuple of str
-        What it says, the most telling sentence first.
-    short_sentences : tuple of str
-        What it says of the most unusual values in each direction alone.
-    joins : bool
-        Whether a caption may put words before the text, such as "Likewise".
-    variant : int
-        Number by which wordings are chosen; it follows from the run's seed, the scan's id and the
-        name.
-    opening : int
-        Number by which the opening of its paragraph is chosen; neighbouring paragraphs of a scan
-        have different ones.
-    norms : str
-        What the scan is compared with: ``"pooled"``, or the name of its site.
-    n_norms : int, optional
-        Training subjects that it is compared with, where this is known.
-    """
-
-    name: str
-    domain: str
-    level: str
-    values: tuple[FeatureValue, ...]
-    sentences: tuple[str, ...]
-    short_sentences: tuple[str, ...] = ()
-    joins: bool = False
-    variant: int = 0
-    opening: int = 0
-    norms: str = POOLED
-    n_norms: int | None = None
-
-    @property
-    def text(self) -> str:
-        """All sentences."""
-        return " ".join(self.sentences)
-
-    @property
-    def headline(self) -> str:
-        """The most telling sentence."""
-        return self.sentences[0]
-
-    @property
-    def reference(self) -> Reference | None:
-        """The training subjects that it is compared with."""
-        return None if self.n_norms is None else Reference(self.n_norms, self.norms != POOLED)
+_PARTS = ".parts-"
+_JOURNALS = "checkpoints"
 
 
-def describe(
-    scan: Scan,
-    extractor: FeatureExtractor,
-    norms: CohortNorms,
-    *,
-    seed: int | None = None,
-    templates: Templates | None = None,
-) -> list[Descriptor]:
-    """Return the 23 descriptors of a scan, next to a cohort.
-
-    With the extractor and the norms that a run saved, the text is what the run would have given
-    the scan: one that the norms were fitted on is compared with the other people.
+@dataclass(frozen=True, kw_only=True)
+class DescribeOptions:
+    """What a description needs besides its settings.
 
     Parameters
     ----------
-    scan : Scan
-        What to describe; it need not belong to the cohort.
-    extractor : FeatureExtractor
-        Fitted on the cohort's training scans.
-    norms : CohortNorms
-        Fitted on the features of the same scans.
-    seed : int, optional
-        Seed that chooses the phrasings; the extractor's if not given.
-    templates : Templates, optional
-        The package's own if not given; `load_templates` reads a user's.
-
-    Raises
-    ------
-    InputError
-        If the scan's regions or the features differ from those of the cohort, or a template
-        fails.
+    templates : Path, optional
+        A folder of templates that go before the package's own.
+    phenotype_dictionary : Path, optional
+        What the phenotypes mean (see `load_dictionary`); ``semantic.jsonl`` is written with it.
+    find_model : callable
+        Gives the folder of a local model by the name in ``settings.rewrite``.
+    jobs : int
+        Worker processes; they change no byte of what is written.
+    scheduler : str, optional
+        Address of a Dask scheduler whose workers do the work instead; they must see the cohort
+        and the directory under the same paths.
     """
-    features = extractor.transform([scan])
-    sites = {scan.scan_id: scan.site}
-    z = norms.transform(features, sites, leave_out=True)
-    missing = extractor.reasons_ | features.attrs["reasons"].get(scan.scan_id, {})
-    described = describe_features(
-        features.iloc[0],
-        z.iloc[0],
-        extractor.parcellation_,
-        seed=extractor.seed if seed is None else seed,
-        templates=templates,
-        negative_edges=(extractor.settings or FeatureSettings()).negative_edges,
-        reasons=by_column(missing, features.columns),
-    )
-    used = norms.reference([scan.scan_id], sites, leave_out=True)
-    return with_reference(described, used.iloc[0])
+
+    templates: Path | None = None
+    phenotype_dictionary: Path | None = None
+    find_model: Callable[[str], Path] = Path
+    jobs: int = 1
+    scheduler: str | None = None
 
 
-def with_reference(descriptors: Iterable[Descriptor], used: "pd.Series[Any]") -> list[Descriptor]:
-    """Return descriptors that know what they are compared with.
-
-    Parameters
-    ----------
-    descriptors : iterable of Descriptor
-        A scan's descriptors.
-    used : Series
-        The scan's row of `CohortNorms.reference`.
-    """
-    name, n_people = str(used["norms"]), int(used["n_people"])
-    return [replace(descriptor, norms=name, n_norms=n_people) for descriptor in descriptors]
-
-
-def describe_features(
-    features: "pd.Series[float]",
-    z: "pd.Series[float]",
-    parcellation: Parcellation,
-    *,
+def describe_cohort(
+    cohort_dir: Path,
+    directory: Path,
+    settings: DescribeSettings,
     seed: int = 0,
-    templates: Templates | None = None,
-    negative_edges: str = "drop",
-    reasons: Mapping[str, str] | None = None,
-) -> list[Descriptor]:
-    """Return the 23 descriptors of a scan that has been measured.
-
-    Parameters
-    ----------
-    features, z : Series
-        One row of features and of z-scores; their name is the scan's id.
-    parcellation : Parcellation
-        Regions that were measured.
-    seed : int
-        Seed that, with the scan's id, chooses the phrasings.
-    templates : Templates, optional
-        The package's own if not given.
-    negative_edges : str
-        The setting of that name with which the graph was measured.
-    reasons : mapping of str to str, optional
-        Why features are missing, by column or stem of columns: a clause that can follow
-        "because", such as "the recording was band-passed".
-
-    Raises
-    ------
-    InputError
-        If a template fails.
-    """
-    descriptors = []
-    for row in DESCRIPTORS:
-        values = _values(row, features, z, parcellation, reasons or {})
-        chosen = variant(seed, str(features.name), row.name)
-        long, short = (
-            render_descriptor(
-                row, values, chosen, templates, negative_edges=negative_edges, short=short
-            )
-            for short in (False, True)
-        )
-        descriptors.append(
-            Descriptor(
-                name=row.name,
-                domain=row.domain,
-                level=row.level,
-                values=tuple(values),
-                sentences=tuple(map(capitalised, long)),
-                short_sentences=tuple(map(capitalised, short)),
-                joins=long[0][:1].islower(),
-                variant=chosen,
-                opening=variant(seed, str(features.name), "caption") + DOMAINS.index(row.domain),
-            )
-        )
-    return descriptors
-
-
-def _values(
-    row: DescriptorRow,
-    features: "pd.Series[float]",
-    z: "pd.Series[float]",
-    parcellation: Parcellation,
-    reasons: Mapping[str, str],
-) -> list[FeatureValue]:
-    values = [
-        FeatureValue(
-            column,
-            float(features[column]),
-            float(z[column]),
-            tuple(map(plain_name, networks)),
-            row.unit,
-            reasons.get(column) or reasons.get(row.column, ""),
-        )
-        for column, networks in row_columns(row, parcellation).items()
-    ]
-    return select_patterns(values) if row.kind == "patterns" else values
-
-
-def caption(
-    descriptors: Iterable[Descriptor], form: str = "long", templates: Templates | None = None
+    progress: Callable[[int, int], None] = lambda *_: None,
+    options: DescribeOptions | None = None,
 ) -> str:
-    """Return descriptors as readable text, one paragraph a domain.
+    """Write features, norms, z-scores, descriptors and captions of a cohort.
 
-    A paragraph opens with how many of its values lie outside the typical range, and how many would
-    by chance. Connecting words say where a descriptor goes the way of the one before it, or the
-    other way, if both measure the same thing.
+    The extractor and the norms are fitted on the training split alone; every split is described.
+    A training scan is compared with the other training people.
+    Measured scans are kept in a hidden folder until all is written, so that the same call goes on
+    where an earlier one was stopped, and ends with the same bytes.
 
     Parameters
     ----------
-    descriptors : iterable of Descriptor
-        All or some of a scan's descriptors.
-    form : str
-        ``"long"`` keeps every sentence, ``"short"`` those about the most unusual values in each
-        direction.
-    templates : Templates, optional
-        The package's own if not given.
+    cohort_dir : Path
+        What `write_cohort` wrote.
+    directory : Path
+        An existing directory; gets ``features.parquet``, ``zscores.parquet``, ``norms.json``,
+        ``norms-values.npy``, ``extractor.npz``, ``extractor.json``, ``descriptors.parquet``,
+        ``captions.jsonl``; where norms look at sites ``norms_used.tsv``, and where recordings
+        cannot show some features ``unavailable.tsv``, which says why. Where captions are
+        rewritten also ``rewriting.json``, and with a phenotype dictionary ``semantic.jsonl``.
+    settings : DescribeSettings
+        How scans are measured, compared and captioned.
+    seed : int
+        Seed of ICA and Louvain, and of the choice of phrasings.
+    progress : callable
+        Called with (scans done, scans in all); a scan counts when it is measured and when it is
+        put into words, a training scan also when the extractor has seen it. Called again with
+        captions where these are rewritten.
+    options : DescribeOptions, optional
+        Templates and workers.
+
+    Returns
+    -------
+    str
+        One line that says what was written.
 
     Raises
     ------
     InputError
-        If the form is not known or a template fails.
+        If the cohort cannot be read, a scan cannot be measured, a template fails, the phenotype
+        dictionary does not fit, or captions cannot be rewritten.
     """
-    return "\n".join(joined(paragraph) for paragraph in paragraphs(descriptors, form, templates))
+    options = options or DescribeOptions()
+    load_templates(options.templates)  # a mistake in one is told before scans are measured
+    cohort = read_cohort(cohort_dir)
+    if options.phenotype_dictionary is not None:
+        dictionary = load_dictionary(options.phenotype_dictionary)
+        require_columns(dictionary, cohort.document.get("phenotypes", {}))
+    directory = Path(directory)
+    parts = directory / f"{_PARTS}{_key(cohort, settings, seed)}"
+    parts.mkdir(exist_ok=True)
+    count = _Counter(2 * len(cohort) + cohort.n_scans("train"), progress)
+    extractor = _fitted(cohort, settings, seed, parts, count)
+    features, splits, reasons = measure_cohort(
+        cohort, extractor, parts, jobs=options.jobs, scheduler=options.scheduler, progress=count
+    )
+    norms, z, pooled = _compared(cohort, features, splits, settings, directory)
+    fitted = FeatureExtractor.load(extractor)
+    fitted.save(directory)
+    write_unavailable(reasons, directory / "unavailable.tsv")
+    wording = Wording(seed=seed, form=settings.caption_form, templates=options.templates)
+    write_texts(
+        Measured(
+            features=features,
+            z=z,
+            parcellation=cohort.parcellation,
+            used=norms.reference(features.index, cohort.sites(), leave_out=True),
+            negative_edges=settings.features.negative_edges,
+            reasons=_reasons_by_column(features, fitted, reasons),
+        ),
+        wording,
+        directory,
+        jobs=options.jobs,
+        scheduler=options.scheduler,
+        progress=count,
+    )
+    rewritten = _rewritten(cohort, directory, settings, seed, progress, options)
+    for left in directory.glob(f"{_PARTS}*"):
+        shutil.rmtree(left)
+    told = "".join(
+        f"; {sentence}" for sentence in [*told_of_components(fitted), *told_of_missing(reasons)]
+    )
+    return (
+        f"{len(features)} scans, {features.shape[1]} features, {len(DESCRIPTORS)} descriptors "
+        f"each; norms from {len(norms.fitted_on_)} training scans of {norms.n_people_} people"
+        f"{pooled}; {told_of_chance(z, norms)}{told}{rewritten}"
+    )
 
 
-def paragraphs(
-    descriptors: Iterable[Descriptor], form: str = "long", templates: Templates | None = None
-) -> list[list[Sentence]]:
-    """Return a caption as paragraphs of sentences that know whether they stand alone.
-
-    Parameters and errors are those of `caption`.
-    """
-    if form not in {"long", "short"}:
-        raise InputError(f"caption form: {form!r}; give 'long' or 'short'")
-    by_domain: dict[str, list[Descriptor]] = {}
-    for descriptor in descriptors:
-        by_domain.setdefault(descriptor.domain, []).append(descriptor)
-    return [
-        render_paragraph(
-            domain, _parts(members, form, templates), members[0].opening, templates, _tally(members)
-        )
-        for domain, members in by_domain.items()
-    ]
+def _reasons_by_column(
+    features: "pd.DataFrame", extractor: FeatureExtractor, reasons: Mapping[str, Mapping[str, str]]
+) -> dict[str, Mapping[str, str]]:
+    """Why columns are missing, by scan id; scans without a reason of their own share one table."""
+    everywhere = extractor.reasons_
+    return {
+        str(i): by_column({**everywhere, **reasons[i]}, features.columns)
+        if i in reasons
+        else everywhere
+        for i in features.index
+    }
 
 
-def _tally(descriptors: Sequence[Descriptor]) -> Tally | None:
-    values = list(chain.from_iterable(descriptor.values for descriptor in descriptors))  # noqa: PD011
-    tally = Tally.of(values, descriptors[0].reference)
-    return tally if tally.n_values else None
+def _rewritten(
+    cohort: Cohort,
+    directory: Path,
+    settings: DescribeSettings,
+    seed: int,
+    progress: Callable[[int, int], None],
+    options: DescribeOptions,
+) -> str:
+    """Write what is asked for beyond templates, and say what came of it."""
+    if options.phenotype_dictionary is not None:
+        write_semantic(cohort, options.phenotype_dictionary, directory / "semantic.jsonl")
+    if settings.rewrite is None:
+        return ""
+    report = rewrite_described(
+        cohort,
+        directory,
+        settings.rewrite,
+        workspace=directory / _JOURNALS,
+        seed=seed,
+        progress=progress,
+        find_model=options.find_model,
+    )
+    return f"; {report}"
 
 
-def _parts(descriptors: Sequence[Descriptor], form: str, templates: Templates | None) -> list[Part]:
-    shared = _shared_gaps(descriptors)
-    parts: list[Part] = []
-    before: Descriptor | None = None
-    for descriptor in descriptors:
-        told = descriptor.sentences if form == "long" else descriptor.short_sentences
-        if any(descriptor in members for members in shared.values()):
-            told = told[:-1]
-        parts.append(Part("\n".join(told), _relation(before, descriptor), descriptor.joins))
-        before = descriptor
-    rows = {row.name: row for row in DESCRIPTORS}
-    for members in shared.values():
-        missing = common_gap(members[0].values)
-        if missing is not None:
-            gap = render_gap([rows[d.name] for d in members], missing, templates)
-            parts.append(Part(gap, "other", joins=False))
-    return parts
+class _Counter:
+    """Scans done so far, told to a progress function."""
+
+    def __init__(self, total: int, progress: Callable[[int, int], None]) -> None:
+        self.total = total
+        self.done = 0
+        self._progress = progress
+
+    def __call__(self, n_scans: int) -> None:
+        self.done += n_scans
+        self._progress(self.done, self.total)
+
+    def through(self, scans: Iterable[Scan]) -> Iterator[Scan]:
+        """Give scans on, each counted once it is used."""
+        for scan in scans:
+            yield scan
+            self(1)
 
 
-def _shared_gaps(descriptors: Sequence[Descriptor]) -> dict[Any, list[Descriptor]]:
-    """Descriptors that lack the same networks for the same reason, where there are several."""
-    gaps: dict[Any, list[Descriptor]] = {}
-    for descriptor in descriptors:
-        missing = common_gap(descriptor.values)
-        if missing is not None:
-            networks = tuple(value.networks for value in missing.values)  # noqa: PD011
-            gaps.setdefault((networks, missing.reason), []).append(descriptor)
-    return {key: members for key, members in gaps.items() if len(members) > 1}
+def _key(cohort: Cohort, settings: DescribeSettings, seed: int) -> str:
+    """Name of what decides the features; parts of another key are never taken up."""
+    from fmri_descriptors import __version__
+
+    data = sorted(cohort.directory.glob("*/state.json"))
+    decisive = {
+        "cohort": [file_digest(path) for path in (cohort.directory / "cohort.json", *data)],
+        "features": asdict(settings.features),
+        "seed": seed,
+        "version": __version__,
+    }
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _relation(before: Descriptor | None, now: Descriptor) -> str:
-    if before is None:
-        return "first"
-    if (before.name, now.name) not in ABOUT_THE_SAME:
-        return "other"
-    return relation(verdict(before.values), verdict(now.values))
+def _fitted(
+    cohort: Cohort, settings: DescribeSettings, seed: int, parts: Path, count: _Counter
+) -> Path:
+    """Directory of the extractor fitted on the training scans, from an earlier call or now."""
+    whole = parts / "extractor"
+    if whole.is_dir():
+        count(cohort.n_scans("train"))
+        return whole
+    unfinished = parts / "extractor.unfinished"
+    unfinished.mkdir(exist_ok=True)
+    training = count.through(cohort.scans("train"))
+    FeatureExtractor(settings.features, seed).fit(training).save(unfinished)
+    unfinished.rename(whole)
+    return whole
+
+
+def _compared(
+    cohort: Cohort,
+    features: "pd.DataFrame",
+    splits: "pd.Series[str]",
+    settings: DescribeSettings,
+    directory: Path,
+) -> "tuple[CohortNorms, pd.DataFrame, str]":
+    """Write features, norms and z-scores; return the last two, and a word on pooling."""
+    sites = cohort.sites()
+    norms = CohortNorms(settings.robust, settings.site_aware, settings.min_site_scans)
+    norms.fit(features[splits == "train"], sites=sites, subjects=cohort.subjects())
+    z = norms.transform(features, sites, leave_out=True)
+    norms.save(directory / "norms.json")
+    features.assign(split=splits).to_parquet(directory / "features.parquet")
+    z.assign(split=splits).to_parquet(directory / "zscores.parquet")
+    if not settings.site_aware:
+        return norms, z, ""
+    used = norms.reference(features.index, sites)
+    used.to_csv(directory / "norms_used.tsv", sep="\t", lineterminator="\n")
+    n_pooled = int((used["norms"] == POOLED).sum())
+    told = f"; {n_pooled} scans compared with all sites, see norms_used.tsv" if n_pooled else ""
+    return norms, z, told

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from fmri_descriptors.parcellation import Parcellation
+from fmri_descriptors.parcellation.parcellation import Parcellation
 
 DOMAINS = ("FC", "gradients", "ICA", "graph")
 ORDINALS = ("principal", "second", "third")

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmri_descriptors.errors import InputError
-from fmri_descriptors.parcellation import Parcellation
+from fmri_descriptors.parcellation.parcellation import Parcellation
 from fmri_descriptors.region_signal import has_signal
 
 MIN_FRAMES = 16

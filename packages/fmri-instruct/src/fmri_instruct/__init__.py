@@ -5,14 +5,14 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "answering": ["Answer", "answer_question"],
+        "answers.ask": ["Answer", "answer_question"],
         "errors": ["InputError"],
-        "evaluation": ["evaluate"],
-        "instructions": ["Instruction", "build_instructions", "write_instructions"],
-        "parsing": ["parse_answers"],
-        "prompts": ["PromptBank"],
+        "evaluation.evaluate": ["evaluate"],
+        "prompts.instructions": ["Instruction", "build_instructions", "write_instructions"],
+        "answers.parsing": ["parse_answers"],
+        "prompts.bank": ["PromptBank"],
         "settings": ["EvaluateSettings", "MakeInstructionsSettings"],
-        "tasks": ["Task", "load_tasks"],
-        "tuning": ["tune"],
+        "tasks.definitions": ["Task", "load_tasks"],
+        "tuning.tune": ["tune"],
     },
 )

@@ -21,7 +21,7 @@ FOLDER = click.Path(path_type=Path)
 @click.pass_obj
 def make_instructions(context: Any, cohort: Path, descriptors: Path, tasks: Path) -> None:
     """Write questions and answers about the scans of a cohort, in three paradigms."""
-    from fmri_instruct.tasks import load_tasks
+    from fmri_instruct.tasks.definitions import load_tasks
 
     # Before the stages that come first: a mistake in the questions is told at once.
     load_tasks(tasks)
@@ -42,7 +42,7 @@ def make_instructions(context: Any, cohort: Path, descriptors: Path, tasks: Path
 def tune(context: Any, model: Path, tokens: Path, instructions: Path) -> None:
     """Tune a language model on the instructions of the training scans."""
     try:
-        from fmri_instruct.tuning_settings import TuneSettings
+        from fmri_instruct.tuning.settings import TuneSettings
     except ImportError as error:
         raise InputError(f"tune: {error.name} is missing; install fmri-instruct[train]") from error
     context.run(
@@ -69,8 +69,8 @@ def evaluate(context: Any, model: Path, tokens: Path, instructions: Path, cohort
 
 
 def _make_instructions(stage: Any, cohort: Path, descriptors: Path, tasks: Path) -> str:
-    from fmri_instruct.instructions import build_instructions, write_instructions
-    from fmri_instruct.tasks import load_tasks
+    from fmri_instruct.prompts.instructions import build_instructions, write_instructions
+    from fmri_instruct.tasks.definitions import load_tasks
 
     asked = load_tasks(tasks)
     made = build_instructions(cohort, descriptors, asked, stage.settings, stage.seed)
@@ -81,7 +81,7 @@ def _make_instructions(stage: Any, cohort: Path, descriptors: Path, tasks: Path)
 
 
 def _tune(stage: Any, model: Path, tokens: Path, instructions: Path) -> str:
-    from fmri_instruct.tuning import tune as tune_model
+    from fmri_instruct.tuning.tune import tune as tune_model
 
     records = tune_model(
         model,
@@ -99,8 +99,8 @@ def _tune(stage: Any, model: Path, tokens: Path, instructions: Path) -> str:
 
 
 def _evaluate(stage: Any, model: Path, tokens: Path, instructions: Path, cohort: Path) -> str:
-    from fmri_instruct.evaluation import evaluate as evaluate_model
-    from fmri_llm.model import FMRILM
+    from fmri_instruct.evaluation.evaluate import evaluate as evaluate_model
+    from fmri_llm.model.fmri_lm import FMRILM
 
     results = evaluate_model(
         FMRILM.from_pretrained(model).to(stage.device),

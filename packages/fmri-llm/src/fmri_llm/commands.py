@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from fmri_llm.settings import FitLLMSettings
-from fmri_vqtok.corpus import corpus_source
+from fmri_vqtok.text.corpus import corpus_source
 
 # Whether they exist is checked when the stage runs: a dry run names folders that are yet to come.
 _PATH = click.Path(path_type=Path)
@@ -68,8 +68,8 @@ def _fit_llm(
     text: Path | str,
     language_model: str,
 ) -> str:
-    from fmri_llm.forecast_references import Forecasts
-    from fmri_llm.training import fit_llm as train
+    from fmri_llm.training.fit import fit_llm as train
+    from fmri_llm.training.forecast_baselines import Forecasts
 
     stage.note(attention=stage.settings.attention, dtype="float32")
     records = train(

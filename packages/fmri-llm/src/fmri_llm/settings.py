@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from fmri_vqtok.config.stages import CORPUS_LIMIT, LoopSettings, check_setting
 from fmri_vqtok.errors import InputError
-from fmri_vqtok.settings import CORPUS_LIMIT, LoopSettings, check_setting
 
 __all__ = ["FitLLMSettings", "LoraSettings", "LossWeights"]
 

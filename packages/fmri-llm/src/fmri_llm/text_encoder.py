@@ -12,16 +12,11 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 from transformers import AutoModel, PrinterCallback, Trainer, TrainingArguments
 
-from fmri_llm.base_models import resolve
+from fmri_llm.base_model.locate import resolve
 from fmri_vqtok.errors import InputError
-from fmri_vqtok.language_models import (
-    FIX,
-    load_text_tokenizer,
-    most_positions,
-    read_config,
-)
-from fmri_vqtok.quiet import quiet_transformers
-from fmri_vqtok.reading import reading
+from fmri_vqtok.formats.reading import reading
+from fmri_vqtok.library_logging import quiet_transformers
+from fmri_vqtok.text.models import FIX, load_text_tokenizer, most_positions, read_config
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

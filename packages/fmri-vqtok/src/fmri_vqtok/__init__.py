@@ -4,11 +4,11 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["kernels", "quantizers", "token_grid"],
+    submodules=["kernels", "quantizers"],
     submod_attrs={
         "errors": ["InputError"],
         "processor": ["TimeSeriesProcessor"],
         "tokenizer": ["Encoded", "FMRITokenizer", "Reconstructed"],
-        "tokenizer_config": ["FMRITokenizerConfig"],
+        "config.model": ["FMRITokenizerConfig"],
     },
 )

@@ -5,9 +5,9 @@ from typing import Any
 
 import click
 
-from fmri_vqtok.corpus import corpus_source
+from fmri_vqtok.config.stages import FitTokenizerSettings, TokenizeSettings
 from fmri_vqtok.errors import InputError
-from fmri_vqtok.settings import FitTokenizerSettings, TokenizeSettings
+from fmri_vqtok.text.corpus import corpus_source
 
 
 @click.command("fit-tokenizer")
@@ -67,7 +67,7 @@ def _fit_tokenizer(
     text: Path | str | None,
     language_model: str | None,
 ) -> str:
-    from fmri_vqtok.training import TextSource, fit_tokenizer
+    from fmri_vqtok.training.fit import TextSource, fit_tokenizer
 
     source = None
     if descriptors is not None and text is not None and language_model is not None:
@@ -92,7 +92,7 @@ def _fit_tokenizer(
 
 
 def _tokenize(stage: Any, cohort: Path, tokenizer: Path) -> str:
-    from fmri_vqtok.tokens import write_tokens
+    from fmri_vqtok.tokens.dataset import write_tokens
 
     stage.note(**_code_path(stage.device))
     return write_tokens(

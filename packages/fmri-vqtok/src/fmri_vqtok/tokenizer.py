@@ -9,18 +9,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from fmri_vqtok import checkpoints, hub
-from fmri_vqtok.blocks import CorrectedLinear, GridTransformer, to_patches
-from fmri_vqtok.decoder import Decoder
-from fmri_vqtok.embedding_levels import LEVELS, pool
-from fmri_vqtok.encoder import Encoder
+from fmri_vqtok.config.model import FMRITokenizerConfig
 from fmri_vqtok.errors import InputError, check_choice
-from fmri_vqtok.positions import SpaceTimePositions, check_region_features
+from fmri_vqtok.model.decoder import Decoder
+from fmri_vqtok.model.encoder import Encoder
+from fmri_vqtok.model.pooling import LEVELS, pool
+from fmri_vqtok.model.position_embedding import SpaceTimePositions, check_region_features
+from fmri_vqtok.model.token_basis import TokenBasis, principal_axes
+from fmri_vqtok.model.transformer import CorrectedLinear, GridTransformer, to_patches
+from fmri_vqtok.pretrained import directory, hub
+from fmri_vqtok.pretrained.region_order import permutation
 from fmri_vqtok.processor import TimeSeriesProcessor
 from fmri_vqtok.quantizers import make_quantizer
-from fmri_vqtok.region_order import permutation
-from fmri_vqtok.token_basis import TokenBasis, principal_axes
-from fmri_vqtok.tokenizer_config import FMRITokenizerConfig
 
 
 class Encoded(NamedTuple):
@@ -180,7 +180,7 @@ class FMRITokenizer(nn.Module):
             "patch": each region in each step, (B, W, N, D). "step": mean over the regions that
             are present, (B, W, D). "scan": mean over them and the steps, (B, D). "connectome": how
             each pair of regions moves together, (B, N (N - 1) / 2), which is what tells people
-            apart; see `fmri_vqtok.embedding_levels.coupling`.
+            apart; see `fmri_vqtok.model.pooling.coupling`.
         mask : Tensor of bool, shape (B, N) or (N,), optional
             False for missing regions, which are neither looked at nor counted.
 
@@ -327,7 +327,7 @@ class FMRITokenizer(nn.Module):
 
         A model card that the tokenizer has in ``card`` is written too, as ``README.md``.
         """
-        checkpoints.write(self, directory)
+        directory.write(self, directory)
 
     def push_to_hub(
         self,
@@ -361,16 +361,16 @@ class FMRITokenizer(nn.Module):
             If huggingface_hub is not installed, or the Hub refuses or cannot be reached.
         """
         if self.card is None:
-            from fmri_vqtok.model_card import model_card
+            from fmri_vqtok.pretrained.model_card import model_card
 
             self.card = model_card(self)
-        files = checkpoints.files(self)
+        files = directory.files(self)
         return hub.upload(repo_id, files, private=private, token=token, endpoint=endpoint)
 
     @property
     def fingerprint(self) -> str:
         """Start of the SHA-256 of ``config.json`` and ``model.safetensors``: 16 hex digits."""
-        return checkpoints.fingerprint(self)
+        return directory.fingerprint(self)
 
     @classmethod
     def from_pretrained(
@@ -400,7 +400,7 @@ class FMRITokenizer(nn.Module):
             If the folder holds no tokenizer or a broken one, is of a newer schema, or has another
             region order; where labels tell, with the permutation that would mend it.
         """
-        return checkpoints.load(
+        return directory.load(
             cls, directory, order_hash=order_hash, labels=labels, revision=revision
         )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fmri_cli.errors import InputError
-from fmri_cli.pipeline import STAGES
+from fmri_cli.run.pipeline import STAGES
 
 if TYPE_CHECKING:
     import numpy as np

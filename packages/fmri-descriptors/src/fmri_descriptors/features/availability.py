@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from fmri_descriptors.features.filtering import was_filtered
-from fmri_descriptors.parcellation import Parcellation
+from fmri_descriptors.parcellation.parcellation import Parcellation
 from fmri_descriptors.registry import DESCRIPTORS, row_columns
 from fmri_descriptors.scan import Scan
 from fmri_descriptors.settings import FeatureSettings

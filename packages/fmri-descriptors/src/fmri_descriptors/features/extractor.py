@@ -23,21 +23,21 @@ from fmri_descriptors.features.availability import (
     shown_bands,
     unavailable_spectra,
 )
-from fmri_descriptors.features.cohort_mean import CohortMean
-from fmri_descriptors.features.components import component_measures
 from fmri_descriptors.features.connectivity import correlation, network_pair_connectivity
-from fmri_descriptors.features.gradients import N_GRADIENTS, scan_gradients
-from fmri_descriptors.features.graph import graph_measures
-from fmri_descriptors.features.ica import NOT_CONVERGED, GroupMaps, component_rows, group_ica
+from fmri_descriptors.features.gradients.gradients import N_GRADIENTS, scan_gradients
+from fmri_descriptors.features.gradients.reference import reference_correlations
+from fmri_descriptors.features.gradients.template import gradient_template, schaefer400_connectivity
+from fmri_descriptors.features.graph.measures import graph_measures
+from fmri_descriptors.features.group_mean import CohortMean
+from fmri_descriptors.features.ica.components import component_measures
+from fmri_descriptors.features.ica.ica import NOT_CONVERGED, GroupMaps, component_rows, group_ica
+from fmri_descriptors.features.ica.spatial_maps import read_spatial_maps
 from fmri_descriptors.features.networks import network_means, pair_indices
-from fmri_descriptors.features.reference_gradient import reference_correlations
-from fmri_descriptors.features.spatial_maps import read_spatial_maps
-from fmri_descriptors.features.templates import gradient_template, schaefer400_connectivity
-from fmri_descriptors.files import read_json, write_json
-from fmri_descriptors.parcellation import Parcellation, require_same_order
+from fmri_descriptors.parcellation.parcellation import Parcellation, require_same_order
 from fmri_descriptors.registry import feature_columns, pairs
 from fmri_descriptors.scan import Scan
 from fmri_descriptors.settings import FeatureSettings
+from fmri_descriptors.utils.files import read_json, write_json
 
 if TYPE_CHECKING:
     import pandas as pd

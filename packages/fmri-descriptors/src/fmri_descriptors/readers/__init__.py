@@ -5,8 +5,9 @@ import lazy_loader as lazy
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     submod_attrs={
-        "sources": ["LeftOut", "ReadOptions", "Recording", "Rejected", "Source", "open_source"],
-        "neurolib": ["neurolib_source"],
-        "table": ["table_source"],
+        "base": ["LeftOut", "ReadOptions", "Recording", "Rejected", "Source"],
+        "open": ["open_source"],
+        "layouts.neurolib": ["neurolib_source"],
+        "layouts.table": ["table_source"],
     },
 )

@@ -4,7 +4,7 @@ import math
 from pathlib import Path
 
 from fmri_descriptors.errors import InputError
-from fmri_descriptors.parcellation import Parcellation
+from fmri_descriptors.parcellation.parcellation import Parcellation
 from fmri_descriptors.scan import check_shape
 
 MAX_VALUES = 2**26

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from fmri_descriptors.errors import InputError
-from fmri_descriptors.files import write_json
 from fmri_descriptors.rewrite import prompt
 from fmri_descriptors.rewrite.check import Refusal, check_rewrite
 from fmri_descriptors.rewrite.endpoint import Answer, Endpoint, NoAnswerError
@@ -20,8 +19,9 @@ from fmri_descriptors.rewrite.journal import Journal, key_of
 from fmri_descriptors.rewrite.local_server import local_server
 from fmri_descriptors.rewrite.privacy import WithheldError, without_ids
 from fmri_descriptors.rewrite.report import RewriteReport
-from fmri_descriptors.sentences import Sentence, as_records, joined
 from fmri_descriptors.settings import RewriteSettings
+from fmri_descriptors.text.sentences import Sentence, as_records, joined
+from fmri_descriptors.utils.files import write_json
 
 JOURNAL = "rewriting.jsonl"
 REPORT = "rewriting.json"

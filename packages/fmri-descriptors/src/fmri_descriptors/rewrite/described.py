@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from fmri_descriptors.cohort import Cohort
+from fmri_descriptors.cohort.read import Cohort
 from fmri_descriptors.rewrite.captions import rewrite_captions
 from fmri_descriptors.rewrite.report import RewriteReport
 from fmri_descriptors.settings import RewriteSettings

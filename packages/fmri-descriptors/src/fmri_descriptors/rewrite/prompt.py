@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-from fmri_descriptors.wording import plain_name
+from fmri_descriptors.text.wording import plain_name
 
 VERSION = 2
 """Goes up when the wording of the request changes, so that no answer to an older one is used."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from fmri_descriptors.wording import LEVEL_WORDS, plain_name
+from fmri_descriptors.text.wording import LEVEL_WORDS, plain_name
 
 EVERYWHERE = "every system"
 """The network that ``in every network`` and ``for all pairs`` stand for."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from fmri_descriptors.errors import InputError
-from fmri_descriptors.parcellation import Parcellation, load_parcellation
+from fmri_descriptors.parcellation.parcellation import Parcellation, load_parcellation
 from fmri_descriptors.scan import Scan
 from fmri_descriptors.simulate.effects import CLASSES, NUMBERS, Best, Effect, best_possible
 from fmri_descriptors.simulate.settings import (

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmri_descriptors.errors import InputError
-from fmri_descriptors.parcellation import Parcellation
+from fmri_descriptors.parcellation.parcellation import Parcellation
 
 _SCHAEFER = re.compile(r"(?:tian3-)?schaefer(100|200|300|400)-7n")
 _SUBCORTICAL_COUPLING = 0.4  # correlation of a subcortical region's signal with the cortical mean

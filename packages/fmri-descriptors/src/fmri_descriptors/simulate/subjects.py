@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmri_descriptors.errors import InputError
-from fmri_descriptors.parcellation import Parcellation
+from fmri_descriptors.parcellation.parcellation import Parcellation
 from fmri_descriptors.registry import pairs
 from fmri_descriptors.simulate.covariance import group_covariance
 from fmri_descriptors.simulate.effects import CLASSES, N_NETWORKS, NUMBERS, Effect
@@ -180,7 +180,7 @@ class Mixing:
     @cached_property
     def _axes(self) -> NDArray[np.float64]:
         """Gradients of the group's covariance, made orthonormal, (3, N)."""
-        from fmri_descriptors.features.gradients import N_GRADIENTS, diffusion_map
+        from fmri_descriptors.features.gradients.gradients import N_GRADIENTS, diffusion_map
 
         maps = diffusion_map(self.root @ self.root.T, N_GRADIENTS, _GRADIENT_SPARSITY)
         axes, triangle = np.linalg.qr(maps - maps.mean(axis=0))

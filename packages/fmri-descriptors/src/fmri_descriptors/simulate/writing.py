@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fmri_descriptors.files import write_json
-from fmri_descriptors.parallel import map_ordered
 from fmri_descriptors.simulate.cohort import SimulatedCohort
 from fmri_descriptors.simulate.settings import SimulateSettings
+from fmri_descriptors.utils.files import write_json
+from fmri_descriptors.utils.parallel import map_ordered
 
 if TYPE_CHECKING:
     from fmri_descriptors.simulate.effects import Best

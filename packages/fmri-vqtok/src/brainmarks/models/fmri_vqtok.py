@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fmri_vqtok import FMRITokenizer, InputError, TimeSeriesProcessor
-from fmri_vqtok.outside.embedding import check_choices, pool_recording, window_mean
-from fmri_vqtok.outside.suite_order import region_labels, suite_columns, suite_space
+from fmri_vqtok.evaluation.embedding import check_choices, pool_recording, window_mean
+from fmri_vqtok.evaluation.region_order import region_labels, suite_columns, suite_space
 
 CHECKPOINT_VARIABLE = "FMRI_VQTOK_CHECKPOINT"
 
@@ -109,7 +109,7 @@ def fmri_vqtok(
     embedding : {"latents", "quantized"}
         Before quantization, or what the codes say.
     pooling : {"statistics", "mean", "regions"}
-        How a recording becomes one vector, see `fmri_vqtok.outside.embedding`.
+        How a recording becomes one vector, see `fmri_vqtok.evaluation.embedding`.
     max_windows : int, default=4
         Windows of a recording that are looked at, from its start.
 

@@ -9,7 +9,7 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
-from fmri_vqtok.kernels import plain
+from fmri_vqtok.kernels import reference
 
 _SHAPES = ((1, 1, 1), (37, 5, 3), (200, 130, 16), (300, 512, 40))
 """Vectors, codes and width: below, at and beyond the kernels' blocks, and no multiple of them."""
@@ -29,9 +29,9 @@ def triton_agrees(device: torch.device) -> bool:
     device : torch.device
     """
     try:
-        from fmri_vqtok.kernels import fused
+        from fmri_vqtok.kernels import triton_kernels
 
-        different = next(_differences(fused, device), None)
+        different = next(_differences(triton_kernels, device), None)
     except Exception as error:  # noqa: BLE001 - a compiler or driver can fail in any way
         different = textwrap.shorten(f"{type(error).__name__}: {error}", 200, placeholder=" ...")
     if different is not None:
@@ -39,17 +39,17 @@ def triton_agrees(device: torch.device) -> bool:
     return different is None
 
 
-def _differences(fused: ModuleType, device: torch.device) -> Iterator[str]:
+def _differences(kernels: ModuleType, device: torch.device) -> Iterator[str]:
     generator = torch.Generator().manual_seed(0)
     for dtype in (torch.float32, torch.bfloat16, torch.float16):
         for n_rows, n_codes, width in _SHAPES:
             x = torch.randn(n_rows, width, generator=generator).to(device, dtype)
             codebook = torch.randn(n_codes, width, generator=generator).to(device)
             where = f"{n_rows} vectors of {width} {dtype}, {n_codes} codes"
-            codes = fused.nearest_code(x, codebook)
+            codes = kernels.nearest_code(x, codebook)
             if not _as_near(x, codebook, codes):
                 yield f"nearest_code differs for {where}"
-            own, other = (m.sum_by_code(x, codes, n_codes) for m in (fused, plain))
+            own, other = (m.sum_by_code(x, codes, n_codes) for m in (kernels, reference))
             if not all(torch.allclose(a, b, atol=1e-3) for a, b in zip(own, other, strict=True)):
                 yield f"sum_by_code differs for {where}"
 
@@ -58,6 +58,6 @@ def _as_near(x: Tensor, codebook: Tensor, codes: Tensor) -> bool:
     """Whether the codes are as near as those of plain torch: of equal ones rounding decides."""
     if codes.dtype != torch.int64 or codes.min() < 0 or codes.max() >= len(codebook):
         return False
-    found, expected = codebook[codes], codebook[plain.nearest_code(x, codebook)]
+    found, expected = codebook[codes], codebook[reference.nearest_code(x, codebook)]
     own, least = ((x.float() - chosen).norm(dim=1) for chosen in (found, expected))
     return torch.allclose(own, least, rtol=1e-4, atol=1e-5)

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from fmri_vqtok.config.quantizers import FSQSettings
 from fmri_vqtok.processes import share_first
-from fmri_vqtok.quantizer_settings import FSQSettings
 from fmri_vqtok.quantizers.base import NearestQuantizer
 
 SCALE_CANDIDATES = torch.linspace(0.25, 4.0, 61)

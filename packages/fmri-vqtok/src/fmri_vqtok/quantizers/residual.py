@@ -7,8 +7,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from fmri_vqtok.config.quantizers import ResidualSettings
 from fmri_vqtok.kernels import nearest_code, sum_by_code
-from fmri_vqtok.quantizer_settings import ResidualSettings
 from fmri_vqtok.quantizers.base import NearestQuantizer
 from fmri_vqtok.quantizers.kmeans import kmeans
 from fmri_vqtok.quantizers.vq import VectorQuantizer

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fmri_vqtok.config.quantizers import TrellisSettings, check_code_bits
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.processes import share_first
-from fmri_vqtok.quantizer_settings import TrellisSettings, check_code_bits
 from fmri_vqtok.quantizers.base import NearestQuantizer
 from fmri_vqtok.quantizers.step_classes import fit_classes
 from fmri_vqtok.quantizers.trellis_search import search

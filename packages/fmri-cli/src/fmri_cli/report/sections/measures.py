@@ -22,7 +22,7 @@ _ALIGNMENT = (
 
 def build(run: Run, settings: ReportSettings) -> Section:
     """Draw the maps that the descriptors of one held-out scan are read from, and list these."""
-    from fmri_descriptors.features.reference_gradient import told_of_gradients
+    from fmri_descriptors.features.gradients.reference import told_of_gradients
 
     scan_id = run.held_out_scan(settings.scan)
     extractor, scan = _measured(run, scan_id)
@@ -69,7 +69,7 @@ def _told_of_order(maps: np.ndarray, template: np.ndarray) -> str:
 
 def _told_of_components(extractor: "FeatureExtractor") -> str:
     """Say how much of each independent component lies inside its network."""
-    from fmri_descriptors.description_summary import told_of_components
+    from fmri_descriptors.text.summary import told_of_components
 
     told = "; ".join(told_of_components(extractor))
     return f"Of the independent components: {told}." if told else ""
@@ -80,7 +80,7 @@ def _told_of_chance(run: Run, scan_id: str) -> str:
     import pandas as pd
 
     from fmri_descriptors import CohortNorms
-    from fmri_descriptors.description_summary import told_of_chance
+    from fmri_descriptors.text.summary import told_of_chance
 
     folder = run.root / "descriptors"
     z = pd.read_parquet(folder / "zscores.parquet").drop(columns="split").loc[[scan_id]]
@@ -97,7 +97,7 @@ def _measured(run: Run, scan_id: str) -> "tuple[FeatureExtractor, Scan]":
 
 def _maps(extractor: "FeatureExtractor", scan: "Scan") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     from fmri_descriptors.features.connectivity import correlation, network_pair_connectivity
-    from fmri_descriptors.features.gradients import N_GRADIENTS, scan_gradients
+    from fmri_descriptors.features.gradients.gradients import N_GRADIENTS, scan_gradients
 
     r = correlation(scan)
     sparsity = extractor.settings.gradient_sparsity

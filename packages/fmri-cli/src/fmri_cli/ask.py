@@ -1,0 +1,139 @@
+"""`fmri ask`: one question about one scan of a finished run."""
+
+import difflib
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fmri_cli.errors import InputError
+from fmri_cli.run.integrity import refuse_changed
+from fmri_cli.run.pipeline import STAGES
+from fmri_cli.run.records import read_record
+
+if TYPE_CHECKING:
+    from fmri_instruct.answers.ask import Answer
+    from fmri_instruct.evaluation.evaluate import ScanWindows
+
+SEEN = {
+    "train": "the model was trained on {}; this says nothing about new scans.",
+    "validation": "training was judged by {}, so it is not held out: this says little about new "
+    "scans.",
+}
+"""What to warn of, by the split of a scan that is not held out."""
+
+_SHOWN = 20  # scans that a message names
+
+
+@dataclass(frozen=True)
+class FoundScan:
+    """A scan of a run.
+
+    Parameters
+    ----------
+    windows
+        Its brain tokens.
+    split
+        `train`, `validation` or `test`.
+    """
+
+    windows: "ScanWindows"
+    split: str
+
+
+def answer_lines(run: Path, scan_id: str, question: str, answers: tuple[str, ...]) -> Iterator[str]:
+    """Lines that tell a model's answer, its probability and those of the other answers.
+
+    Parameters
+    ----------
+    run
+        Directory of a run whose model is tuned.
+    scan_id
+        A scan of the run. One that is not held out is answered with a warning.
+    question
+        Any question if answers are given, otherwise one that the model was tuned on.
+    answers
+        The possible answers; empty for those of the task that the question belongs to.
+
+    Raises
+    ------
+    InputError
+        If a stage is missing, the scan unknown, or the question unknown and without answers.
+    """
+    require_stages(run, "tokens", "instructions", "tuned-model")
+    scan = find_scan(run, scan_id)
+    if scan.split in SEEN:
+        yield f"Warning: {SEEN[scan.split].format(scan_id)}"
+    found = _answer(run, scan, question, answers)
+    yield f"{scan_id} ({scan.split}): {found.question}"
+    yield f"Answer: {found.text}"
+    width = max(map(len, found.probabilities))
+    for answer, probability in sorted(found.probabilities.items(), key=lambda pair: -pair[1]):
+        yield f"  {answer:<{width}}  {probability:.3f}"
+
+
+def require_stages(run: Path, *names: str) -> None:
+    """Raise InputError for the first of these stages that a run does not have, or has changed."""
+    commands = {row.directory: row.command for row in STAGES}
+    if all(read_record(run / name) is None for name in commands):
+        raise InputError(f"{run}: is not a run; name a directory that `fmri run-all --out` wrote")
+    for name in names:
+        if read_record(run / name) is None:
+            msg = f"{run}: has no {name}; make it with `fmri {commands[name]}` or `fmri run-all`"
+            raise InputError(msg)
+        refuse_changed(run / name)
+
+
+def find_scan(run: Path, scan_id: str) -> FoundScan:
+    """Brain tokens of a scan, and its split.
+
+    Raises
+    ------
+    InputError
+        If the run has no such scan; the held-out ones are listed.
+    """
+    from fmri_instruct.evaluation.evaluate import read_windows
+
+    known: dict[str, list[str]] = {}
+    for split in ("test", *SEEN):
+        scans = read_windows(run / "tokens", split)
+        if scan_id in scans:
+            return FoundScan(scans[scan_id], split)
+        known[split] = sorted(scans)
+    raise InputError(_no_such_scan(scan_id, known))
+
+
+def _no_such_scan(scan_id: str, known: dict[str, list[str]]) -> str:
+    near = difflib.get_close_matches(scan_id, itertools.chain(*known.values()), n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    held_out = known["test"]
+    more = f" and {len(held_out) - _SHOWN} more" if len(held_out) > _SHOWN else ""
+    shown = ", ".join(held_out[:_SHOWN]) or "none"
+    return f"{scan_id}: no such scan; {hint}Held out are: {shown}{more}"
+
+
+def _answer(run: Path, scan: FoundScan, question: str, answers: tuple[str, ...]) -> "Answer":
+    from fmri_instruct.answers.ask import answer_question, find_task
+    from fmri_instruct.errors import InputError as QuestionError
+    from fmri_instruct.prompts.instructions import read_tasks
+    from fmri_llm.model.fmri_lm import FMRILM
+    from fmri_vqtok.tokens.dataset import check_tokens_of
+
+    tasks = read_tasks(run / "instructions")
+    if not answers:
+        # Before the model is read, which takes much longer than to find out this.
+        try:
+            find_task(question, tasks)
+        except QuestionError as error:
+            raise InputError(f"{error}: --answers A,B") from error
+    model = FMRILM.from_pretrained(run / "tuned-model")
+    check_tokens_of(run / "tokens", model.brain_tokenizer)
+    return answer_question(
+        model,
+        scan.windows.codes,
+        question,
+        tasks,
+        answers or None,
+        present=scan.windows.present,
+    )

@@ -1,0 +1,1 @@
+"""Runs: stages, workspaces, records, locks, and what is up to date."""

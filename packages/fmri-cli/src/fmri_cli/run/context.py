@@ -1,0 +1,267 @@
+"""The `context` of a stage's command: is the stage up to date, and if not, why, and make it."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fmri_cli import runtime, screen
+from fmri_cli.errors import InputError
+from fmri_cli.run import base_model
+from fmri_cli.run.fingerprints import (
+    Input,
+    fingerprint,
+    input_path,
+    real,
+    setting_files,
+    setting_tables,
+)
+from fmri_cli.run.integrity import refuse_changed
+from fmri_cli.run.locks import run_lock
+from fmri_cli.run.records import CHECKPOINTS, RECORD, Request, damage, differences, read_record
+from fmri_cli.run.stage import Job
+from fmri_cli.run.workspace import Workspace
+from fmri_cli.settings.parsing import dump_settings
+from fmri_cli.settings.recipes import Recipe
+
+FIRST_RUN = "first run"
+_RESUMED = (CHECKPOINTS, "tensorboard")
+
+
+@dataclass
+class Session:
+    """One call of `fmri`: what all its stages share.
+
+    Parameters
+    ----------
+    what
+        Command that the user typed, told to whoever meets the lock.
+    debug
+        Show tracebacks also of errors that are the user's to put right.
+    planning
+        Decide only; write nothing.
+    plan
+        Reasons to run by final directory, in the order of the stages; filled while planning.
+    """
+
+    what: str = ""
+    debug: bool = False
+    planning: bool = False
+    plan: dict[Path, list[str]] = field(default_factory=dict)
+    _held: set[Path] = field(default_factory=set)
+
+    @contextmanager
+    def hold(self, workspace: Workspace) -> Iterator[None]:
+        """Hold the lock of a workspace that is in order; once is enough for a whole run."""
+        root = real(workspace.root)
+        if root in self._held:
+            yield
+            return
+        workspace.refuse_link()
+        with run_lock(workspace.work / "lock", what=self.what):
+            workspace.recover()
+            self._held.add(root)
+            try:
+                yield
+            finally:
+                self._held.discard(root)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What a stage's command is handed.
+
+    Parameters
+    ----------
+    session
+        The call of `fmri` that this command is part of.
+    command
+        Name of the command, which is also its section in a recipe.
+    distribution
+        Package that the command comes from.
+    out
+        The stage's final directory; None if the user named none.
+    recipe
+        Recipe with the user's `--set` on top.
+    seed
+        Seed of the run.
+    device
+        `auto`, `cpu` or `cuda`.
+    """
+
+    session: Session
+    command: str
+    distribution: str
+    out: Path | None
+    recipe: Recipe
+    seed: int
+    device: str
+
+    def run(
+        self,
+        work: Callable[..., str],
+        settings_class: type,
+        /,
+        *,
+        resumable: bool = False,
+        working_folders: tuple[str, ...] = (),
+        out: Path | None = None,
+        **inputs: Input,
+    ) -> None:
+        """Do a stage's work unless its directory already holds the result of just that.
+
+        Parameters
+        ----------
+        work
+            `work(stage, **inputs)` writes into `stage.directory` and returns a one-line summary.
+        settings_class
+            Frozen dataclass of the stage's settings.
+        resumable
+            Keep the folder `checkpoints` and hidden ones that an unfinished run of the same stage
+            left in the directory.
+        working_folders
+            Further folders that a resumable stage goes on from.
+        out
+            Final directory if the user gives no `--out`.
+        **inputs
+            What the stage reads: paths are compared by content, names as they are.
+
+        Raises
+        ------
+        InputError
+            If settings or inputs cannot be used, or another process writes to the same run.
+        """
+        final = self._final(out)
+        settings = self.recipe.settings(self.command, settings_class)
+        self._refuse_missing_tables(settings)
+        inputs = {name: _from_anywhere(name, value) for name, value in inputs.items()}
+        refuse_foreign(final)
+        if self.session.planning:
+            self.session.plan[real(final)] = self._plan(final, settings, inputs)
+            return
+        workspace = Workspace(final.parent)
+        with self._recovered(workspace):
+            self._refuse_missing(inputs)
+            for path in (path for value in inputs.values() for path in paths_in(value)):
+                refuse_changed(path)
+            request = self._request(settings, inputs)
+            with self.session.hold(workspace):
+                reasons = reasons_to_run(final, request)
+                if not reasons:
+                    screen.stage_line(final.name, "up to date")
+                    return
+                if reasons != [FIRST_RUN]:
+                    screen.stage_line(final.name, f"runs again: {'; '.join(reasons)}")
+                Job(
+                    name=final.name,
+                    request=request,
+                    work=work,
+                    settings=settings,
+                    inputs=inputs,
+                    run_seed=self.seed,
+                    device=self.device,
+                    working_folders=(*_RESUMED, *working_folders) if resumable else (),
+                ).make(workspace)
+
+    def _final(self, default: Path | None) -> Path:
+        import click
+
+        final = self.out or default
+        if final is None:
+            raise click.UsageError("Missing option '--out'.", ctx=click.get_current_context())
+        return final
+
+    def _recovered(self, workspace: Workspace) -> AbstractContextManager[None]:
+        """Lock a run that exists before its stages are read; do not create one for bad input."""
+        return self.session.hold(workspace) if workspace.work.is_dir() else nullcontext()
+
+    def _plan(self, final: Path, settings: Any, inputs: dict[str, Input]) -> list[str]:
+        pending = list(self._pending(inputs))
+        self._refuse_missing(inputs)
+        reasons = [FIRST_RUN] if is_absent(final) else pending
+        reasons = reasons or reasons_to_run(final, self._request(settings, inputs))
+        if reasons and isinstance(name := inputs.get("language_model"), str):
+            base_model.check(name, getattr(settings, "base_attention", None))
+        return reasons
+
+    def _pending(self, inputs: dict[str, Input]) -> Iterator[str]:
+        for name, value in inputs.items():
+            anew = [path.name for path in paths_in(value) if self.session.plan.get(real(path))]
+            if anew:
+                which = f" ({', '.join(anew)})" if isinstance(value, list) else ""
+                yield f"input `{name}` is made anew{which}"
+
+    def _request(self, settings: Any, inputs: dict[str, Input]) -> Request:
+        plain = dump_settings(settings)
+        return Request(
+            command=self.command,
+            settings=plain,
+            seed=self.seed,
+            packages=runtime.our_packages(self.distribution),
+            inputs={name: _fingerprint(name, value) for name, value in inputs.items()}
+            | setting_tables(plain),
+        )
+
+    def _refuse_missing(self, inputs: dict[str, Input]) -> None:
+        """Raise InputError for what is not there, and is not about to be made either."""
+        for name, value in inputs.items():
+            for path in paths_in(value):
+                if not path.exists() and not self.session.plan.get(real(path)):
+                    raise InputError(
+                        f"{self.command}: {name} {path}: no such file or folder; "
+                        "make it or name another"
+                    )
+
+    def _refuse_missing_tables(self, settings: Any) -> None:
+        for key, table in setting_files(dump_settings(settings)):
+            if not Path(table).is_file():
+                where = f"{self.recipe.origin(f'{self.command}.{key}')}{self.command}.{key}"
+                raise InputError(f"{where}: {table}: no such file; correct the path")
+
+
+def _from_anywhere(name: str, value: Input) -> Input:
+    if name in base_model.INPUTS and isinstance(value, str):
+        return base_model.from_anywhere(value)
+    return value
+
+
+def _fingerprint(name: str, value: Input) -> Any:
+    if name in base_model.INPUTS and isinstance(value, str):
+        return base_model.model_digest(value)
+    records = {real(path): read_record(path) for path in paths_in(value) if path.is_dir()}
+    digests = {path: record["digest"] for path, record in records.items() if record is not None}
+    return fingerprint(value, digests)
+
+
+def paths_in(value: Input) -> list[Path]:
+    """Paths among what one input names."""
+    values = value if isinstance(value, list) else [] if value is None else [value]
+    return [path for path in map(input_path, values) if path is not None]
+
+
+def is_absent(final: Path) -> bool:
+    """Whether there is nothing yet under a stage's name (or an empty folder)."""
+    return not os.path.lexists(final) or (final.is_dir() and not any(final.iterdir()))
+
+
+def refuse_foreign(final: Path) -> None:
+    """Raise InputError for a folder that `fmri` did not write: it is never replaced."""
+    if not is_absent(final) and not (final / RECORD).is_file():
+        msg = f"{final}: exists and was not written by fmri; choose another --out or move it away"
+        raise InputError(msg)
+
+
+def reasons_to_run(final: Path, request: Request) -> list[str]:
+    """Why a stage has to be made, in words; empty if its directory is up to date."""
+    if is_absent(final):
+        return [FIRST_RUN]
+    record = read_record(final)
+    if record is None:
+        return [f"{RECORD} cannot be read"]
+    changed = list(differences(record, request))
+    if changed:
+        return changed
+    broken = damage(final, record)
+    return [broken] if broken else []

@@ -1,0 +1,1 @@
+"""Recipes and settings: reading, validation, paths and tables of defaults."""

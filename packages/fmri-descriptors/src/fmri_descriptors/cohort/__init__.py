@@ -1,0 +1,1 @@
+"""A cohort folder: splits, writing and reading."""

@@ -1,0 +1,1 @@
+"""Connectivity gradients: the diffusion map, its template and its reference."""

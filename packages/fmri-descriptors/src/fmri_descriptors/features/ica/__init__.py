@@ -1,0 +1,1 @@
+"""Independent components: decomposition, measures of the components and published maps."""

@@ -1,0 +1,1 @@
+"""Cohort norms: robust z-scores fitted on training subjects."""

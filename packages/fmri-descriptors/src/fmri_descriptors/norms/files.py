@@ -1,0 +1,165 @@
+"""Norms on disk: statistics as JSON, and beside them the values that merging medians needs."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fmri_descriptors.errors import InputError
+from fmri_descriptors.norms.statistics import STATISTICS
+from fmri_descriptors.utils.files import file_digest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from fmri_descriptors.norms.cohort_norms import CohortNorms
+
+
+@dataclass(frozen=True)
+class StoredValues:
+    """Features that norms were fitted on, left on disk until they are needed.
+
+    Parameters
+    ----------
+    path : Path
+        A ``.npy`` of float64, (scans, features).
+    digest : str
+        `file_digest` of that file.
+    scan_ids : tuple of str
+        Its rows.
+    features : tuple of str
+        Its columns.
+    """
+
+    path: Path
+    digest: str
+    scan_ids: tuple[str, ...]
+    features: tuple[str, ...]
+
+    def read(self) -> "pd.DataFrame | None":
+        """Return the values, or None where the file did not come along.
+
+        Raises
+        ------
+        InputError
+            If the file is not the one that was saved with the norms.
+        """
+        import pandas as pd
+
+        if not self.path.is_file():
+            return None
+        if file_digest(self.path) != self.digest:
+            raise InputError(
+                f"{self.path}: not the values that the norms beside it were saved with; copy both "
+                "files, or remove this one"
+            )
+        values = np.load(self.path, allow_pickle=False)
+        return pd.DataFrame(values, index=list(self.scan_ids), columns=list(self.features))
+
+
+def write_values(values: "pd.DataFrame", norms_path: Path) -> StoredValues:
+    """Write ``<norms>-values.npy`` beside the norms: rows as given, columns sorted by name."""
+    path = norms_path.with_name(f"{norms_path.stem}-values.npy")
+    columns = sorted(values.columns)
+    np.save(path, values[columns].to_numpy(dtype=np.float64), allow_pickle=False)
+    return StoredValues(path, file_digest(path), tuple(values.index), tuple(columns))
+
+
+def plain_norms(norms: "CohortNorms", stored: StoredValues | None) -> dict[str, Any]:
+    """Return what fitted norms hold, ready for JSON.
+
+    Parameters
+    ----------
+    norms : CohortNorms
+        Fitted norms.
+    stored : StoredValues, optional
+        Where their values were written.
+    """
+    return {
+        "parcellation": norms.parcellation_,
+        "order_hash": norms.order_hash_,
+        "fitted_on": norms.fitted_on_,
+        "features": plain_table(norms.table_),
+        "sites": {
+            site: {
+                "n_scans": norms.site_counts_[site],
+                "n_people": norms.site_people_[site],
+                "features": plain_table(table),
+            }
+            for site, table in norms.site_tables_.items()
+        },
+        "site_of": norms.sites_,
+        "subject_of": norms.subjects_,
+        "values": stored and {"file": stored.path.name, "digest": stored.digest},
+    }
+
+
+def read_norms(
+    norms: "CohortNorms", document: dict[str, Any], directory: Path
+) -> StoredValues | None:
+    """Give norms what `plain_norms` wrote, and return where their values are.
+
+    Parameters
+    ----------
+    norms : CohortNorms
+        Norms that are not fitted; changed in place.
+    document : dict
+        Content of the file.
+    directory : Path
+        Where it lies.
+
+    Raises
+    ------
+    KeyError, TypeError, ValueError, AttributeError
+        If it holds something else.
+    """
+    norms.table_ = read_table(document["features"])
+    norms.fitted_on_ = [str(scan_id) for scan_id in document["fitted_on"]]
+    norms.parcellation_ = document.get("parcellation")
+    norms.order_hash_ = document.get("order_hash")
+    # Schema 1 knew neither sites nor values, and schema 2 no people: each scan was one.
+    people = document.get("subject_of", {})
+    norms.subjects_ = {scan_id: people.get(scan_id, scan_id) for scan_id in norms.fitted_on_}
+    sites = document.get("sites", {})
+    norms.site_tables_ = {site: read_table(entry["features"]) for site, entry in sites.items()}
+    norms.site_counts_ = {site: int(entry["n_scans"]) for site, entry in sites.items()}
+    norms.site_people_ = {
+        site: int(entry.get("n_people", entry["n_scans"])) for site, entry in sites.items()
+    }
+    norms.sites_ = dict(document.get("site_of", {}))
+    stored = document.get("values")
+    if stored is None:
+        return None
+    columns = tuple(sorted(norms.table_.index))
+    file = directory / Path(stored["file"]).name
+    return StoredValues(file, stored["digest"], tuple(norms.fitted_on_), columns)
+
+
+def plain_table(table: "pd.DataFrame") -> dict[str, dict[str, float | int | None]]:
+    """Return a table of statistics as plain numbers for JSON; None where there is none."""
+    rows = zip(table.index, table[list(STATISTICS)].itertuples(index=False), strict=True)
+    return {
+        str(feature): {name: _plain(value) for name, value in zip(STATISTICS, row, strict=True)}
+        for feature, row in rows
+    }
+
+
+def read_table(plain: dict[str, Any]) -> "pd.DataFrame":
+    """Return the table that `plain_table` wrote.
+
+    Raises
+    ------
+    KeyError, TypeError, ValueError, AttributeError
+        If it holds something else.
+    """
+    import pandas as pd
+
+    table = pd.DataFrame(dict(plain)).T
+    return table[list(STATISTICS)].astype(np.float64).astype({"n": np.int64})
+
+
+def _plain(value: Any) -> float | int | None:
+    if not np.isfinite(value):
+        return None
+    return int(value) if isinstance(value, int | np.integer) else float(value)

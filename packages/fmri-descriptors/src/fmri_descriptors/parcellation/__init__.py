@@ -1,0 +1,1 @@
+"""Atlases: the regions of a parcellation, their table, networks and order."""

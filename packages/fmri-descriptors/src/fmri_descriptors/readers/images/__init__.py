@@ -1,0 +1,1 @@
+"""Images to regional means: volumes, labels, coverage and confounds."""

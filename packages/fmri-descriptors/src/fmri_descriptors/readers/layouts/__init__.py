@@ -1,0 +1,1 @@
+"""One module a layout on disk, each giving a `Source`."""

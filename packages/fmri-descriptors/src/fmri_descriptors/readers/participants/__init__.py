@@ -1,0 +1,1 @@
+"""Subjects and their phenotypes: canonical labels, tables and joins."""

@@ -1,0 +1,1 @@
+"""Which files are one recording: BIDS names, sidecars and one rule for all layouts."""

@@ -1,0 +1,1 @@
+"""Typed columns of delimited text and of Arrow tables."""

@@ -1,0 +1,1 @@
+"""Values to sentences: words for numbers, templates, captions."""

@@ -1,0 +1,1 @@
+"""Answers of a model about one scan: probabilities, orders of the options, parsing."""

@@ -1,0 +1,165 @@
+"""One question about one scan, as a person asks it."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fmri_instruct.answers.orders import choose_over_orders
+from fmri_instruct.answers.probabilities import ModelReader, ScanReader
+from fmri_instruct.errors import InputError
+from fmri_instruct.evaluation.scores import most_probable
+from fmri_instruct.prompts.bank import PromptBank
+from fmri_instruct.tasks.definitions import Task
+
+if TYPE_CHECKING:
+    from fmri_llm.model.fmri_lm import FMRILM
+
+CLOSE_ENOUGH = 0.75  # similarity of two wordings, 1 for equal ones (difflib's ratio)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """A model's answer to one question.
+
+    Parameters
+    ----------
+    question : str
+        As the model was asked it.
+    task : str or None
+        Name of the task that the question belongs to; None if the candidates were given.
+    probabilities : dict of str to float
+        By candidate; they sum to 1.
+    text : str
+        The most probable candidate.
+    """
+
+    question: str
+    task: str | None
+    probabilities: dict[str, float]
+    text: str
+
+
+def answer_question(
+    model: "FMRILM",
+    windows_codes: NDArray[np.int64],
+    question: str,
+    tasks: Sequence[Task],
+    candidates: Sequence[str] | None = None,
+    *,
+    present: NDArray[np.bool_] | None = None,
+) -> Answer:
+    """Ask a model about one scan and return the probabilities of the answers.
+
+    Parameters
+    ----------
+    model : FMRILM
+        A tuned model.
+    windows_codes : (B, W, N) array-like of int
+        Brain tokens of the scan's windows.
+    question : str
+        A question of `tasks`, in about one of its known wordings or by task name, or any question
+        if `candidates` are given.
+    tasks : sequence of Task
+        What the model was tuned on.
+    candidates : sequence of str, optional
+        The possible answers.
+    present : (N,) array-like of bool, optional
+        False for a region without signal; all present when left out.
+
+    Returns
+    -------
+    Answer
+
+    Raises
+    ------
+    InputError
+        If the question is unknown and no candidates are given, or fewer than two are given.
+    """
+    codes = np.asarray(windows_codes, dtype=np.int64)
+    regions = np.ones(codes.shape[-1], bool) if present is None else np.asarray(present, bool)
+    return ask_reader(ModelReader(model), codes, regions, question, tasks, candidates)
+
+
+def ask_reader(
+    reader: ScanReader,
+    codes: NDArray[np.int64],
+    present: NDArray[np.bool_],
+    question: str,
+    tasks: Sequence[Task],
+    candidates: Sequence[str] | None = None,
+) -> Answer:
+    """Ask anything that reads scans; see `answer_question`.
+
+    Parameters
+    ----------
+    reader : ScanReader
+        What answers.
+    codes : (B, W, N) ndarray of int
+        Brain tokens.
+    present : (N,) ndarray of bool
+        False for a region without signal.
+    question : str
+        As for `answer_question`.
+    tasks : sequence of Task
+        As for `answer_question`.
+    candidates : sequence of str, optional
+        As for `answer_question`.
+
+    Returns
+    -------
+    Answer
+    """
+    task = None if candidates else find_task(question, tasks)
+    options = tuple(candidates) if candidates else task.candidates if task else ()
+    if len(set(options)) < 2 or len(set(options)) < len(options):
+        raise InputError(f"answers: {', '.join(options)}; give at least two different answers")
+    # A task may be asked for by its bare name, which is no question to put to a model.
+    asked = task.questions[0] if task and question.strip() == task.name else question.strip()
+    scan = reader.read(codes, present)
+    found = choose_over_orders(reader, scan, partial(PromptBank.load().ask, asked), options)
+    return Answer(
+        question=asked,
+        task=task.name if task else None,
+        probabilities=found.probabilities,
+        text=most_probable(found.probabilities),
+    )
+
+
+def find_task(question: str, tasks: Sequence[Task]) -> Task:
+    """Find the task that a question belongs to, by its nearest known wording.
+
+    Parameters
+    ----------
+    question : str
+        A wording or a task's name, in any letter case and punctuation.
+    tasks : sequence of Task
+        Where to look.
+
+    Returns
+    -------
+    Task
+
+    Raises
+    ------
+    InputError
+        If no wording comes near; it lists the known questions.
+    """
+    known = {_plain(wording): task for task in tasks for wording in (task.name, *task.questions)}
+    near = get_close_matches(_plain(question), known, n=1, cutoff=CLOSE_ENOUGH)
+    if not near:
+        questions = " | ".join(task.questions[0] for task in tasks)
+        raise InputError(
+            f"'{question}': not a question that the model was tuned on. Ask one of: {questions}"
+            " Or give the possible answers to a question of your own"
+        )
+    return known[near[0]]
+
+
+def _plain(text: str) -> str:
+    return " ".join(re.findall(r"\w+", text.lower().replace("_", " ")))

@@ -1,0 +1,123 @@
+"""Answers that do not depend on the order in which a prompt lists them.
+
+Language models favour a place in the list. Every answer therefore stands once at every place, and
+its probabilities are averaged.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fmri_instruct.answers.probabilities import ScanReader, choose, choose_in_turn
+from fmri_instruct.evaluation.scores import most_probable
+from fmri_instruct.prompts.bank import question_turn
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Probabilities of the answers to one question.
+
+    Parameters
+    ----------
+    probabilities : dict of str to float
+        By candidate, averaged over the orders; they sum to 1.
+    first_named : float
+        Part of the orders in which the answer that the prompt lists first was the most probable:
+        one over the number of candidates where the order has no say.
+    """
+
+    probabilities: dict[str, float]
+    first_named: float
+
+
+def answer_orders(candidates: Sequence[str]) -> list[list[str]]:
+    """Rotations of the candidates: each stands at each place once.
+
+    Examples
+    --------
+    >>> answer_orders(["below", "within", "above"])[1]
+    ['within', 'above', 'below']
+    """
+    return [[*candidates[k:], *candidates[:k]] for k in range(len(candidates))]
+
+
+def choose_over_orders(
+    reader: ScanReader,
+    scan: Any,
+    write: Callable[[Sequence[str]], str],
+    candidates: Sequence[str],
+) -> Choice:
+    """Probabilities of the answers to one question, averaged over the orders of a prompt.
+
+    Parameters
+    ----------
+    reader : ScanReader
+        The model.
+    scan : object
+        From `ScanReader.read`.
+    write : callable
+        Takes the candidates in an order, returns the user's turn that lists them so.
+    candidates : sequence of str
+        Possible answers.
+
+    Returns
+    -------
+    Choice
+    """
+    orders = answer_orders(candidates)
+    return _average(
+        candidates,
+        [[choose(reader, scan, question_turn(write(order)), order)] for order in orders],
+    )
+
+
+def choose_in_turn_over_orders(
+    reader: ScanReader,
+    scan: Any,
+    write: Callable[[Mapping[str, Sequence[str]]], str],
+    candidates: Mapping[str, Sequence[str]],
+) -> dict[str, Choice]:
+    """Probabilities of the answers to several questions in one turn, averaged over the orders.
+
+    Parameters
+    ----------
+    reader : ScanReader
+        The model.
+    scan : object
+        From `ScanReader.read`.
+    write : callable
+        Takes the candidates of every question in an order, returns the user's turn.
+    candidates : mapping of str to sequence of str
+        By question, its possible answers.
+
+    Returns
+    -------
+    dict of str to Choice
+        A question with fewer answers than another comes in some of its orders more often; each
+        order weighs the same all the same.
+    """
+    orders = {name: answer_orders(options) for name, options in candidates.items()}
+    found: dict[str, list[list[dict[str, float]]]] = {
+        name: [[] for _ in each] for name, each in orders.items()
+    }
+    for turn in range(max(map(len, orders.values()))):
+        listed = {name: each[turn % len(each)] for name, each in orders.items()}
+        chosen = choose_in_turn(reader, scan, question_turn(write(listed)), [*listed.values()])
+        for name, probabilities in zip(listed, chosen, strict=True):
+            found[name][turn % len(orders[name])].append(probabilities)
+    return {name: _average(candidates[name], each) for name, each in found.items()}
+
+
+def _average(
+    candidates: Sequence[str], by_order: Sequence[Sequence[Mapping[str, float]]]
+) -> Choice:
+    """Average within each order, then over the orders."""
+    means = {
+        candidate: float(np.mean([np.mean([p[candidate] for p in each]) for each in by_order]))
+        for candidate in candidates
+    }
+    # Probabilities come in the order of the prompt, so that the first key is the first-named.
+    first = [np.mean([most_probable(p) == next(iter(p)) for p in each]) for each in by_order]
+    return Choice(means, float(np.mean(first)))

@@ -1,0 +1,160 @@
+"""The model against each baseline, on the same scans and the same resamples."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from fmri_instruct.evaluation.answer_table import METRICS, AnswerTable
+from fmri_instruct.evaluation.intervals import Interval, SubjectBootstrap, exchange_test
+
+HIGHER, LOWER, UNDECIDED = "higher", "lower", "undecided"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Difference between two methods' scores.
+
+    Parameters
+    ----------
+    method, baseline : str
+        Their names.
+    metric : str
+        What was compared.
+    difference : Interval
+        Score of the method minus that of the baseline, with its paired bootstrap interval.
+    p : float
+        Two-sided, from exchanging the methods' answers by subject.
+    n_subjects : int
+        Subjects that both answered.
+    verdict : str
+        ``"higher"`` or ``"lower"`` where the interval leaves zero out and `p` is at most one minus
+        its level, so that neither alone decides; else ``"undecided"``.
+    """
+
+    method: str
+    baseline: str
+    metric: str
+    difference: Interval
+    p: float
+    n_subjects: int
+    verdict: str
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the comparison as ``scores.json`` holds it."""
+        return {
+            "method": self.method,
+            "baseline": self.baseline,
+            "metric": self.metric,
+            **self.difference.to_dict(),
+            "p": self.p,
+            "n_subjects": self.n_subjects,
+            "verdict": self.verdict,
+        }
+
+
+def compare_all(
+    methods: Mapping[str, AnswerTable],
+    baselines: Mapping[str, AnswerTable],
+    bootstrap: SubjectBootstrap,
+    seed: int,
+) -> list[Comparison]:
+    """Compare each method with each baseline by each metric that both have.
+
+    Parameters
+    ----------
+    methods, baselines : mapping of str to AnswerTable
+        By name.
+    bootstrap : SubjectBootstrap
+        Resamples of all subjects of the task; every comparison uses the same ones.
+    seed : int
+        Seed of the exchanges.
+
+    Returns
+    -------
+    list of Comparison
+        By method, baseline and metric, in the order given.
+    """
+    found = []
+    for name, table in methods.items():
+        for baseline, other in baselines.items():
+            ours, theirs = _paired(table, other)
+            for metric in METRICS:
+                compared = _compare(ours, theirs, metric, bootstrap, seed)
+                if compared is not None:
+                    difference, p = compared
+                    found.append(
+                        Comparison(
+                            method=name,
+                            baseline=baseline,
+                            metric=metric,
+                            difference=difference,
+                            p=p,
+                            n_subjects=len(set(ours.subjects)),
+                            verdict=_verdict(difference, p, bootstrap.level),
+                        )
+                    )
+    return found
+
+
+def _paired(ours: AnswerTable, theirs: AnswerTable) -> tuple[AnswerTable, AnswerTable]:
+    """Rows of the scans that both answered, in the same order."""
+    common = {*ours.scan_ids} & {*theirs.scan_ids}
+    return ours.only(common), theirs.only(common)
+
+
+def _compare(
+    ours: AnswerTable, theirs: AnswerTable, metric: str, bootstrap: SubjectBootstrap, seed: int
+) -> tuple[Interval, float] | None:
+    def difference(rows: NDArray[np.intp]) -> float | None:
+        return _minus(ours.score(metric, rows), theirs.score(metric, rows))
+
+    interval = bootstrap.interval(difference, ours.subjects, limits=(-1.0, 1.0))
+    if interval is None:
+        return None
+    subjects, of_row = np.unique(np.array(ours.subjects), return_inverse=True)
+    first, second, every = _on_one_scale(ours), _on_one_scale(theirs), np.arange(len(of_row))
+
+    def exchanged(mask: NDArray[np.bool_]) -> float | None:
+        rows = mask[of_row]
+        one, other = _mixed(first, second, rows), _mixed(second, first, rows)
+        return _minus(one.score(metric, every), other.score(metric, every))
+
+    draws = len(bootstrap.draws)
+    p = exchange_test(exchanged, len(subjects), draws=draws, seed=seed)
+    return None if p is None else (interval, p)
+
+
+def _on_one_scale(table: AnswerTable) -> AnswerTable:
+    """Ranks in place of probabilities: areas stay, and two methods' values can be exchanged."""
+    if table.probabilities is None:
+        return table
+    return _with(table, table.given, rankdata(table.probabilities, axis=0))
+
+
+def _mixed(table: AnswerTable, other: AnswerTable, rows: NDArray[np.bool_]) -> AnswerTable:
+    """One table with the answers of the other in some rows."""
+    given = np.where(rows, other.given, table.given)
+    if table.probabilities is None or other.probabilities is None:
+        return _with(table, given, None)
+    return _with(table, given, np.where(rows[:, None], other.probabilities, table.probabilities))
+
+
+def _with(
+    table: AnswerTable, given: NDArray[np.intp], probabilities: NDArray[np.float64] | None
+) -> AnswerTable:
+    return AnswerTable(table.scan_ids, table.subjects, table.truth, given, probabilities)
+
+
+def _minus(ours: float | None, theirs: float | None) -> float | None:
+    return None if ours is None or theirs is None else ours - theirs
+
+
+def _verdict(difference: Interval, p: float, level: float) -> str:
+    if p > 1 - level:
+        return UNDECIDED
+    if difference.low > 0:
+        return HIGHER
+    return LOWER if difference.high < 0 else UNDECIDED

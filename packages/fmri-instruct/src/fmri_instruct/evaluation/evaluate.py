@@ -1,0 +1,321 @@
+"""Scores of a model on held-out scans, with the baselines beside every one (paper, section 4.2)."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fmri_instruct.answers.orders import choose_in_turn_over_orders, choose_over_orders
+from fmri_instruct.answers.parsing import parse_answers
+from fmri_instruct.answers.probabilities import ModelReader, ScanReader
+from fmri_instruct.artefacts import check_schema, load_splits, write_json, write_jsonl
+from fmri_instruct.errors import InputError
+from fmri_instruct.evaluation.baseline_answers import read_recordings, reference_methods
+from fmri_instruct.evaluation.scores import Method, ScanAnswer, most_probable, score_task
+from fmri_instruct.prompts.bank import PromptBank
+from fmri_instruct.prompts.instructions import Instruction, read_instructions, read_tasks
+from fmri_instruct.settings import EvaluateSettings
+from fmri_instruct.tasks.definitions import Task
+
+if TYPE_CHECKING:
+    from fmri_llm.model.fmri_lm import FMRILM
+
+METHODS = {
+    "single": "fMRI-LM, one question",
+    "multi": "fMRI-LM, several questions",
+    "open": "fMRI-LM, open-ended",
+}
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Results:
+    """What an evaluation found.
+
+    Parameters
+    ----------
+    answers : list of ScanAnswer
+        The model's, scan by scan.
+    scores : dict
+        As ``scores.json`` holds them.
+    """
+
+    answers: list[ScanAnswer]
+    scores: dict[str, Any]
+
+    def write(self, directory: Path) -> None:
+        """Write ``answers.jsonl`` and ``scores.json``.
+
+        Parameters
+        ----------
+        directory : Path
+            An existing folder.
+        """
+        write_jsonl(map(asdict, self.answers), directory / "answers.jsonl")
+        write_json(self.scores, directory / "scores.json")
+
+    def summary(self) -> str:
+        """Return one line: by task, the accuracy of the model and of each baseline."""
+        tasks = self.scores["tasks"].items()
+        found = ", ".join(f"{task} {_accuracies(entry)}" for task, entry in tasks)
+        return f"accuracy of model / majority class / connectome: {found}"
+
+
+def evaluate(
+    model: "FMRILM",
+    tokens_dir: Path,
+    instructions_dir: Path,
+    cohort_dir: Path,
+    settings: EvaluateSettings,
+    *,
+    seed: int = 0,
+    progress: Progress = lambda _done, _total: None,
+) -> Results:
+    """Ask a model about every held-out scan and score its answers beside the baselines.
+
+    Parameters
+    ----------
+    model : FMRILM
+        A tuned model.
+    tokens_dir, instructions_dir, cohort_dir : Path
+        Brain tokens, instructions and recordings of one cohort. Only test scans are asked about;
+        the baselines are fitted on training scans.
+    settings : EvaluateSettings
+        Length of generated text, bootstrap.
+    seed : int, default=0
+        Seed of the bootstrap and of the baselines' inner folds.
+    progress : callable, optional
+        ``progress(done, total)`` after each conversation.
+
+    Returns
+    -------
+    Results
+
+    Raises
+    ------
+    InputError
+        If the folders are not of the same cohort, the tokens are those of another tokenizer than
+        the model's, a scan has no tokens, or a scan with a question about it is longer than the
+        positions that the base model knows.
+    """
+    from fmri_instruct.tuning.lengths import check_held_out_length
+    from fmri_vqtok.tokens.dataset import check_tokens_of
+
+    check_tokens_of(tokens_dir, model.brain_tokenizer)
+    check_held_out_length(model, tokens_dir, instructions_dir, settings.max_new_tokens)
+    return evaluate_reader(
+        ModelReader(model),
+        tokens_dir,
+        instructions_dir,
+        cohort_dir,
+        settings,
+        seed=seed,
+        progress=progress,
+    )
+
+
+def evaluate_reader(
+    reader: ScanReader,
+    tokens_dir: Path,
+    instructions_dir: Path,
+    cohort_dir: Path,
+    settings: EvaluateSettings,
+    *,
+    seed: int = 0,
+    progress: Progress = lambda _done, _total: None,
+) -> Results:
+    """Evaluate anything that reads scans; see `evaluate`.
+
+    Parameters
+    ----------
+    reader : ScanReader
+        What answers.
+    tokens_dir, instructions_dir, cohort_dir : Path
+        As for `evaluate`.
+    settings : EvaluateSettings
+        As for `evaluate`.
+    seed : int, default=0
+        As for `evaluate`.
+    progress : callable, optional
+        As for `evaluate`.
+
+    Returns
+    -------
+    Results
+    """
+    _check_same_cohort(tokens_dir, cohort_dir)
+    tasks = read_tasks(instructions_dir)
+    train = read_instructions(instructions_dir, "train")
+    held_out = read_instructions(instructions_dir, "test")
+    recordings = read_recordings(cohort_dir)
+    subjects = {recording.scan_id: recording.subject for recording in recordings}
+    windows = read_windows(tokens_dir, "test")
+    answers = list(_answers(reader, held_out, tasks, windows, subjects, settings, progress))
+    table = {}
+    for task in tasks:
+        references = reference_methods(task, train, held_out, recordings, settings, seed)
+        methods = [*_model_methods(task, answers), *references]
+        table[task.name] = score_task(task, methods, settings, seed)
+    bootstrap = {"resamples": settings.resamples, "unit": "subject", "level": settings.level}
+    return Results(answers=answers, scores={"schema": 1, "tasks": table, "bootstrap": bootstrap})
+
+
+@dataclass(frozen=True)
+class ScanWindows:
+    """Brain tokens of one scan.
+
+    Parameters
+    ----------
+    codes : (B, W, N) ndarray of int64
+        Windows in order.
+    present : (N,) ndarray of bool
+        False for a region without signal.
+    """
+
+    codes: NDArray[np.int64]
+    present: NDArray[np.bool_]
+
+
+def read_windows(tokens_dir: Path, split: str) -> dict[str, ScanWindows]:
+    """Read the brain tokens of a split, by scan id.
+
+    Parameters
+    ----------
+    tokens_dir : Path
+        A tokens folder.
+    split : str
+        ``train``, ``validation`` or ``test``.
+
+    Returns
+    -------
+    dict of str to ScanWindows
+        Empty if the folder lacks the split.
+
+    Raises
+    ------
+    InputError
+        If the folder cannot be read.
+    """
+    splits = load_splits(tokens_dir)
+    if split not in splits:
+        return {}
+    by_scan: dict[str, list[Mapping[str, Any]]] = {}
+    for row in splits[split].with_format("numpy"):
+        by_scan.setdefault(str(row["scan_id"]), []).append(row)
+    return {scan_id: _in_order(rows) for scan_id, rows in by_scan.items()}
+
+
+def _in_order(rows: list[Mapping[str, Any]]) -> ScanWindows:
+    rows = sorted(rows, key=lambda row: int(row["window"]))
+    codes = np.stack([np.asarray(row["codes"], dtype=np.int64) for row in rows])
+    return ScanWindows(codes, np.asarray(rows[0]["mask"], dtype=bool))
+
+
+def _answers(
+    reader: ScanReader,
+    instructions: Sequence[Instruction],
+    tasks: Sequence[Task],
+    windows: Mapping[str, ScanWindows],
+    subjects: Mapping[str, str],
+    settings: EvaluateSettings,
+    progress: Progress,
+) -> Iterator[ScanAnswer]:
+    """Answers to all instructions; the windows of a scan are read once for all of its own."""
+    by_name = {task.name: task for task in tasks}
+    scan_id, scan = None, None
+    for done, instruction in enumerate(instructions, start=1):
+        if instruction.scan_id != scan_id:
+            scan_id = instruction.scan_id
+            if scan_id not in windows or scan_id not in subjects:
+                raise InputError(f"{scan_id}: asked about, but has no test tokens; tokenize it")
+            scan = reader.read(windows[scan_id].codes, windows[scan_id].present)
+        for task, answer in _ask(reader, scan, instruction, by_name, settings):
+            yield ScanAnswer(
+                scan_id=instruction.scan_id,
+                subject=subjects[instruction.scan_id],
+                task=task,
+                paradigm=instruction.paradigm,
+                truth=_truth(instruction, task),
+                **answer,
+            )
+        progress(done, len(instructions))
+
+
+def _ask(
+    reader: ScanReader,
+    scan: Any,
+    instruction: Instruction,
+    tasks: Mapping[str, Task],
+    settings: EvaluateSettings,
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Name of each task of one conversation, with what the model answers to it."""
+    names = [instruction.task] if isinstance(instruction.task, str) else instruction.task
+    asked = [tasks[name] for name in names]
+    bank = PromptBank.load()
+    if instruction.paradigm == "open":
+        prompt = instruction.messages[:-1]
+        text = reader.describe(scan, prompt, settings.max_new_tokens)
+        parsed = parse_answers(text, asked)
+        for name in names:
+            yield name, {"answer": parsed[name], "probabilities": None, "text": text}
+        return
+    # In the order of the prompt that is stored, and in the others.
+    options = {name: instruction.candidates[name] for name in names}
+    if instruction.paradigm == "single":
+        write_one = partial(bank.single, asked[0])
+        found = {names[0]: choose_over_orders(reader, scan, write_one, options[names[0]])}
+    else:
+        write_all = partial(bank.multi, asked)
+        found = choose_in_turn_over_orders(reader, scan, write_all, options)
+    for name, choice in found.items():
+        yield (
+            name,
+            {
+                "answer": most_probable(choice.probabilities),
+                "probabilities": choice.probabilities,
+                "first_named": choice.first_named,
+            },
+        )
+
+
+def _truth(instruction: Instruction, task: str) -> str:
+    return instruction.answer if isinstance(instruction.answer, str) else instruction.answer[task]
+
+
+def _model_methods(task: Task, answers: Sequence[ScanAnswer]) -> Iterator[Method]:
+    for paradigm, name in METHODS.items():
+        own = [a for a in answers if a.task == task.name and a.paradigm == paradigm]
+        yield Method(name=name, answers=own, note=_order_note(own, len(task.candidates)))
+
+
+def _order_note(answers: Sequence[ScanAnswer], n_candidates: int) -> str | None:
+    """How much the order of the listed answers decided, before it was averaged out."""
+    shares = [answer.first_named for answer in answers if answer.first_named is not None]
+    if not shares:
+        return None
+    return (
+        f"probabilities are averaged over the orders in which a prompt lists the answers; the "
+        f"first-named was chosen in {np.mean(shares):.0%} of the prompts, "
+        f"{1 / n_candidates:.0%} if the order had no say"
+    )
+
+
+def _accuracies(entry: Mapping[str, Any]) -> str:
+    rows = entry["rows"]
+    shown = [rows[0], *rows[-2:]] if rows else []
+    return " / ".join(f"{row['accuracy']['value']:.2f}" for row in shown) or "no label"
+
+
+def _check_same_cohort(tokens_dir: Path, cohort_dir: Path) -> None:
+    tokens = check_schema(tokens_dir, "tokens.json").get("order_hash")
+    cohort = check_schema(cohort_dir, "cohort.json").get("order_hash")
+    if tokens != cohort:
+        raise InputError(
+            f"{tokens_dir}: region order {tokens}, but {cohort_dir} has {cohort};"
+            " give the tokens of this cohort"
+        )

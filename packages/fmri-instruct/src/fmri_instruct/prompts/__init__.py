@@ -1,0 +1,1 @@
+"""Prompts: their wording, the instruction data, and checks that they give no answer away."""

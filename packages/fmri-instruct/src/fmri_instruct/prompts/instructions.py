@@ -1,0 +1,333 @@
+"""Instruction data: tasks and labels to chat messages in three paradigms (paper, section 3.4)."""
+
+import hashlib
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fmri_instruct.artefacts import (
+    SPLITS,
+    check_schema,
+    read_cohort,
+    read_jsonl,
+    write_json,
+    write_jsonl,
+)
+from fmri_instruct.errors import InputError
+from fmri_instruct.prompts.bank import PromptBank, described, numbered, question_turn
+from fmri_instruct.prompts.leaks import refuse_hint
+from fmri_instruct.settings import MakeInstructionsSettings
+from fmri_instruct.tasks.definitions import SCHEMA, Task, task_from_dict
+from fmri_instruct.tasks.labels import label_scans
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, kw_only=True)
+class Instruction:
+    """One conversation about one scan.
+
+    Parameters
+    ----------
+    id : str
+        Unique name: scan, paradigm, task, copy.
+    scan_id : str
+        The scan that stands at the ``<fmri>`` placeholder.
+    task : str or list of str
+        Task name; a list in the order asked for ``multi`` and ``open``.
+    paradigm : str
+        ``single``, ``multi`` or ``open``.
+    messages : list of dict
+        The user's turn and the assistant's, each ``{"role": ..., "content": ...}``.
+    answer : str or dict
+        True answer; by task name for ``multi`` and ``open``.
+    candidates : dict
+        By task name, the possible answers in the order in which the prompt lists them.
+    """
+
+    id: str
+    scan_id: str
+    task: str | list[str]
+    paradigm: str
+    messages: list[dict[str, str]]
+    answer: str | dict[str, str]
+    candidates: dict[str, list[str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class InstructionSet:
+    """Instructions by split, and how many scans each task could label.
+
+    Parameters
+    ----------
+    splits : dict of str to list of Instruction
+        In order of scan id.
+    counts : dict
+        By task and split, the number of scans per answer and of scans left out (``missing``).
+    """
+
+    splits: dict[str, list[Instruction]]
+    counts: dict[str, dict[str, dict[str, int]]]
+
+
+def build_instructions(
+    cohort_dir: Path,
+    descriptors_dir: Path,
+    tasks: Sequence[Task],
+    settings: MakeInstructionsSettings,
+    seed: int,
+) -> InstructionSet:
+    """Conversations about every labelled scan of a cohort, by split.
+
+    Parameters
+    ----------
+    cohort_dir : Path
+        A cohort folder.
+    descriptors_dir : Path
+        The descriptors folder of that cohort.
+    tasks : sequence of Task
+        What is asked.
+    settings : MakeInstructionsSettings
+        Paradigms, and how many wordings a training conversation comes in.
+    seed : int
+        Run seed. What is drawn for a scan depends on the seed and the scan's id alone, so adding a
+        scan changes no other scan's conversations.
+
+    Returns
+    -------
+    InstructionSet
+        Training scans get sampled wordings; validation and test scans the canonical one. The order
+        in which a prompt lists the answers is drawn anew for each prompt, held-out ones too.
+
+    Raises
+    ------
+    InputError
+        If a label source is missing, a prompt would give its verdict away, or a task has no
+        labelled training scan.
+    """
+    cohort = read_cohort(cohort_dir)
+    labels = label_scans(tasks, cohort, descriptors_dir)
+    counts = _count(tasks, labels, cohort)
+    _check_training(counts, cohort_dir)
+    bank = PromptBank.load()
+    splits: dict[str, list[Instruction]] = {name: [] for name in SPLITS}
+    split_of = cohort["split"].to_dict()
+    for scan_id, row in labels.to_dict("index").items():
+        answers = {str(name): answer for name, answer in row.items() if answer is not None}
+        known = [task for task in tasks if task.name in answers]
+        scan = _LabelledScan(str(scan_id), answers, known)
+        splits[split_of[scan_id]] += _converse(scan, split_of[scan_id], bank, settings, seed)
+    return InstructionSet(splits=splits, counts=counts)
+
+
+def write_instructions(
+    instructions: InstructionSet, tasks: Sequence[Task], directory: Path
+) -> None:
+    """Write one ``.jsonl`` per split and ``tasks.json``.
+
+    Parameters
+    ----------
+    instructions : InstructionSet
+        From `build_instructions`.
+    tasks : sequence of Task
+        The tasks they were built from.
+    directory : Path
+        An existing folder.
+    """
+    for split, conversations in instructions.splits.items():
+        write_jsonl(map(asdict, conversations), directory / f"{split}.jsonl")
+    document = {
+        "schema": SCHEMA,
+        "tasks": [task.to_dict() for task in tasks],
+        "scans": instructions.counts,
+    }
+    write_json(document, directory / "tasks.json")
+
+
+def read_instructions(directory: Path, split: str) -> list[Instruction]:
+    """Instructions of one split.
+
+    Parameters
+    ----------
+    directory : Path
+        What `write_instructions` wrote.
+    split : str
+        ``train``, ``validation`` or ``test``.
+
+    Returns
+    -------
+    list of Instruction
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read.
+    """
+    return [Instruction(**row) for row in read_jsonl(directory / f"{split}.jsonl")]
+
+
+def read_tasks(directory: Path) -> tuple[Task, ...]:
+    """Read the tasks that instructions were built from.
+
+    Parameters
+    ----------
+    directory : Path
+        What `write_instructions` wrote.
+
+    Returns
+    -------
+    tuple of Task
+
+    Raises
+    ------
+    InputError
+        If ``tasks.json`` cannot be read or is of a newer schema.
+    """
+    document = check_schema(directory, "tasks.json")
+    return tuple(task_from_dict(entry) for entry in document["tasks"])
+
+
+@dataclass(frozen=True)
+class _LabelledScan:
+    scan_id: str
+    answers: Mapping[str, str]
+    tasks: Sequence[Task]
+
+
+def _converse(
+    scan: _LabelledScan,
+    split: str,
+    bank: PromptBank,
+    settings: MakeInstructionsSettings,
+    seed: int,
+) -> Iterator[Instruction]:
+    """All conversations about one scan."""
+    training = split == "train"
+    writers = {"single": _single, "multi": _multi, "open": _open}
+    for paradigm in settings.paradigms:
+        for asked in _questions(scan.tasks, paradigm):
+            for copy in range(settings.variants if training else 1):
+                name = "+".join(task.name for task in asked)
+                chance = _chance(seed, scan.scan_id, paradigm, name, str(copy))
+                yield writers[paradigm](
+                    f"{scan.scan_id}/{paradigm}/{name}/{copy}", scan, asked, bank, chance, training
+                )
+
+
+def _questions(tasks: Sequence[Task], paradigm: str) -> Iterator[list[Task]]:
+    """Tasks that go into one conversation; several questions need at least two of them."""
+    if paradigm == "single":
+        yield from ([task] for task in tasks)
+    elif len(tasks) >= (2 if paradigm == "multi" else 1):
+        yield list(tasks)
+
+
+def _single(
+    name: str,
+    scan: _LabelledScan,
+    asked: list[Task],
+    bank: PromptBank,
+    chance: random.Random,
+    training: bool,
+) -> Instruction:
+    task = asked[0]
+    order = _shuffled(task.candidates, chance)
+    prompt = bank.single(task, order, chance if training else None)
+    answer = scan.answers[task.name]
+    return Instruction(
+        id=name,
+        scan_id=scan.scan_id,
+        task=task.name,
+        paradigm="single",
+        messages=_messages(prompt, answer, asked, name),
+        answer=answer,
+        candidates={task.name: order},
+    )
+
+
+def _multi(
+    name: str,
+    scan: _LabelledScan,
+    asked: list[Task],
+    bank: PromptBank,
+    chance: random.Random,
+    training: bool,
+) -> Instruction:
+    # Held-out scans keep the order of the tasks file, so that their scores can be compared.
+    asked = _shuffled(asked, chance) if training else asked
+    order = {task.name: _shuffled(task.candidates, chance) for task in asked}
+    prompt = bank.multi(asked, order, chance if training else None)
+    reply = numbered([scan.answers[task.name] for task in asked])
+    return _several("multi", name, scan, asked, order, _messages(prompt, reply, asked, name))
+
+
+def _open(
+    name: str,
+    scan: _LabelledScan,
+    asked: list[Task],
+    bank: PromptBank,
+    chance: random.Random,
+    training: bool,
+) -> Instruction:
+    asked = _shuffled(asked, chance) if training else asked
+    prompt = bank.open(asked, chance if training else None)
+    reply = described(asked, scan.answers, chance if training else None)
+    order = {task.name: list(task.candidates) for task in asked}
+    return _several("open", name, scan, asked, order, _messages(prompt, reply, asked, name))
+
+
+def _several(
+    paradigm: str,
+    name: str,
+    scan: _LabelledScan,
+    asked: list[Task],
+    order: dict[str, list[str]],
+    messages: list[dict[str, str]],
+) -> Instruction:
+    return Instruction(
+        id=name,
+        scan_id=scan.scan_id,
+        task=[task.name for task in asked],
+        paradigm=paradigm,
+        messages=messages,
+        answer={task.name: scan.answers[task.name] for task in asked},
+        candidates=order,
+    )
+
+
+def _messages(prompt: str, reply: str, asked: Sequence[Task], name: str) -> list[dict[str, str]]:
+    refuse_hint(prompt, asked, name)
+    return [*question_turn(prompt), {"role": "assistant", "content": reply}]
+
+
+def _shuffled(items: Sequence[Any], chance: random.Random) -> list[Any]:
+    return chance.sample(list(items), len(items))
+
+
+def _chance(seed: int, *names: str) -> random.Random:
+    digest = hashlib.sha256("\0".join((str(seed), *names)).encode()).digest()
+    return random.Random(digest)  # noqa: S311 - wordings, not secrets
+
+
+def _count(
+    tasks: Sequence[Task], labels: "pd.DataFrame", cohort: "pd.DataFrame"
+) -> dict[str, dict[str, dict[str, int]]]:
+    counts: dict[str, dict[str, dict[str, int]]] = {}
+    for task in tasks:
+        for split in SPLITS:
+            answers = labels.loc[cohort["split"] == split, task.name].tolist()
+            row = {answer: answers.count(answer) for answer in task.candidates}
+            row["missing"] = answers.count(None)
+            counts.setdefault(task.name, {})[split] = row
+    return counts
+
+
+def _check_training(counts: Mapping[str, Mapping[str, Mapping[str, int]]], where: Path) -> None:
+    for name, by_split in counts.items():
+        if sum(by_split["train"].values()) == by_split["train"]["missing"]:
+            raise InputError(
+                f"task {name}: no training scan of {where} has a label; drop it or give labels"
+            )

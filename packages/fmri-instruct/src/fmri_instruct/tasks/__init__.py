@@ -1,0 +1,1 @@
+"""What is asked of a cohort: task definitions and their true answers."""

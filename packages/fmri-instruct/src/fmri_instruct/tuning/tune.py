@@ -1,0 +1,223 @@
+"""Instruction tuning: one brain block, several conversations about it, answers as targets."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from torch.utils.data import Dataset
+
+from fmri_instruct.errors import InputError
+from fmri_instruct.prompts.instructions import Instruction, read_instructions
+from fmri_instruct.tuning.lengths import SHORTER, longest_conversation
+from fmri_llm.data.examples import Example, TokenWindows, conversation_segment
+from fmri_llm.settings import LossWeights
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from fmri_instruct.tuning.settings import TuneSettings
+    from fmri_vqtok.training.loop import LossRecord
+
+ANSWERS_ONLY = LossWeights(f2t=1.0, f2f=0.0, t2t=0.0)
+
+Progress = Callable[[int, int], None]
+
+
+class PackedConversations(Dataset):
+    """Training examples: a scan and several conversations about it.
+
+    Example i depends on the seed and i alone, so a resumed run sees what it would have seen. Scans
+    take turns; their conversations are drawn. No two conversations of an example are
+    of the same paradigm about the same tasks, so that several paradigms meet in one pass.
+
+    Parameters
+    ----------
+    windows : TokenWindows
+        Brain tokens of one split.
+    instructions : sequence of Instruction
+        Of the same split.
+    tokenizer : PreTrainedTokenizerBase
+        That of the language model.
+    conversations : int
+        Most conversations in an example.
+    n_examples : int
+        Length.
+    seed : int
+        Seed of the draws.
+    max_windows : int, optional
+        Most windows of a scan that are shown; all by default.
+
+    Raises
+    ------
+    InputError
+        If a scan that is asked about has no tokens.
+    """
+
+    def __init__(
+        self,
+        windows: TokenWindows,
+        instructions: Sequence[Instruction],
+        tokenizer: "PreTrainedTokenizerBase",
+        *,
+        conversations: int,
+        n_examples: int,
+        seed: int,
+        max_windows: int | None = None,
+    ) -> None:
+        self.windows = windows
+        self.tokenizer = tokenizer
+        self.conversations = conversations
+        self.n_examples = n_examples
+        self.seed = seed
+        self.max_windows = max_windows
+        self.by_scan = _by_scan(instructions)
+        self.scan_ids = sorted(self.by_scan)
+        for scan_id in self.scan_ids:
+            if scan_id not in windows.by_scan:
+                raise InputError(f"{scan_id}: has instructions but no tokens; tokenize this cohort")
+
+    def __len__(self) -> int:
+        return self.n_examples
+
+    def __getitem__(self, index: int) -> Example:
+        if not 0 <= index < self.n_examples:
+            raise IndexError(index)
+        scan_id = self._scan_in_turn(index)
+        chance = np.random.default_rng([self.seed, 1, index])
+        drawn = self._draw(self.by_scan[scan_id], chance)
+        segments = [conversation_segment(self.tokenizer, each.messages) for each in drawn]
+        scan = self.windows.scan(scan_id, self.max_windows)
+        return Example(scan.codes, scan.present, segments, scan.follows)
+
+    def n_positions(self, n_steps: int) -> int:
+        """Most positions that an example can take up.
+
+        Parameters
+        ----------
+        n_steps : int
+            Steps of a window.
+        """
+        kinds = (kind for kinds in self.by_scan.values() for kind in kinds)
+        conversations = [each for kind in kinds for each in kind]
+        longest = longest_conversation(self.tokenizer, conversations)
+        return n_steps * self.windows.most_windows(self.max_windows) + longest
+
+    def _scan_in_turn(self, index: int) -> str:
+        round_number, place = divmod(index, len(self.scan_ids))
+        order = np.random.default_rng([self.seed, 0, round_number]).permutation(len(self.scan_ids))
+        return self.scan_ids[order[place]]
+
+    def _draw(
+        self, kinds: Sequence[Sequence[Instruction]], chance: np.random.Generator
+    ) -> list[Instruction]:
+        n_drawn = min(self.conversations, len(kinds))
+        chosen = [kinds[k] for k in chance.permutation(len(kinds))[:n_drawn]]
+        return [variants[int(chance.integers(len(variants)))] for variants in chosen]
+
+
+def tune(  # noqa: PLR0913 - what the stage reads and writes, each named
+    model_dir: Path,
+    tokens_dir: Path,
+    instructions_dir: Path,
+    directory: Path,
+    settings: "TuneSettings",
+    *,
+    seed: int,
+    device: str = "cpu",
+    progress: Progress = lambda _done, _total: None,
+    note: Callable[..., None] = lambda **_facts: None,
+) -> list["LossRecord"]:
+    """Tune a language model on the instructions of the training scans (paper, section 3.4).
+
+    Parameters
+    ----------
+    model_dir : Path
+        Folder of the model to start from.
+    tokens_dir : Path
+        Brain tokens of the cohort.
+    instructions_dir : Path
+        Instructions about it. Those of training scans are learned from, those of validation scans
+        scored, and those of test scans not opened.
+    directory : Path
+        Where the tuned model and ``losses.csv`` are written. Checkpoints are kept in its folder
+        ``checkpoints``; a killed run goes on from there.
+    settings : TuneSettings
+        Length, rates and packing.
+    seed : int
+        Seed of the examples.
+    device : str, default="cpu"
+        ``cpu`` or ``cuda``.
+    progress : callable, optional
+        ``progress(done, total)`` after each step.
+    note : callable, optional
+        Called with facts by name: windows of the training scans, and those that are not shown.
+
+    Returns
+    -------
+    list of LossRecord
+        Losses by name.
+
+    Raises
+    ------
+    InputError
+        If the parts do not belong together, or a scan and a conversation about it are longer than
+        the positions that the base model knows.
+    """
+    from fmri_llm.data.examples import read_tokens_record
+    from fmri_llm.model.fmri_lm import FMRILM
+    from fmri_llm.training import checks, fit
+    from fmri_vqtok.tokens.dataset import check_tokens_of
+    from fmri_vqtok.training.run_identity import digest
+
+    model = FMRILM.from_pretrained(model_dir)
+    record = read_tokens_record(tokens_dir)
+    checks.check_order(record["order_hash"], model.brain_tokenizer.order_hash)
+    check_tokens_of(tokens_dir, model.brain_tokenizer)
+
+    def plan(split: str, n_examples: int) -> PackedConversations:
+        return PackedConversations(
+            TokenWindows.read(tokens_dir, split),
+            read_instructions(instructions_dir, split),
+            model.text_tokenizer,
+            conversations=settings.conversations,
+            n_examples=n_examples,
+            seed=seed,
+            max_windows=model.max_windows,
+        )
+
+    train = plan("train", settings.loop.steps * settings.loop.batch_size)
+    validation = plan("validation", settings.validation_examples)
+    longest = max(each.n_positions(record["n_steps"]) for each in (train, validation))
+    checks.check_length(longest, model.language_model.config, SHORTER)
+    note(windows_left_out=train.windows.n_left_out(model.max_windows), windows=len(train.windows))
+    return fit.fine_tune(
+        model,
+        train,
+        validation if validation.scan_ids else None,
+        settings.loop,
+        directory,
+        weights=ANSWERS_ONLY,
+        seed=seed,
+        identity={
+            "tokens": read_tokens_record(tokens_dir),
+            "instructions": digest(
+                vars(each)
+                for split in ("train", "validation")
+                for each in read_instructions(instructions_dir, split)
+            ),
+            "conversations": settings.conversations,
+        },
+        device=device,
+        progress=progress,
+    )
+
+
+def _by_scan(instructions: Sequence[Instruction]) -> dict[str, list[list[Instruction]]]:
+    """By scan, the wordings of each kind of conversation: one paradigm about the same tasks."""
+    kinds: dict[str, dict[tuple[str, frozenset[str]], list[Instruction]]] = {}
+    for each in instructions:
+        asked = frozenset([each.task] if isinstance(each.task, str) else each.task)
+        by_kind = kinds.setdefault(each.scan_id, {})
+        by_kind.setdefault((each.paradigm, asked), []).append(each)
+    return {scan_id: list(by_kind.values()) for scan_id, by_kind in kinds.items()}

@@ -1,0 +1,171 @@
+"""Whether a language model reads packed sequences as `fmri_llm.packing.sequences` lays them out.
+
+A brain block of two steps with two regions each, and short texts: what the model makes of a text
+must not depend on what stands beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor
+
+from fmri_llm.packing import sequences, token_grid
+from fmri_llm.packing.sequences import TextSegment
+from fmri_llm.pretrained import word_embedding
+
+if TYPE_CHECKING:
+    from transformers import Cache, PreTrainedModel
+
+__all__ = ["first_fault"]
+
+N_STEPS, N_REGIONS = 2, 2
+N_BRAIN = N_STEPS * N_REGIONS
+
+TOLERANCE = 5e-4
+"""Largest difference of logits that counts as none, relative to the largest logit."""
+
+LEAST_EFFECT = 1e-6
+"""Smallest difference of logits that counts as one, relative to the largest logit."""
+
+
+@torch.no_grad()
+def first_fault(model: PreTrainedModel) -> str | None:
+    """Name what a language model does otherwise than a packed sequence needs; None if nothing.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+        A causal language model in evaluation mode, in float32.
+    """
+    probe = _Probe.of(model)
+    for fault, holds in (
+        ("it does not read inputs_embeds as it reads its own tokens", probe.reads_embeddings),
+        (
+            "it does not honour a 4-D mask, or position_ids, beside other text",
+            probe.packed_is_alone,
+        ),
+        ("a text in a batch is not what it is alone", probe.batched_is_alone),
+        ("it sees steps to come through a 4-D mask", probe.hides_the_future),
+        ("regions of a step do not see each other, whatever a mask says", probe.shows_the_step),
+        ("an answer is not the same beside other answers", probe.beside_is_alone),
+        ("a text after a cache is not what it is in one pass", probe.cached_is_whole),
+    ):
+        if not holds():
+            return fault
+    return None
+
+
+class _Probe(NamedTuple):
+    """A model, a brain block, and texts that see it or not."""
+
+    model: PreTrainedModel
+    brain: Tensor
+    about: list[int]
+    plain: list[int]
+    answers: list[list[int]]
+
+    @classmethod
+    def of(cls, model: PreTrainedModel) -> _Probe:
+        words = word_embedding(model)
+        generator = torch.Generator().manual_seed(0)
+        n_words = words.num_embeddings
+        ids = torch.randint(n_words // 4, n_words, (12,), generator=generator).tolist()
+        embedded = words(torch.tensor([ids], device=words.weight.device))
+        noise = torch.randn(1, N_BRAIN, embedded.shape[-1], generator=generator)
+        brain = noise.to(embedded) * embedded.std()
+        return cls(model, brain, ids[:4], ids[4:8], [ids[8:10], ids[10:12]])
+
+    def reads_embeddings(self) -> bool:
+        ids = torch.tensor([self.plain], device=self.brain.device)
+        as_ids = self.model(input_ids=ids, use_cache=False).logits
+        as_embeddings = self.model(inputs_embeds=self._words(ids), use_cache=False).logits
+        return _equal(as_ids, as_embeddings)
+
+    def packed_is_alone(self) -> bool:
+        ids = torch.tensor([self.plain], device=self.brain.device)
+        alone = self.model(input_ids=ids, use_cache=False).logits
+        about = TextSegment(ids=self.about)
+        plain = TextSegment(ids=self.plain, sees_brain=False)
+        packed = self._logits([about, plain])
+        swapped = self._logits([plain, about])
+        n, m = len(self.about), len(self.plain)
+        return (
+            _equal(packed[:, N_BRAIN + n :], alone)
+            and _equal(swapped[:, N_BRAIN : N_BRAIN + m], alone)
+            and _equal(swapped[:, N_BRAIN + m :], self._logits([about])[:, N_BRAIN:])
+        )
+
+    def batched_is_alone(self) -> bool:
+        about, longer = TextSegment(ids=self.about), TextSegment(ids=self.about + self.plain)
+        both = self._logits([about], [longer])[:1, : N_BRAIN + len(self.about)]
+        return _equal(both, self._logits([about]))
+
+    def hides_the_future(self) -> bool:
+        before, after = self._logits([]), self._logits([], brain=self._changed(N_REGIONS))
+        return _equal(before[:, :N_REGIONS], after[:, :N_REGIONS])
+
+    def shows_the_step(self) -> bool:
+        before, after = self._logits([]), self._logits([], brain=self._changed(1))
+        moved = (before[:, 0] - after[:, 0]).abs().max()
+        return bool(moved > LEAST_EFFECT * before.abs().max())
+
+    def beside_is_alone(self) -> bool:
+        prompt = TextSegment(ids=self.about)
+        beside = self._logits(
+            [prompt, *(TextSegment(ids=ids, continues=0) for ids in self.answers)]
+        )
+        alone = self._logits([TextSegment(ids=self.about + self.answers[1])])
+        return _equal(beside[:, -len(self.answers[1]) :], alone[:, -len(self.answers[1]) :])
+
+    def cached_is_whole(self) -> bool:
+        from transformers import DynamicCache
+
+        cache = DynamicCache()
+        about = TextSegment(ids=self.about)
+        self._logits([], cache=cache)
+        after = self._logits([about], cache=cache)
+        return _equal(after, self._logits([about])[:, N_BRAIN:])
+
+    def _changed(self, place: int) -> Tensor:
+        """Brain block with other tokens from a place on, in the step of that place."""
+        changed = self.brain.clone()
+        end = (place // N_REGIONS + 1) * N_REGIONS
+        changed[:, place:end] = -self.brain[:, place:end].roll(1, dims=2)
+        return changed
+
+    def _words(self, ids: Tensor) -> Tensor:
+        return word_embedding(self.model)(ids)
+
+    def _logits(
+        self,
+        *rows: Sequence[TextSegment],
+        brain: Tensor | None = None,
+        cache: Cache | None = None,
+    ) -> Tensor:
+        """Logits of all columns that are read: brain and text, or what comes after a cache."""
+        text = sequences.pack(rows)
+        text = type(text)(*(column.to(self.brain.device) for column in text))
+        n_read = cache.get_seq_length() if cache is not None else 0
+        block = (self.brain if brain is None else brain).expand(len(rows), -1, -1)
+        columns = torch.cat([block, self._words(text.ids)], dim=1)[:, n_read:]
+        present = torch.ones(len(rows), N_REGIONS, dtype=torch.bool, device=block.device)
+        seen = sequences.allowed(text, present, N_STEPS)[:, n_read:]
+        grid = token_grid.step_ids(N_STEPS, N_REGIONS, block.device).expand(len(rows), -1)
+        positions = torch.cat([grid, sequences.positions(text, N_STEPS)], dim=1)[:, n_read:]
+        return self.model(
+            inputs_embeds=columns,
+            attention_mask=sequences.additive_mask(seen, columns.dtype),
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=cache is not None,
+            logits_to_keep=torch.arange(columns.shape[1], device=block.device),
+        ).logits
+
+
+def _equal(first: Tensor, second: Tensor) -> bool:
+    if first.shape != second.shape:
+        return False
+    return bool((first - second).abs().max() <= TOLERANCE * first.abs().max())

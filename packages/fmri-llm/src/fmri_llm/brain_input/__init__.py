@@ -1,0 +1,1 @@
+"""Brain codes as input embeddings of the language model."""

@@ -1,0 +1,1 @@
+"""Training examples: captions, token windows and their batches."""

@@ -1,0 +1,1 @@
+"""Answers of the model: likelihoods and generated text."""

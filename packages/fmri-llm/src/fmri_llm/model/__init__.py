@@ -1,0 +1,1 @@
+"""The joint model of brain tokens and text: forward passes, losses, trainable state."""

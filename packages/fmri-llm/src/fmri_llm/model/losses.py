@@ -1,0 +1,102 @@
+"""The three losses of stage 2 and their weighted sum (paper, section 3.3).
+
+Each is a mean over all targets of the whole batch, so that no example weighs more for being short.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from fmri_llm.packing import token_grid
+
+__all__ = ["NO_TARGET", "mean_over_targets", "next_step_loss", "step_targets", "weighted_sum"]
+
+NO_TARGET = -100
+"""Label of a position that predicts nothing that counts (the value that torch ignores)."""
+
+
+def mean_over_targets(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean cross-entropy over the labels that are targets, in nats; 0 without any target.
+
+    Parameters
+    ----------
+    logits : Tensor, shape (..., n_classes)
+    labels : Tensor of int64, shape (...)
+        `NO_TARGET` where nothing is to be predicted.
+
+    Returns
+    -------
+    Tensor, scalar
+    """
+    n_classes = logits.shape[-1]
+    total = cross_entropy(
+        logits.reshape(-1, n_classes), labels.reshape(-1), ignore_index=NO_TARGET, reduction="sum"
+    )
+    return total / (labels != NO_TARGET).sum().clamp(min=1)
+
+
+def next_step_loss(
+    logits: Tensor, codes: Tensor, informative: Tensor, steps: Tensor | None = None
+) -> Tensor:
+    """F2F: each code one step later (Eq. 5), as a mean over the codes of a step and the steps.
+
+    Parameters
+    ----------
+    logits : Tensor, shape (B, W, N, K)
+        Those at (w, n) speak of code (w + 1, n).
+    codes : Tensor of int64, shape (B, W, N)
+    informative : Tensor of bool, shape (B, N)
+        False for a code that says nothing about the signal, which is no target.
+    steps : Tensor of bool, shape (B, W), optional
+        False for a step that is no target; by default all but the first are.
+
+    Returns
+    -------
+    Tensor, scalar
+
+    Raises
+    ------
+    InputError
+        If W < 2: nothing follows the only step.
+    """
+    predicted, _ = token_grid.next_step(logits)
+    _, targets = token_grid.next_step(codes)
+    counts = informative[:, None, :]
+    if steps is not None:
+        counts = counts & steps[:, 1:, None]
+    targets = torch.where(counts, targets, NO_TARGET)
+    return mean_over_targets(predicted, targets)
+
+
+def step_targets(codes: Tensor, steps: Tensor | None, follows: Tensor | None) -> Tensor:
+    """Select the steps that next-step prediction (F2F) may be asked for; shape (B, W), bool.
+
+    Parameters
+    ----------
+    codes : Tensor, shape (B, W, N)
+    steps, follows : Tensor of bool, shape (B, W), or None
+        False for a step that fills up a scan, and for one that does not follow the one before it.
+    """
+    targets = torch.ones(codes.shape[:2], dtype=torch.bool, device=codes.device)
+    for restriction in (steps, follows):
+        targets = targets if restriction is None else targets & restriction
+    return targets
+
+
+def weighted_sum(losses: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
+    """Sum of the losses by their weights (Eq. 6).
+
+    Parameters
+    ----------
+    losses, weights : mapping by name
+        A loss without a weight is an error.
+
+    Returns
+    -------
+    Tensor, scalar
+    """
+    return torch.stack([weights[name] * loss for name, loss in losses.items()]).sum()

@@ -1,0 +1,1 @@
+"""Packed sequences: the token grid, segments, positions and attention masks."""

@@ -1,0 +1,99 @@
+"""The time-major order of tokens: flattening, positions, attention mask and next-step shift.
+
+B scans, W time steps, N regions, M = W * N tokens. Token ``m = w * N + n``: the region index runs
+fastest. Everything that depends on this order takes it from here.
+"""
+
+import torch
+from torch import Tensor
+
+from fmri_vqtok.errors import InputError
+
+
+def flatten(grid: Tensor) -> Tensor:
+    """Tokens of a grid in time-major order.
+
+    Parameters
+    ----------
+    grid : Tensor, shape (B, W, N, ...)
+
+    Returns
+    -------
+    Tensor, shape (B, W * N, ...)
+    """
+    return grid.flatten(1, 2)
+
+
+def unflatten(tokens: Tensor, n_regions: int) -> Tensor:
+    """Grid of tokens that stand in time-major order; the inverse of `flatten`.
+
+    Parameters
+    ----------
+    tokens : Tensor, shape (B, W * N, ...)
+    n_regions : int
+        N.
+
+    Returns
+    -------
+    Tensor, shape (B, W, N, ...)
+
+    Raises
+    ------
+    InputError
+        If the number of tokens is not a whole number of steps.
+    """
+    if tokens.shape[1] % n_regions:
+        raise InputError(
+            f"tokens: {tokens.shape[1]} are no whole number of steps of {n_regions} regions; "
+            "pass the number of regions that the grid was flattened with"
+        )
+    return tokens.unflatten(1, (-1, n_regions))
+
+
+def step_ids(n_steps: int, n_regions: int, device: torch.device | str | None = None) -> Tensor:
+    """Time step w of every token, which is also its position id: regions of a step share it.
+
+    Returns
+    -------
+    Tensor of int64, shape (W * N,)
+    """
+    return torch.arange(n_steps, device=device).repeat_interleave(n_regions)
+
+
+def block_causal_mask(
+    n_steps: int, n_regions: int, device: torch.device | str | None = None
+) -> Tensor:
+    """Which token (column) each token (row) may attend to: its own step and the past.
+
+    Returns
+    -------
+    Tensor of bool, shape (W * N, W * N)
+        True where attention is allowed.
+    """
+    steps = step_ids(n_steps, n_regions, device)
+    return steps[None, :] <= steps[:, None]
+
+
+def next_step(grid: Tensor) -> tuple[Tensor, Tensor]:
+    """Split a grid into inputs and targets of next-step prediction: same region, one step later.
+
+    Parameters
+    ----------
+    grid : Tensor, shape (B, W, N, ...)
+
+    Returns
+    -------
+    inputs, targets : Tensor, shape (B, W - 1, N, ...)
+        ``targets[:, w]`` is what follows ``inputs[:, w]``.
+
+    Raises
+    ------
+    InputError
+        If the grid has a single step, so that nothing follows.
+    """
+    if grid.shape[1] < 2:
+        raise InputError(
+            "grid: 1 time step has no next step to predict; use at least 2 steps "
+            "(more frames in a window, or fewer frames in a patch)"
+        )
+    return grid[:, :-1], grid[:, 1:]

@@ -1,0 +1,1 @@
+"""Training the joint model, the checks before it, and forecasts to compare with."""

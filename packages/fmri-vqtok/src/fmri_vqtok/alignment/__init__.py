@@ -1,0 +1,1 @@
+"""Losses that bring brain tokens into the text space (equations 2 and 3)."""

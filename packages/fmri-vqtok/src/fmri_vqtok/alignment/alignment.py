@@ -1,0 +1,96 @@
+"""Alignment of brain tokens with the frozen text space of a language model (equations 2 and 3).
+
+The raw text features of captions are nearly parallel: cosines between captions of different scans
+are close to 1, because all share one template. So the mean over the training captions is
+subtracted before the cosine is taken; without that the contrast has next to nothing to contrast.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from fmri_vqtok.alignment.adversarial import DomainClassifier, domain_loss, reversal_strength
+from fmri_vqtok.alignment.contrastive import CONTRASTS
+from fmri_vqtok.alignment.pooling import POOLINGS, pool_scans
+
+
+class TextAlignment(nn.Module):
+    """The two alignment losses, with what they learn.
+
+    A caption is about the whole recording, so the contrast is between scans, not between windows:
+    the tokens of all windows of a scan that are in the batch, on whichever process, are pooled to
+    one vector.
+
+    With several processes both losses are those of the whole batch, on each process, and gradients
+    averaged over the processes are its gradients.
+
+    Parameters
+    ----------
+    table : Tensor, shape (V, C)
+        Frozen token embeddings of the language model.
+    captions : Tensor, shape (n_scans, C)
+        Frozen features of the scans' captions.
+    center : Tensor, shape (C,)
+        Mean feature of the training captions.
+    contrast : {"infonce", "siglip"}
+        How scans and captions are contrasted.
+    pooling : {"mean", "attention"}
+        How the tokens of a scan become one vector.
+    """
+
+    table: Tensor
+    captions: Tensor
+
+    def __init__(
+        self,
+        table: Tensor,
+        captions: Tensor,
+        center: Tensor,
+        *,
+        contrast: str = "infonce",
+        pooling: str = "mean",
+    ) -> None:
+        super().__init__()
+        self.classifier = DomainClassifier(table.shape[1])
+        self.contrast = CONTRASTS[contrast]()
+        self.pooling = POOLINGS[pooling](table.shape[1])
+        self.strength = 0.0
+        # Not persistent: they are frozen and large, and are computed again from the text model.
+        self.register_buffer("table", table, persistent=False)
+        self.register_buffer("captions", captions - center, persistent=False)
+
+    def set_progress(self, fraction: float) -> None:
+        """Set the strength of the gradient reversal for this part of the training."""
+        self.strength = reversal_strength(fraction)
+
+    def forward(
+        self, brain: Tensor, mask: Tensor, scans: Tensor, text_ids: Tensor
+    ) -> dict[str, Tensor]:
+        """Alignment losses by name.
+
+        Parameters
+        ----------
+        brain : Tensor, shape (B, W, N, C)
+            Tokens in the text space.
+        mask : Tensor of bool, shape (B, N)
+            Regions that are present.
+        scans : Tensor of int64, shape (B,)
+            Row of the caption of each window's scan.
+        text_ids : Tensor of int64, shape (B, L)
+            Tokens of real text.
+
+        Returns
+        -------
+        dict of str to Tensor
+            "domain" and "contrastive".
+        """
+        present = mask[:, None, :].expand(brain.shape[:3])
+        text = self.table[text_ids].flatten(0, 1)
+        # The scale of the cosines would magnify the rounding of half precision.
+        with torch.autocast(brain.device.type, enabled=False):
+            single = brain.to(torch.promote_types(brain.dtype, torch.float32))
+            vectors, found = pool_scans(self.pooling(single, mask), scans)
+            contrastive = self.contrast(vectors, self.captions[found])
+        return {
+            "domain": domain_loss(self.classifier, brain[present], text, self.strength),
+            "contrastive": contrastive,
+        }

@@ -1,0 +1,1 @@
+"""Settings of the model, the quantizers and the stages, each default in one place."""

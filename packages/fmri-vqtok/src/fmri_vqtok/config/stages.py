@@ -1,0 +1,271 @@
+"""Settings of the training loop and of the two stages, each default in one place."""
+
+import math
+from dataclasses import dataclass
+
+from fmri_vqtok.config.model import OPTIONS
+from fmri_vqtok.config.quantizers import QuantizerChoice
+from fmri_vqtok.errors import InputError, check_choice
+
+CORPUS_LIMIT = 5_000_000
+"""Tokens of a corpus of plain text that are read, unless the settings say otherwise."""
+
+
+def check_setting(holds: bool, key: str, value: float, fix: str) -> None:
+    """Refuse a number that is not finite, or for which something does not hold.
+
+    Parameters
+    ----------
+    holds : bool
+    key : str
+        Name of the setting.
+    value : float
+    fix : str
+        What to give instead.
+
+    Raises
+    ------
+    InputError
+    """
+    if not math.isfinite(value):
+        raise InputError(f"{key}: {value}; {fix}, and finite")
+    if not holds:
+        raise InputError(f"{key}: {value}; {fix}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoopSettings:
+    """How long, how fast and in what rhythm a model trains.
+
+    Attributes
+    ----------
+    steps : int
+        Optimiser steps.
+    batch_size : int
+        Examples a step, of all processes together.
+    accumulation_steps : int
+        Parts of a step that go through the model one after the other; each loss is still divided
+        by what it counts in the whole step.
+    precision : str
+        "float32", or the mixed precisions "bfloat16" and (on a GPU) "float16".
+    learning_rate : float
+        Peak of the cosine schedule.
+    warmup_fraction : float
+        Part of the steps over which the rate rises from 0 to its peak.
+    weight_decay : float
+        Decoupled decay of the weight matrices (AdamW).
+    max_grad_norm : float
+        Gradients are clipped to this norm.
+    checkpoint_every, evaluate_every, log_every : int
+        Rhythm in steps; each also happens after the last step.
+    patience : int
+        Stop after so many validations in a row without a better one, and keep the best weights; 0
+        trains to the end and keeps the last ones. A tokenizer is judged by its reconstruction.
+    report_to : str
+        Where the Trainer also logs: "none", or the name of an experiment tracker that is installed,
+        such as "tensorboard" or "wandb".
+    """
+
+    steps: int = 1000
+    batch_size: int = 32
+    accumulation_steps: int = 1
+    precision: str = "float32"
+    learning_rate: float = 1e-4
+    warmup_fraction: float = 0.05
+    weight_decay: float = 0.01
+    max_grad_norm: float = 1.0
+    checkpoint_every: int = 100
+    evaluate_every: int = 100
+    log_every: int = 10
+    patience: int = 0
+    report_to: str = "none"
+
+    def __post_init__(self) -> None:
+        for key in (
+            "steps",
+            "batch_size",
+            "accumulation_steps",
+            "checkpoint_every",
+            "evaluate_every",
+            "log_every",
+        ):
+            check_setting(getattr(self, key) >= 1, key, getattr(self, key), "give at least 1")
+        check_setting(
+            self.batch_size % self.accumulation_steps == 0,
+            "accumulation_steps",
+            self.accumulation_steps,
+            f"give a divisor of batch_size, {self.batch_size}",
+        )
+        check_choice("precision", self.precision, ("float32", "bfloat16", "float16"))
+        check_setting(self.patience >= 0, "patience", self.patience, "give 0 or more")
+        for key in ("learning_rate", "max_grad_norm"):
+            check_setting(getattr(self, key) > 0, key, getattr(self, key), "give a number above 0")
+        check_setting(self.weight_decay >= 0, "weight_decay", self.weight_decay, "give 0 or more")
+        check_setting(
+            0 <= self.warmup_fraction < 1,
+            "warmup_fraction",
+            self.warmup_fraction,
+            "give a fraction from 0 to below 1",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitTokenizerSettings(QuantizerChoice):
+    """Settings of ``fmri fit-tokenizer``.
+
+    Attributes
+    ----------
+    preset : str
+        Sizes of the model: "tiny", "S", "B" or "L".
+    n_frames : int
+        T, frames of a window.
+    target_tr : float
+        Repetition time of the windows, in seconds.
+    windows : {"cover", "all", "clip"}
+        Windows of a recording: "cover", one after the other, and a last one that ends with the
+        recording, so that no frame is left out; "all" that do not overlap; or "clip", its first
+        T frames only.
+    patch_frames : int
+        P, frames of a patch.
+    n_codes : int or None
+        K, codes of the quantizer; those of the preset, or of the quantizer's settings, if none.
+    quantizer : str
+        "vq", a learned codebook; "fsq", a grid; "residual", several small codebooks that add up;
+        "trellis", codes of a step that are chosen together; or "external", one of
+        vector-quantize-pytorch. Each has its own settings.
+    temporal_attention : str
+        "causal", or "full" (next-step prediction on such codes would be cheating).
+    attention : str
+        "joint": a token looks at all regions of all steps that it may see. "factorised", for long
+        recordings: at the regions of its step and at the steps of its region, by turns.
+    decoder : str
+        "full", as many blocks as the encoder; "light", a sixth of them.
+    region_positions : str
+        Where a region is: "learned"; "geometry", from gradients of the training scans and the
+        parcellation's centroids; or "gradients", from gradients alone.
+    n_gradients : int
+        Gradients that positions are made of, unless they are learned.
+    activation_checkpointing : bool
+        Compute the inside of each block twice, to save memory in training.
+    token_basis : str
+        "shared": the codes of a step describe its regions together; "regions": one region each.
+    spatial_bands : int
+        Bands of coefficients along time that have axes across regions of their own.
+    training_windows : str
+        "random", windows that start at any frame; "all", every window that `windows` says, in a
+        drawn order; or "clip", the first window of each scan.
+    region_dropout : float
+        Part of the regions that the encoder does not see in a training example, at most.
+    domain_weight : float
+        Lambda of equation 4.
+    contrastive_weight : float
+        Weight of the contrast, 1 in equation 4.
+    contrast : {"infonce", "siglip"}
+        How scans and captions are contrasted: "infonce", a scan against all captions of the batch,
+        as in equation 3; "siglip", each pair alone.
+    pooling : {"mean", "attention"}
+        How the tokens of a scan become the vector that is contrasted: "mean", or "attention", a
+        mean whose weights are learned.
+    text_column : str
+        Column of a data set of texts (``--text``) that holds the text.
+    corpus_limit : int
+        Tokens of ``--text`` that are read, from its start; the rest is left.
+    text_tokens : int
+        Text embeddings drawn for each training example; they weigh as much as its brain tokens.
+    caption_tokens : int
+        Most tokens that the language model reads at a time of a domain's paragraph; a longer one is
+        read in pieces of whole sentences, to its end.
+    start_stride : int
+        Frames between the training windows that bases and codebook start from.
+    start_windows : int
+        At most so many of these windows, drawn at random.
+    training : LoopSettings
+    """
+
+    preset: str = "tiny"
+    n_frames: int = 160
+    target_tr: float = 2.0
+    windows: str = "cover"
+    patch_frames: int = 32
+    n_codes: int | None = None
+    temporal_attention: str = "causal"
+    attention: str = "joint"
+    decoder: str = "full"
+    region_positions: str = "learned"
+    n_gradients: int = 8
+    activation_checkpointing: bool = False
+    token_basis: str = "shared"
+    spatial_bands: int = 1
+    training_windows: str = "random"
+    region_dropout: float = 0.0
+    domain_weight: float = 0.5
+    contrastive_weight: float = 1.0
+    contrast: str = "infonce"
+    pooling: str = "mean"
+    text_column: str = "text"
+    corpus_limit: int = CORPUS_LIMIT
+    text_tokens: int = 128
+    caption_tokens: int = 256
+    start_stride: int = 8
+    start_windows: int = 512
+    training: LoopSettings = LoopSettings()
+
+    def __post_init__(self) -> None:
+        for key in (
+            "n_frames",
+            "patch_frames",
+            "n_gradients",
+            "corpus_limit",
+            "text_tokens",
+            "caption_tokens",
+            "start_stride",
+            "start_windows",
+            "spatial_bands",
+        ):
+            check_setting(getattr(self, key) >= 1, key, getattr(self, key), "give at least 1")
+        if self.n_codes is not None:
+            check_setting(self.n_codes >= 1, "n_codes", self.n_codes, "give at least 1")
+        self.check_quantizer(self.n_codes)
+        check_choice("training_windows", self.training_windows, ("random", "all", "clip"))
+        check_choice(
+            "region_positions", self.region_positions, ("learned", "geometry", "gradients")
+        )
+        check_choice("decoder", self.decoder, ("full", "light"))
+        for key in ("temporal_attention", "attention", "token_basis"):
+            check_choice(key, getattr(self, key), OPTIONS[key])
+        check_setting(self.target_tr > 0, "target_tr", self.target_tr, "give seconds above 0")
+        for key in ("domain_weight", "contrastive_weight"):
+            check_setting(getattr(self, key) >= 0, key, getattr(self, key), "give 0 or more")
+        check_choice("contrast", self.contrast, ("infonce", "siglip"))
+        check_choice("pooling", self.pooling, ("mean", "attention"))
+        check_choice("windows", self.windows, ("cover", "all", "clip"))
+        check_setting(
+            0 <= self.region_dropout < 1,
+            "region_dropout",
+            self.region_dropout,
+            "give a fraction from 0 to below 1",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenizeSettings:
+    """Settings of ``fmri tokenize``.
+
+    Attributes
+    ----------
+    batch_size : int
+        Windows encoded at a time.
+    n_jobs : int
+        Processes that encode scans, with one thread each where there are several.
+    shard_scans : int
+        Scans that are encoded and written together; a killed run loses at most these. Changes no
+        result.
+    """
+
+    batch_size: int = 16
+    n_jobs: int = 1
+    shard_scans: int = 16
+
+    def __post_init__(self) -> None:
+        for key in ("batch_size", "n_jobs", "shard_scans"):
+            check_setting(getattr(self, key) >= 1, key, getattr(self, key), "give at least 1")

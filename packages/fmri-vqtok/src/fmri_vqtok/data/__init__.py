@@ -1,0 +1,1 @@
+"""Scans of a cohort as training windows."""

@@ -1,0 +1,1 @@
+"""The network: attention, transformer, positions, encoder, decoder, pooling."""

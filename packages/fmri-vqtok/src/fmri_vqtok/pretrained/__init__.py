@@ -1,0 +1,1 @@
+"""A saved tokenizer: its folder, model card, region order, and the Hugging Face Hub."""

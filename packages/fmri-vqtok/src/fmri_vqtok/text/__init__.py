@@ -1,0 +1,1 @@
+"""The frozen text side: language models, corpora, features and their cache."""

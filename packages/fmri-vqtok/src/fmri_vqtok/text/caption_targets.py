@@ -1,0 +1,126 @@
+"""Frozen text targets of scans: the paragraphs of all domains, each encoded alone.
+
+A caption over all domains has more tokens than a small language model reads at once, and the mean
+over one long text is ruled by its longest part. So each domain's paragraph is encoded alone, every
+sentence of it, and the domains weigh alike.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from fmri_vqtok.data.cohort import Caption
+from fmri_vqtok.errors import InputError
+from fmri_vqtok.text.features import text_features
+
+
+@dataclass(frozen=True)
+class CaptionCounts:
+    """What of the captions entered the text targets.
+
+    Attributes
+    ----------
+    scans : int
+    domains : dict of str to int
+        By domain that is used, how many of the scans have a paragraph of it.
+    sentences : int
+        That entered.
+    sentences_left_out : int
+        Those of domains that no training scan has: there is no mean to compare them with.
+    """
+
+    scans: int
+    domains: dict[str, int]
+    sentences: int
+    sentences_left_out: int
+
+    def __str__(self) -> str:
+        domains = ", ".join(self.domains)
+        return (
+            f"captions: {self.sentences} sentences ({domains}), {self.sentences_left_out} left out"
+        )
+
+
+@dataclass(frozen=True)
+class CaptionTargets:
+    """Features of the captions of some scans.
+
+    Attributes
+    ----------
+    features : Tensor, shape (n_scans, C)
+        Mean over the domains; where a scan lacks one, its mean over the training scans stands in.
+    center : Tensor, shape (C,)
+        Mean over the domains of their means over the training scans.
+    counts : CaptionCounts
+    """
+
+    features: Tensor
+    center: Tensor
+    counts: CaptionCounts
+
+
+def caption_targets(
+    model_dir: Path,
+    captions: Sequence[Caption],
+    is_training: Sequence[bool],
+    max_tokens: int,
+    *,
+    device: str = "cpu",
+) -> CaptionTargets:
+    """Text features of captions, and the mean of those of the training scans.
+
+    Parameters
+    ----------
+    model_dir : Path
+        Local folder of a transformers model with its tokenizer.
+    captions : sequence of Caption
+        Sentences by domain, one caption a scan.
+    is_training : sequence of bool
+        Whether the scan is of the training split: no other enters the mean.
+    max_tokens, device
+        As for `fmri_vqtok.text.features.text_features`.
+
+    Raises
+    ------
+    InputError
+        If there is no caption of a training scan, or as `text_features` does.
+    """
+    training = torch.tensor(list(is_training))
+    known = {domain for domain in _domains(captions) if _has(captions, domain)[training].any()}
+    if not known:
+        raise InputError("captions: none of a training scan; describe the cohort that is tokenized")
+    means, parts = [], []
+    for domain in sorted(known):
+        has = _has(captions, domain)
+        texts = [caption[domain] for caption in captions if domain in caption]
+        found = text_features(model_dir, texts, max_tokens, device=device)
+        means.append(found[training[has]].mean(dim=0))
+        part = means[-1].repeat(len(captions), 1)
+        part[has] = found
+        parts.append(part)
+    return CaptionTargets(
+        torch.stack(parts).mean(dim=0), torch.stack(means).mean(dim=0), _count(captions, known)
+    )
+
+
+def _domains(captions: Sequence[Caption]) -> set[str]:
+    return {domain for caption in captions for domain in caption}
+
+
+def _has(captions: Sequence[Caption], domain: str) -> Tensor:
+    return torch.tensor([domain in caption for caption in captions])
+
+
+def _count(captions: Sequence[Caption], known: set[str]) -> CaptionCounts:
+    def sentences(domains: set[str]) -> int:
+        return sum(len(caption[d]) for caption in captions for d in domains & set(caption))
+
+    return CaptionCounts(
+        scans=len(captions),
+        domains={d: int(_has(captions, d).sum()) for d in sorted(known)},
+        sentences=sentences(known),
+        sentences_left_out=sentences(_domains(captions) - known),
+    )

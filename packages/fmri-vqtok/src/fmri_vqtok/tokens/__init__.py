@@ -1,0 +1,1 @@
+"""Codes of a cohort, written in shards and read as a dataset."""

@@ -1,0 +1,227 @@
+"""Codes of a cohort in shards: made by several processes, each file there whole or not at all."""
+
+import contextlib
+import json
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from multiprocessing import connection, get_context, parent_process
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import torch
+
+from fmri_vqtok.data.cohort import Cohort, CohortScan
+from fmri_vqtok.errors import InputError
+from fmri_vqtok.tokenizer import FMRITokenizer
+from fmri_vqtok.tokens.new_steps import new_steps
+
+SCHEMA_OF_ROWS = pa.schema(
+    {
+        "scan_id": pa.string(),
+        "window": pa.int32(),
+        "codes": pa.list_(pa.list_(pa.int32())),
+        "mask": pa.list_(pa.bool_()),
+        "new": pa.list_(pa.bool_()),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Scans of a split whose codes are in one file.
+
+    Attributes
+    ----------
+    split : str
+    places : range
+        Of the scans in the split.
+    path : Path
+    made_of : str
+        What decides the content of the file; another file under its name is not taken for it.
+    """
+
+    split: str
+    places: range
+    path: Path
+    made_of: str
+
+    def is_whole(self) -> bool:
+        """Whether the file is there, with the right content."""
+        if not self.path.is_file():
+            return False
+        with _mapped(self.path) as reader:
+            return reader.schema.metadata[b"made_of"].decode() == self.made_of
+
+
+def plan_shards(cohort: Cohort, folder: Path, n_scans: int, made_of: dict[str, Any]) -> list[Shard]:
+    """Shards of ``n_scans`` scans each, split by split, in the order of the cohort.
+
+    Parameters
+    ----------
+    cohort : Cohort
+    folder : Path
+        Of the files.
+    n_scans : int
+    made_of : dict
+        What decides the codes, besides the scans.
+    """
+    shards = []
+    for split in cohort.splits():
+        ids = cohort.scan_ids(split)
+        for start in range(0, len(ids), n_scans):
+            places = range(start, min(start + n_scans, len(ids)))
+            content = made_of | {"scans": ids[places.start : places.stop]}
+            path = folder / f"{split}-{start:06d}.arrow"
+            shards.append(Shard(split, places, path, json.dumps(content, sort_keys=True)))
+    return shards
+
+
+def make_shards(shards: Sequence[Shard], encoder: "ScanEncoder", n_jobs: int) -> Iterator[Shard]:
+    """Write the files of shards, and give each shard when its file is whole.
+
+    Parameters
+    ----------
+    shards : sequence of Shard
+    encoder : ScanEncoder
+    n_jobs : int
+        Processes; with several, each has one thread.
+    """
+    if n_jobs == 1:
+        for shard in shards:
+            encoder.write(shard)
+            yield shard
+        return
+    context = get_context("spawn")
+    workers = min(n_jobs, max(1, len(shards)))
+    with ProcessPoolExecutor(workers, context, _become_worker, (encoder,)) as pool:
+        waiting: dict[Future[None], Shard] = {
+            pool.submit(_write_in_worker, shard): shard for shard in shards
+        }
+        try:
+            for done in as_completed(waiting):
+                done.result()
+                yield waiting[done]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def join_shards(shards: Sequence[Shard]) -> dict[str, tuple[pa.Table, list[str]]]:
+    """By split, the rows of all its shards, mapped from their files, and the stretched scans."""
+    tables: dict[str, list[pa.Table]] = {}
+    stretched: dict[str, list[str]] = {}
+    for shard in shards:
+        with _mapped(shard.path) as reader:
+            table = reader.read_all()
+        tables.setdefault(shard.split, []).append(table.cast(SCHEMA_OF_ROWS))
+        stretched.setdefault(shard.split, []).extend(
+            json.loads(table.schema.metadata[b"stretched"])
+        )
+    return {split: (pa.concat_tables(parts), stretched[split]) for split, parts in tables.items()}
+
+
+class ScanEncoder:
+    """Makes rows of scans; what a worker process needs to make its own comes with a pickle.
+
+    Parameters
+    ----------
+    cohort_dir, tokenizer_dir : Path
+    batch_size : int
+        Windows encoded at a time.
+    device : str
+
+    Raises
+    ------
+    InputError
+        If the tokenizer has no processor, or another region order than the cohort.
+    """
+
+    def __init__(self, cohort_dir: Path, tokenizer_dir: Path, batch_size: int, device: str) -> None:
+        self._made_with = (cohort_dir, tokenizer_dir, batch_size, device)
+        self.cohort = Cohort(cohort_dir)
+        tokenizer = FMRITokenizer.from_pretrained(
+            tokenizer_dir, order_hash=self.cohort.order_hash, labels=self.cohort.labels
+        )
+        if tokenizer.processor is None:
+            raise InputError(
+                f"{tokenizer_dir}: the tokenizer has no processor; fit it with `fmri fit-tokenizer`"
+            )
+        self.processor = tokenizer.processor
+        self.fingerprint = tokenizer.fingerprint
+        self.tokenizer = tokenizer.to(device)
+        self.batch_size, self.device = batch_size, device
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self._made_with
+
+    def write(self, shard: Shard) -> None:
+        """Write the file of a shard."""
+        rows: list[dict[str, object]] = []
+        stretched = []
+        for scan in self.cohort.scans(shard.split, shard.places):
+            rows += self.rows(scan)
+            if self.processor.stretches(len(scan.bold), scan.tr):
+                stretched.append(scan.scan_id)
+        notes = {"made_of": shard.made_of, "stretched": json.dumps(stretched)}
+        table = pa.Table.from_pylist(rows, SCHEMA_OF_ROWS.with_metadata(notes))
+        shard.path.parent.mkdir(exist_ok=True)
+        beside = shard.path.with_suffix(".part")
+        with beside.open("wb") as file:
+            with pa.ipc.new_stream(file, table.schema) as writer:
+                writer.write_table(table)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(shard.path)
+
+    @torch.no_grad()
+    def rows(self, scan: CohortScan) -> list[dict[str, object]]:
+        """One row a window: scan_id, window, codes, mask, and which steps are new."""
+        series, mask = self.processor.normalise(scan.bold, scan.tr, scan.site)
+        windows = self.processor.cut(series)
+        batches = [batch.to(self.device) for batch in windows.split(self.batch_size)]
+        present = mask.to(self.device)
+        codes = torch.cat([self.tokenizer.encode(batch, present).codes for batch in batches]).cpu()
+        config = self.tokenizer.config
+        starts = self.processor.starts(len(series))
+        new = new_steps(starts, config.n_frames, config.patch_frames)
+        return [
+            {
+                "scan_id": scan.scan_id,
+                "window": k,
+                "codes": grid.tolist(),
+                "mask": mask.tolist(),
+                "new": new[k].tolist(),
+            }
+            for k, grid in enumerate(codes)
+        ]
+
+
+_of_this_worker: list[ScanEncoder] = []
+
+
+def _become_worker(encoder: ScanEncoder) -> None:
+    torch.set_num_threads(1)
+    _of_this_worker[:] = [encoder]
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """End this process when its parent is gone, killed perhaps; nobody would tell it otherwise."""
+    parent = parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+
+def _write_in_worker(shard: Shard) -> None:
+    _of_this_worker[0].write(shard)
+
+
+@contextlib.contextmanager
+def _mapped(path: Path) -> Iterator[pa.RecordBatchStreamReader]:
+    with pa.memory_map(str(path)) as source, pa.ipc.open_stream(source) as reader:
+        yield reader

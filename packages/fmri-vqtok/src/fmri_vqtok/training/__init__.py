@@ -1,0 +1,1 @@
+"""Fitting a tokenizer: objective, training loop, log and metrics."""

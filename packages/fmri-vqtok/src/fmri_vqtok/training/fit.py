@@ -1,0 +1,433 @@
+"""Fitting a tokenizer to a cohort: scans in, a tokenizer directory out."""
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fmri_vqtok.alignment.alignment import TextAlignment
+from fmri_vqtok.config.stages import FitTokenizerSettings, LoopSettings
+from fmri_vqtok.data.cohort import Cohort, read_captions
+from fmri_vqtok.data.region_features import training_features
+from fmri_vqtok.data.window_dataset import (
+    NormalisedScan,
+    TextDraws,
+    TrainingPlan,
+    WindowPlan,
+    collate,
+)
+from fmri_vqtok.errors import InputError
+from fmri_vqtok.pretrained.model_card import RunFacts, model_card
+from fmri_vqtok.processes import wait_for_all
+from fmri_vqtok.processor import TimeSeriesProcessor
+from fmri_vqtok.text.cache import model_fingerprint
+from fmri_vqtok.text.caption_targets import CaptionCounts, caption_targets
+from fmri_vqtok.text.features import embedding_table, token_stream
+from fmri_vqtok.tokenizer import FMRITokenizer, FMRITokenizerConfig
+from fmri_vqtok.training.loop import (
+    LossRecord,
+    Progress,
+    check_surroundings,
+    join_processes,
+    train,
+    write_losses,
+)
+from fmri_vqtok.training.metrics import (
+    code_counts,
+    codes_used,
+    dead_codes,
+    normalised_mse,
+    perplexity,
+)
+from fmri_vqtok.training.objective import TokenizerObjective
+from fmri_vqtok.training.run_identity import digest
+
+Scans = dict[str, list[NormalisedScan]]
+
+
+@dataclass(frozen=True)
+class TextSource:
+    """Where the text side of the alignment comes from.
+
+    Attributes
+    ----------
+    descriptors_dir : Path
+        Folder with ``captions.jsonl``.
+    corpus : Path or str
+        Whose tokens stand for text in the domain loss; see `fmri_vqtok.text.corpus.read_corpus`.
+    language_model : Path
+        Local folder of a transformers model.
+    name : str
+        Name of that model, kept with the tokenizer.
+    """
+
+    descriptors_dir: Path
+    corpus: Path | str
+    language_model: Path
+    name: str
+
+
+@dataclass(frozen=True)
+class _TextTargets:
+    table: Tensor
+    captions: Tensor
+    center: Tensor
+    draws: TextDraws
+    counts: CaptionCounts
+    captions_digest: str
+
+
+def fit_tokenizer(
+    cohort_dir: Path,
+    directory: Path,
+    settings: FitTokenizerSettings,
+    *,
+    seed: int,
+    text: TextSource | None = None,
+    device: str = "cpu",
+    progress: Progress = lambda _done, _total: None,
+    note: Callable[..., None] = lambda **_: None,
+) -> str:
+    """Fit a tokenizer to a cohort's training split and write it with its losses and quality.
+
+    Where ``torchrun`` started several processes, all of them call this with the same arguments:
+    they share each step's examples, and the first one writes.
+
+    Parameters
+    ----------
+    cohort_dir : Path
+    directory : Path
+        Existing folder for the artefacts; checkpoints in it are gone on from.
+    settings : FitTokenizerSettings
+    seed : int
+    text : TextSource, optional
+        Without it the tokenizer trains on reconstruction alone and has no text space.
+    device : str, default="cpu"
+    progress : callable, optional
+        ``progress(done, total)`` over the training steps.
+    note : callable, optional
+        Called with ``captions=``, what of them entered the contrast, for the run's record.
+
+    Returns
+    -------
+    str
+        One line about the result.
+
+    Raises
+    ------
+    InputError
+        If the cohort or the text source cannot be used, or the checkpoints in ``directory`` are
+        those of another cohort, text, model or setting.
+    """
+    is_first = join_processes(device)
+    cohort = Cohort(cohort_dir)
+    processor = _fit_processor(cohort, settings)
+    scans = _normalise(cohort, processor)
+    # Here as well as in the loop: text features and the start from data take long.
+    check_surroundings(settings.training, device, has_validation="validation" in scans)
+    if text is not None:
+        _check_contrast(settings)
+    targets = _text_targets(text, scans, settings, device) if text is not None else None
+    if targets is not None:
+        note(captions=asdict(targets.counts))
+    tokenizer = _start(cohort, processor, scans, targets, text, settings, seed)
+    alignment = None
+    if targets is not None:
+        with _seeded(seed + 1):
+            alignment = TextAlignment(
+                targets.table,
+                targets.captions,
+                targets.center,
+                contrast=settings.contrast,
+                pooling=settings.pooling,
+            )
+    records = train(
+        TokenizerObjective(
+            tokenizer, alignment, settings.domain_weight, settings.contrastive_weight
+        ),
+        *_plans(scans, processor, targets, settings, seed),
+        collate,
+        settings.training,
+        directory,
+        seed=seed,
+        identity=_identity(cohort, tokenizer, targets, text, settings),
+        device=device,
+        progress=progress,
+    )
+    tokenizer.to("cpu")
+    quality = {split: _quality(tokenizer, group) for split, group in scans.items()}
+    if is_first:
+        n_scans = {split: len(group) for split, group in scans.items()}
+        facts = RunFacts(settings=settings, seed=seed, n_scans=n_scans, quality=quality)
+        tokenizer.card = model_card(tokenizer, facts)
+        tokenizer.save_pretrained(directory)
+        write_losses(records, directory / "losses.csv")
+        _write_json(quality, directory / "quality.json")
+        _write_example(tokenizer, scans, cohort.labels, directory / "reconstruction.npz")
+    wait_for_all()
+    summary = _summary(tokenizer.config, quality)
+    return summary if targets is None else f"{summary}; {_alignment(records)}; {targets.counts}"
+
+
+def _identity(
+    cohort: Cohort,
+    tokenizer: FMRITokenizer,
+    targets: _TextTargets | None,
+    text: TextSource | None,
+    settings: FitTokenizerSettings,
+) -> dict[str, Any]:
+    """Name what decides the outcome of a fit beside the settings of the loop."""
+    return {
+        "cohort": cohort.digest([split for split in cohort.splits() if split != "test"]),
+        "settings of the stage": asdict(replace(settings, training=LoopSettings())),
+        "configuration": tokenizer.config.to_dict(),
+        "language model": None if text is None else model_fingerprint(text.language_model)[:16],
+        "captions": None if targets is None else targets.captions_digest,
+        "text": None if targets is None else digest([targets.draws.stream]),
+    }
+
+
+def _fit_processor(cohort: Cohort, settings: FitTokenizerSettings) -> TimeSeriesProcessor:
+    splits = cohort.splits()
+    if "train" not in splits:
+        raise InputError(f"{cohort.directory}: no training scans; make a cohort that has some")
+    training = list(cohort.scans("train"))
+    return TimeSeriesProcessor(settings.n_frames, settings.target_tr, windows=settings.windows).fit(
+        [scan.bold for scan in training],
+        [scan.tr for scan in training],
+        [scan.site for scan in training],
+    )
+
+
+def _normalise(cohort: Cohort, processor: TimeSeriesProcessor) -> Scans:
+    scans: Scans = {}
+    row = 0
+    for split in cohort.splits():
+        scans[split] = []
+        for scan in cohort.scans(split):
+            series, mask = processor.normalise(scan.bold, scan.tr, scan.site)
+            scans[split].append(NormalisedScan(scan.scan_id, series, mask, row))
+            row += 1
+    return scans
+
+
+def _check_contrast(settings: FitTokenizerSettings) -> None:
+    loop = settings.training
+    if settings.contrastive_weight > 0 and loop.batch_size < 2 * loop.accumulation_steps:
+        raise InputError(
+            f"training.batch_size: {loop.batch_size} in {loop.accumulation_steps} parts leaves one "
+            "example a part, and one scan has nothing to be contrasted with; give at least "
+            f"{2 * loop.accumulation_steps}, or contrastive_weight 0"
+        )
+
+
+def _text_targets(
+    text: TextSource, scans: Scans, settings: FitTokenizerSettings, device: str
+) -> _TextTargets:
+    """Frozen text targets of the scans that the training and validation losses look at.
+
+    Test scans have a row too, so that rows and scans agree, but their captions are never read.
+    """
+    everyone = [scan for group in scans.values() for scan in group]
+    used = [scan for split in ("train", "validation") for scan in scans.get(split, [])]
+    captions = read_captions(text.descriptors_dir, [scan.scan_id for scan in used])
+    found = caption_targets(
+        text.language_model,
+        captions,
+        [place < len(scans["train"]) for place in range(len(used))],
+        settings.caption_tokens,
+        device=device,
+    )
+    by_row = found.features.new_zeros(len(everyone), found.features.shape[1])
+    by_row[[scan.row for scan in used]] = found.features
+    stream = token_stream(
+        text.language_model, text.corpus, column=settings.text_column, limit=settings.corpus_limit
+    )
+    table = embedding_table(text.language_model)
+    if (highest := int(stream.max())) >= len(table):
+        raise InputError(
+            f"text {text.corpus}: token {highest}, but language model {text.name} has embeddings "
+            f"of {len(table)} tokens; give the tokenizer that belongs to the model"
+        )
+    return _TextTargets(
+        table=table,
+        captions=by_row,
+        center=found.center,
+        draws=TextDraws(stream, settings.text_tokens),
+        counts=found.counts,
+        captions_digest=digest(captions),
+    )
+
+
+def _start(
+    cohort: Cohort,
+    processor: TimeSeriesProcessor,
+    scans: Scans,
+    targets: _TextTargets | None,
+    text: TextSource | None,
+    settings: FitTokenizerSettings,
+    seed: int,
+) -> FMRITokenizer:
+    features = training_features(cohort, scans["train"], settings)
+    sizes = {} if settings.n_codes is None else {"n_codes": settings.n_codes}
+    config = FMRITokenizerConfig.preset(
+        settings.preset,
+        decoder=settings.decoder,
+        n_regions=cohort.n_regions,
+        n_frames=settings.n_frames,
+        patch_frames=settings.patch_frames,
+        quantizer=settings.quantizer,
+        vq=settings.vq,
+        fsq=settings.fsq,
+        residual=settings.residual,
+        trellis=settings.trellis,
+        external=settings.external,
+        temporal_attention=settings.temporal_attention,
+        attention=settings.attention,
+        token_basis=settings.token_basis,
+        spatial_bands=settings.spatial_bands,
+        region_positions="learned" if features is None else "geometry",
+        n_position_features=0 if features is None else features.shape[1],
+        text_width=targets.table.shape[1] if targets is not None else None,
+        text_space=text.name if text is not None else None,
+        **sizes,
+    )
+    with _seeded(seed):
+        tokenizer = FMRITokenizer(
+            config, processor, cohort.parcellation, cohort.order_hash, cohort.labels, features
+        )
+    tokenizer.enable_activation_checkpointing(settings.activation_checkpointing)
+    generator = torch.Generator().manual_seed(seed)
+    windows = _start_windows(scans["train"], settings, generator)
+    tokenizer.initialise(windows, generator)
+    if targets is not None:
+        tokenizer.start_text_space(targets.table, targets.center)
+    return tokenizer
+
+
+def _start_windows(
+    scans: Sequence[NormalisedScan], settings: FitTokenizerSettings, generator: torch.Generator
+) -> Tensor:
+    """Overlapping windows of the training scans, at most as many as asked for; (n, T, N)."""
+    n_frames, limit = settings.n_frames, settings.start_windows
+    places = [
+        (scan.series, start)
+        for scan in scans
+        for start in range(0, len(scan.series) - n_frames + 1, settings.start_stride)
+    ]
+    if len(places) > limit:
+        chosen = torch.randperm(len(places), generator=generator)[:limit].tolist()
+        places = [places[k] for k in chosen]
+    return torch.stack([series[start : start + n_frames] for series, start in places])
+
+
+def _plans(
+    scans: Scans,
+    processor: TimeSeriesProcessor,
+    targets: _TextTargets | None,
+    settings: FitTokenizerSettings,
+    seed: int,
+) -> tuple[TrainingPlan, WindowPlan | None]:
+    draws = targets.draws if targets is not None else None
+    loop = settings.training
+    training = TrainingPlan(
+        scans["train"],
+        processor,
+        loop.steps * loop.batch_size,
+        seed=seed,
+        windows=settings.training_windows,
+        region_dropout=settings.region_dropout,
+        text=draws,
+        part_size=loop.batch_size // loop.accumulation_steps,
+    )
+    if "validation" not in scans:
+        return training, None
+    return training, WindowPlan(scans["validation"], processor, seed=seed, text=draws)
+
+
+@contextlib.contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Give torch's global generator, which initialises layers, this seed for a while."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
+
+
+@torch.no_grad()
+def _quality(tokenizer: FMRITokenizer, scans: Sequence[NormalisedScan]) -> dict[str, float]:
+    """Reconstruction error and codebook usage over all windows of some scans."""
+    signals, reconstructions, masks, codes = [], [], [], []
+    for scan in scans:
+        windows = _windows(tokenizer, scan)
+        out = tokenizer(windows, scan.mask)
+        signals.append(windows)
+        reconstructions.append(out.signal)
+        masks.append(scan.mask.expand(len(windows), -1))
+        codes.append(out.encoded.codes.flatten())
+    counts = code_counts(torch.cat(codes), tokenizer.config.n_codes)
+    return {
+        "normalised_mse": normalised_mse(
+            torch.cat(signals), torch.cat(reconstructions), torch.cat(masks)
+        ),
+        "perplexity": perplexity(counts),
+        "codes_used": codes_used(counts),
+        "dead_codes": dead_codes(counts),
+        "codebook_size": tokenizer.config.n_codes,
+        "n_windows": sum(len(windows) for windows in signals),
+    }
+
+
+def _windows(tokenizer: FMRITokenizer, scan: NormalisedScan) -> Tensor:
+    processor = cast("TimeSeriesProcessor", tokenizer.processor)
+    return processor.cut(scan.series)
+
+
+@torch.no_grad()
+def _write_example(
+    tokenizer: FMRITokenizer, scans: Scans, labels: Sequence[str], path: Path
+) -> None:
+    """First window of the first held-out scan, and what the tokenizer makes of it."""
+    scan = next(
+        group[0] for split in ("test", "validation", "train") if (group := scans.get(split))
+    )
+    window = _windows(tokenizer, scan)[:1]
+    np.savez(
+        path,
+        signal=window[0].numpy(),
+        reconstruction=tokenizer(window, scan.mask).signal[0].numpy(),
+        tr=np.float64(cast("TimeSeriesProcessor", tokenizer.processor).target_tr),
+        scan_id=np.array(scan.scan_id),
+        labels=np.array(labels),
+    )
+
+
+def _write_json(content: Any, path: Path) -> None:
+    path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def _summary(config: FMRITokenizerConfig, quality: dict[str, dict[str, float]]) -> str:
+    split = next(name for name in ("test", "validation", "train") if name in quality)
+    result = quality[split]
+    return (
+        f"{config.n_steps} x {config.n_regions} codes of {config.n_codes} a window; {split}: "
+        f"normalised MSE {result['normalised_mse']:.3f}, perplexity {result['perplexity']:.0f}, "
+        f"{result['codes_used']} codes used"
+    )
+
+
+def _alignment(records: Sequence[LossRecord]) -> str:
+    """Last alignment losses, of held-out scans if there are any, beside those of chance."""
+    by_split: dict[str, dict[str, float]] = {"train": {}, "validation": {}}
+    for record in records:
+        by_split[record.split][record.name] = record.value
+    last = by_split["validation"] or by_split["train"]
+    return ", ".join(
+        f"{name} {last[loss]:.2f} (chance {last[f'{loss}_chance']:.2f})"
+        for name, loss in (("domain loss", "domain"), ("contrast", "contrastive"))
+    )

@@ -1,0 +1,177 @@
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from fmri_instruct.evaluation.baselines import (
+    PENALTIES,
+    ConnectomeClassifier,
+    MajorityClass,
+    connectome,
+    spread,
+)
+
+
+def planted(n, chance, n_edges=60, shift=1.2):
+    """Connectomes of two classes that differ in the first ten edges."""
+    y = np.array(["no", "yes"])[np.arange(n) % 2]
+    X = chance.normal(size=(n, n_edges))
+    X[y == "yes", :10] += shift
+    return X, y
+
+
+def test_majority_gives_the_training_frequencies_of_subjects_not_of_scans():
+    y = ["a", "b", "b", "b", "a"]
+    groups = ["s1", "s2", "s2", "s2", "s3"]
+
+    majority = MajorityClass().fit(None, y, groups)
+
+    assert majority.predict_proba(np.zeros((2, 1))) == pytest.approx(np.array([[2 / 3, 1 / 3]] * 2))
+    assert majority.predict(np.zeros((2, 1))).tolist() == ["a", "a"]
+
+
+def test_connectome_is_the_fisher_z_of_numpys_correlations():
+    bold = np.random.default_rng(0).normal(size=(50, 6))
+    r = np.corrcoef(bold, rowvar=False)
+
+    assert connectome(bold) == pytest.approx(np.arctanh(r[np.triu_indices(6, k=1)]))
+
+
+def test_connectome_does_not_change_with_the_scale_of_a_region():
+    chance = np.random.default_rng(0)
+    bold = chance.normal(size=(50, 6))
+
+    scaled = bold * chance.uniform(1, 9, size=6) + chance.normal(size=6)
+
+    assert connectome(scaled) == pytest.approx(connectome(bold))
+
+
+def test_a_masked_or_constant_region_keeps_its_columns():
+    bold = np.random.default_rng(0).normal(size=(50, 4))
+    whole = connectome(bold)
+    constant = bold.copy()
+    constant[:, 2] = 3.0
+    with_region_2 = np.isin(np.triu_indices(4, k=1), 2).any(axis=0)
+
+    for found in (connectome(constant), connectome(bold, [False, False, True, False])):
+        assert np.isnan(found).tolist() == with_region_2.tolist()
+        assert found[~with_region_2] == pytest.approx(whole[~with_region_2])
+
+
+def test_two_equal_series_give_a_finite_connectome():
+    series = np.random.default_rng(0).normal(size=(30, 1))
+
+    assert np.isfinite(connectome(np.hstack([series, series, -series]))).all()
+
+
+def test_the_regression_learns_planted_differences():
+    chance = np.random.default_rng(1)
+    X, y = planted(60, chance)
+    X_new, y_new = planted(200, chance)
+
+    model = ConnectomeClassifier().fit(X, y, np.arange(60))
+
+    assert np.mean(model.predict(X_new) == y_new) > 0.85
+
+
+def test_the_regression_is_at_chance_on_permuted_labels():
+    chance = np.random.default_rng(2)
+    hits = []
+    for _ in range(20):
+        X, y = planted(30, chance)
+        X_new, y_new = planted(100, chance)
+        model = ConnectomeClassifier().fit(X, chance.permutation(y), np.arange(30) // 8)
+        hits.append(np.mean(model.predict(X_new) == y_new))
+
+    # Standard error over 20 draws of a training set is about 0.03.
+    assert np.mean(hits) == pytest.approx(0.5, abs=0.1)
+
+
+def test_a_masked_region_of_a_held_out_scan_is_filled_from_training_alone():
+    chance = np.random.default_rng(3)
+    X, y = planted(20, chance)
+    model = ConnectomeClassifier().fit(X, y, np.arange(20))
+    new = X[:1].copy()
+    filled = new.copy()
+    new[0, 5], filled[0, 5] = np.nan, X[:, 5].mean()
+
+    assert model.predict_proba(new) == pytest.approx(model.predict_proba(filled))
+
+
+def test_an_edge_that_no_training_scan_has_changes_nothing():
+    chance = np.random.default_rng(4)
+    X, y = planted(20, chance)
+    X[:, 7] = np.nan
+    model = ConnectomeClassifier().fit(X, y, np.arange(20))
+    new = X[:2].copy()
+    new[:, 7] = [5.0, -5.0]
+
+    without = ConnectomeClassifier().fit(np.delete(X, 7, axis=1), y, np.arange(20))
+
+    assert np.isfinite(model.predict_proba(X)).all()
+    expected = without.predict_proba(np.delete(X, 7, axis=1))
+    assert model.predict_proba(X) == pytest.approx(expected, abs=1e-4)
+
+
+def test_the_penalty_is_chosen_only_where_every_class_has_five_subjects():
+    X, y = planted(12, np.random.default_rng(5))
+
+    enough = ConnectomeClassifier(regularisation=0.123).fit(X, y, np.arange(12))
+    too_few = ConnectomeClassifier(regularisation=0.123).fit(X, y, np.arange(12) // 4)
+
+    assert enough.regularisation_ != 0.123
+    assert too_few.regularisation_ == 0.123
+
+
+def test_a_training_set_of_one_class_always_answers_that_class():
+    X = np.random.default_rng(6).normal(size=(3, 4))
+    model = ConnectomeClassifier().fit(X, ["only"] * 3, [1, 2, 3])
+
+    assert model.predict(X).tolist() == ["only"] * 3
+
+
+def test_an_answer_never_seen_in_training_gets_no_probability():
+    found = spread(np.array([[0.3, 0.7]]), ["above", "below"], ["below", "within", "above"])
+
+    assert found.tolist() == [[0.7, 0.0, 0.3]]
+
+
+def test_the_unit_of_an_edge_changes_no_answer():
+    X, y = planted(40, np.random.default_rng(7))
+    units = np.where(np.arange(X.shape[1]) % 2, 1000.0, 0.01)
+
+    plain = ConnectomeClassifier().fit(X, y, np.arange(40))
+    scaled = ConnectomeClassifier().fit(X * units, y, np.arange(40))
+
+    assert scaled.predict_proba(X * units) == pytest.approx(plain.predict_proba(X), abs=1e-4)
+
+
+def test_the_penalty_is_chosen_on_subjects_that_the_fit_has_not_seen():
+    # Four scans of a person are nearly one: with scans of the same people on both sides, the
+    # penalty that remembers people best looks best.
+    chance = np.random.default_rng(3)
+    people = np.repeat(np.arange(20), 4)
+    y = np.array(["no", "yes"])[np.arange(20) % 2][people]
+    X = chance.normal(size=(20, 40))[people] + 0.3 * chance.normal(size=(80, 40))
+    X[y == "yes", :3] += 0.5
+
+    def best(folds, groups):
+        scores = [
+            cross_val_score(
+                make_pipeline(StandardScaler(), LogisticRegression(C=C, max_iter=1000)),
+                X,
+                y,
+                cv=folds(n_splits=5, shuffle=True, random_state=0),
+                groups=groups,
+                scoring="balanced_accuracy",
+            ).mean()
+            for C in PENALTIES
+        ]
+        return PENALTIES[int(np.argmax(scores))]
+
+    chosen = ConnectomeClassifier(seed=0).fit(X, y, people).regularisation_
+
+    assert chosen == best(StratifiedGroupKFold, people)
+    assert chosen != best(StratifiedKFold, None)

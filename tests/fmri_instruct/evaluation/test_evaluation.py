@@ -1,0 +1,381 @@
+"""Evaluation with a reader whose answers are planted, so that the scores are known beforehand."""
+
+import json
+import math
+import random
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from fmri_instruct.answers.probabilities import choose, choose_in_turn, softmax
+from fmri_instruct.errors import InputError
+from fmri_instruct.evaluation.evaluate import evaluate_reader, read_windows
+from fmri_instruct.prompts.bank import described, numbered
+from fmri_instruct.prompts.instructions import (
+    build_instructions,
+    read_instructions,
+    write_instructions,
+)
+from fmri_instruct.prompts.leaks import mentions
+from fmri_instruct.settings import EvaluateSettings, MakeInstructionsSettings
+
+from ..folders import made_up_rows, write_cohort, write_descriptors, write_tokens
+
+SETTINGS = EvaluateSettings(resamples=50)
+NEAR = math.log(3)  # odds of 3 to 1
+
+
+class Planted:
+    """A reader that finds the answers it was given likelier than the others.
+
+    Parameters
+    ----------
+    answers : dict
+        By place of the scan in the order of scan ids: answer by task name.
+    text : callable
+        Description from those answers.
+    """
+
+    def __init__(self, answers, tasks, text):
+        self.answers, self.tasks, self.text = answers, tasks, text
+        self.read_scans, self.replies = [], []
+
+    def read(self, codes, present):
+        place = int(codes[0, 0, 0])
+        self.read_scans.append(place)
+        return self.answers[place]
+
+    def log_likelihoods(self, scan, prompt, replies, *, whole):
+        self.replies.append((list(replies), whole))
+        lines = replies[0].split("\n")
+        asked = prompt[0]["content"].split("\n")
+        numbered_lines = [line for line in asked if line.startswith(f"{len(lines)}. ")]
+        line = numbered_lines[0] if numbered_lines else asked[1]
+        task = next(task for task in self.tasks if task.questions[0] in line)
+        wanted = [mentions(reply.split("\n")[-1], [scan[task.name]]) != [] for reply in replies]
+        return np.where(wanted, NEAR, 0.0)
+
+    def describe(self, scan, prompt, max_new_tokens):
+        return self.text(scan)
+
+
+@pytest.fixture(scope="module")
+def truth(instructions_dir, rows):
+    place = {scan_id: k for k, scan_id in enumerate(sorted(row.scan_id for row in rows))}
+    return {
+        place[each.scan_id]: each.answer
+        for each in read_instructions(instructions_dir, "test")
+        if each.paradigm == "multi"
+    }
+
+
+@pytest.fixture
+def run(tokens_dir, instructions_dir, cohort_dir):
+    def evaluate(reader, settings=SETTINGS, **folders):
+        return evaluate_reader(
+            reader,
+            folders.get("tokens", tokens_dir),
+            folders.get("instructions", instructions_dir),
+            folders.get("cohort", cohort_dir),
+            settings,
+            seed=5,
+        )
+
+    return evaluate
+
+
+def knowing(truth, tasks):
+    return Planted(truth, tasks, lambda answers: described(tasks, answers))
+
+
+def shifted(truth, tasks):
+    """Every answer is the one after the true one."""
+    wrong = {
+        place: {
+            task.name: task.candidates[
+                (task.candidates.index(answers[task.name]) + 1) % len(task.candidates)
+            ]
+            for task in tasks
+        }
+        for place, answers in truth.items()
+    }
+    return Planted(wrong, tasks, lambda answers: described(tasks, answers))
+
+
+def rows_of(results, task):
+    return {row["method"]: row for row in results.scores["tasks"][task]["rows"]}
+
+
+def test_a_model_that_knows_is_right_in_every_paradigm(run, truth, tasks):
+    results = run(knowing(truth, tasks))
+
+    for task in tasks:
+        found = rows_of(results, task.name)
+        assert [name for name in found if name.startswith("fMRI-LM")] == [
+            "fMRI-LM, one question",
+            "fMRI-LM, several questions",
+            "fMRI-LM, open-ended",
+        ]
+        for name, row in found.items():
+            if name.startswith("fMRI-LM"):
+                # Four of four: the exact 95 % interval begins at 0.025 to the power of 1/4.
+                interval = row["accuracy"]
+                assert (interval["value"], interval["high"]) == (1, 1)
+                assert interval["low"] == pytest.approx(0.025 ** (1 / 4))
+                assert row["unparsed"] == 0
+
+
+def test_a_model_that_is_always_wrong_scores_zero(run, truth, tasks):
+    results = run(shifted(truth, tasks))
+
+    for task in tasks:
+        for name, row in rows_of(results, task.name).items():
+            if name.startswith("fMRI-LM"):
+                assert row["accuracy"]["value"] == row["balanced_accuracy"]["value"] == 0.0
+
+
+def test_every_task_has_both_baselines_beside_the_model(run, truth, tasks):
+    results = run(knowing(truth, tasks))
+
+    for task in tasks:
+        names = list(rows_of(results, task.name))
+        assert names[-2:] == ["majority class", "connectome + logistic regression"]
+
+
+def test_auc_is_of_probabilities_and_is_left_out_for_free_text_with_the_reason(run, truth, tasks):
+    found = rows_of(run(knowing(truth, tasks)), "age_group")
+
+    assert found["fMRI-LM, one question"]["auc"]["value"] == 1.0
+    assert found["majority class"]["auc"]["value"] == 0.5
+    assert found["fMRI-LM, open-ended"]["auc"] is None
+    assert found["fMRI-LM, open-ended"]["auc_note"] == "free text gives no probabilities"
+
+
+def test_text_that_cannot_be_parsed_counts_as_unparsed_and_wrong(run, truth, tasks):
+    silent = Planted(truth, tasks, lambda _: "A brain.")
+
+    results = run(silent)
+
+    for task in tasks:
+        row = rows_of(results, task.name)["fMRI-LM, open-ended"]
+        assert row["unparsed"] == results.scores["tasks"][task.name]["n_scans"] == 4
+        assert row["accuracy"]["value"] == 0.0
+    blank = [answer for answer in results.answers if answer.paradigm == "open"]
+    assert {answer.answer for answer in blank} == {None}
+    assert {answer.text for answer in blank} == {"A brain."}
+
+
+def test_only_held_out_scans_are_read_and_each_of_them_once(run, truth, tasks):
+    reader = knowing(truth, tasks)
+
+    run(reader)
+
+    assert reader.read_scans == sorted(truth)
+
+
+def test_later_questions_follow_the_models_own_choices_and_only_the_last_ends_the_turn(
+    run, truth, tasks
+):
+    reader = shifted(truth, tasks)
+    run(reader)
+    place = reader.read_scans[0]
+    own = [reader.answers[place][task.name] for task in tasks]
+
+    # One scan: a reply set per single question and order, then one per numbered question, again
+    # and again in as many orders as the question with most answers has.
+    n_single = sum(len(task.candidates) for task in tasks)
+    n_orders = max(len(task.candidates) for task in tasks)
+    numbered_calls = reader.replies[n_single : n_single + n_orders * len(tasks)]
+
+    for place, (replies, whole) in enumerate(numbered_calls):
+        k = place % len(tasks)
+        expected = {numbered([*own[:k], option]) for option in tasks[k].candidates}
+        assert set(replies) == expected
+        assert whole == (k == len(tasks) - 1)
+
+
+def test_probabilities_are_the_softmax_of_the_log_likelihoods(run, truth, tasks):
+    results = run(knowing(truth, tasks))
+
+    for answer in results.answers:
+        if answer.probabilities is not None:
+            n = len(answer.probabilities)
+            assert answer.probabilities[answer.truth] == pytest.approx(3 / (3 + n - 1))
+            assert sum(answer.probabilities.values()) == pytest.approx(1)
+
+
+def test_softmax_of_very_unlikely_replies_does_not_underflow():
+    assert softmax(np.array([-2000.0, -2000.0 + NEAR])) == pytest.approx([0.25, 0.75])
+
+
+def test_the_order_of_candidates_does_not_change_what_is_chosen(truth, tasks):
+    reader = knowing(truth, tasks)
+    prompt = [{"role": "user", "content": f"<fmri>\n{tasks[0].questions[0]}"}]
+    scan = reader.answers[min(truth)]
+
+    one = choose(reader, scan, prompt, tasks[0].candidates)
+    other = choose(reader, scan, prompt, tasks[0].candidates[::-1])
+
+    assert one == other
+    assert choose_in_turn(reader, scan, prompt, [tasks[0].candidates]) == [one]
+
+
+def test_written_results_do_not_depend_on_the_row_order_of_any_folder(
+    run, truth, tasks, rows, tmp_path, instructions_dir
+):
+    shuffled = random.Random(1).sample(rows, len(rows))
+    cohort = write_cohort(shuffled, tmp_path / "cohort")
+    tokens = write_tokens(shuffled[::-1], tmp_path / "tokens")
+
+    for name, folders in (("a", {}), ("b", {"cohort": cohort, "tokens": tokens})):
+        (tmp_path / name).mkdir()
+        run(knowing(truth, tasks), **folders).write(tmp_path / name)
+
+    for name in ("answers.jsonl", "scores.json"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_scores_hold_the_caveat_and_how_the_intervals_were_made(run, truth, tasks, tmp_path):
+    run(knowing(truth, tasks)).write(tmp_path)
+    scores = json.loads((tmp_path / "scores.json").read_text())
+
+    assert scores["bootstrap"] == {"level": 0.95, "resamples": 50, "unit": "subject"}
+    assert scores["tasks"]["age_group"]["caveat"] == tasks[0].caveat
+    assert scores["tasks"]["age_group"]["n_subjects"] == 4
+
+
+def test_a_change_in_held_out_recordings_moves_no_baseline_answer_but_their_own(
+    tasks, rows, tmp_path, instructions_dir, cohort_dir
+):
+    chance = np.random.default_rng(9)
+    changed_scan = next(row.scan_id for row in rows if row.split == "test")
+    changed = [
+        replace(row, bold=chance.normal(size=row.bold.shape))
+        if row.scan_id == changed_scan
+        else row
+        for row in rows
+    ]
+    cohort = write_cohort(changed, tmp_path / "cohort")
+
+    def references(folder):
+        from fmri_instruct.evaluation.baseline_answers import read_recordings, reference_methods
+
+        train, test = (read_instructions(instructions_dir, split) for split in ("train", "test"))
+        recordings = read_recordings(folder)
+        methods = reference_methods(tasks[0], train, test, recordings, SETTINGS, 0)
+        return {a.scan_id: a.probabilities for a in methods[1].answers}
+
+    before, after = references(cohort_dir), references(cohort)
+
+    assert before.pop(changed_scan) != after.pop(changed_scan)
+    assert before == after
+
+
+def test_a_change_in_validation_recordings_moves_no_baseline_answer(
+    tasks, rows, tmp_path, instructions_dir, cohort_dir
+):
+    from fmri_instruct.evaluation.baseline_answers import read_recordings
+
+    changed = [
+        replace(row, bold=row.bold[::2]) if row.split == "validation" else row for row in rows
+    ]
+    again = read_recordings(write_cohort(changed, tmp_path))
+
+    before = read_recordings(cohort_dir)
+    assert [r.scan_id for r in again] == [r.scan_id for r in before]
+    for one, other in zip(again, before, strict=True):
+        np.testing.assert_array_equal(one.connectome, other.connectome)
+
+
+def test_the_majority_is_that_of_training_subjects_even_if_held_out_ones_differ(
+    tasks, tmp_path, truth
+):
+    from fmri_instruct.evaluation.baseline_answers import read_recordings, reference_methods
+
+    # Training subjects: two in three older; held-out subjects: all younger.
+    rows = [
+        replace(
+            row,
+            phenotypes={
+                "age_group": "younger"
+                if row.split == "test" or int(row.subject[-2:]) % 3 == 0
+                else "older"
+            },
+        )
+        for row in made_up_rows()
+    ]
+    cohort = write_cohort(rows, tmp_path / "cohort")
+    descriptors = write_descriptors(rows, tmp_path / "descriptors")
+    built = build_instructions(cohort, descriptors, tasks, MakeInstructionsSettings(), 0)
+
+    majority, _ = reference_methods(
+        tasks[0], built.splits["train"], built.splits["test"], read_recordings(cohort), SETTINGS, 0
+    )
+
+    assert {answer.answer for answer in majority.answers} == {"older"}
+    assert majority.answers[0].probabilities == pytest.approx({"younger": 1 / 3, "older": 2 / 3})
+
+
+def test_windows_come_back_in_order_whatever_their_order_on_disk(tmp_path):
+    from datasets import Dataset, DatasetDict
+
+    rows = [
+        {"scan_id": "a", "window": w, "codes": [[w, w]], "mask": [True, False]} for w in (2, 0, 1)
+    ]
+    DatasetDict({"test": Dataset.from_list(rows)}).save_to_disk(str(tmp_path))
+
+    windows = read_windows(tmp_path, "test")["a"]
+
+    assert windows.codes[:, 0, 0].tolist() == [0, 1, 2]
+    assert windows.present.tolist() == [True, False]
+
+
+def test_tokens_of_another_region_order_are_refused(run, truth, tasks, rows, tmp_path):
+    tokens = write_tokens(rows, tmp_path)
+    record = json.loads((tokens / "tokens.json").read_text())
+    (tokens / "tokens.json").write_text(json.dumps({**record, "order_hash": "six"}))
+
+    with pytest.raises(InputError, match=r"region order six, but .* has five"):
+        run(knowing(truth, tasks), tokens=tokens)
+
+
+def test_a_held_out_scan_without_tokens_is_named(run, truth, tasks, rows, tmp_path):
+    lost = next(row for row in rows if row.split == "test")
+    tokens = write_tokens([row for row in rows if row is not lost], tmp_path)
+
+    with pytest.raises(InputError, match=f"{lost.scan_id}: .* no test tokens"):
+        run(knowing(truth, tasks), tokens=tokens)
+
+
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        ({"level": 1.0}, "level: 1.0"),
+        ({"resamples": 0}, "resamples: 0; give at least 1"),
+        ({"max_new_tokens": 0}, "max_new_tokens: 0; give at least 1"),
+        ({"regularisation": 0.0}, "regularisation: 0.0"),
+    ],
+)
+def test_settings_out_of_range_are_refused(bad, words):
+    with pytest.raises(InputError, match=words):
+        EvaluateSettings(**bad)
+
+
+def test_a_task_without_held_out_labels_has_no_rows(tasks, tmp_path, rows, tokens_dir):
+    blank = [
+        replace(row, phenotypes={"age_group": None}) if row.split == "test" else row for row in rows
+    ]
+    cohort = write_cohort(blank, tmp_path / "cohort")
+    descriptors = write_descriptors(blank, tmp_path / "descriptors")
+    built = build_instructions(cohort, descriptors, tasks[:1], MakeInstructionsSettings(), 0)
+    (tmp_path / "instructions").mkdir()
+    write_instructions(built, tasks[:1], tmp_path / "instructions")
+
+    results = evaluate_reader(
+        knowing({}, tasks), tokens_dir, tmp_path / "instructions", cohort, SETTINGS
+    )
+
+    assert results.answers == []
+    assert results.scores["tasks"]["age_group"]["rows"] == []
+    assert results.summary().endswith("age_group no label")

@@ -1,0 +1,289 @@
+"""Training examples: which scan, which text, which piece of the corpus."""
+
+import json
+
+import datasets
+import numpy as np
+import pytest
+import torch
+
+from fmri_llm.data import examples
+from fmri_llm.data.captions import Caption, Sentence
+from fmri_llm.model.losses import NO_TARGET
+from fmri_vqtok.errors import InputError
+
+from ..tiny import N_CODES, N_REGIONS, N_STEPS, word_tokenizer
+
+SENTENCES = {
+    "s1": ["Alpha is low.", "Beta is 0.5 above.", "Gamma is high."],
+    "s2": ["Delta is typical.", "Epsilon is low."],
+}
+CORPUS = np.arange(200) % 251
+
+
+def token_table(scan_ids=("s1", "s1", "s2")):
+    rng = np.random.default_rng(0)
+    shape = (len(scan_ids), N_STEPS, N_REGIONS)
+    return datasets.Dataset.from_dict(
+        {
+            "scan_id": list(scan_ids),
+            "window": list(range(len(scan_ids))),
+            "codes": rng.integers(N_CODES, size=shape).astype("int32").tolist(),
+            "mask": [[True] * (N_REGIONS - 1) + [False]] * len(scan_ids),
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def windows():
+    return examples.TokenWindows(token_table())
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return word_tokenizer()
+
+
+def captions_of(*domains):
+    return {
+        scan_id: {domain: " ".join(sentences) for domain in domains}
+        for scan_id, sentences in SENTENCES.items()
+    }
+
+
+def make_plan(windows, tokenizer, *, seed=7, n_examples=12, text_tokens=36, captions=None):
+    return examples.PretrainingPlan(
+        windows,
+        captions or captions_of("FC", "graph"),
+        CORPUS,
+        tokenizer,
+        text_tokens=text_tokens,
+        corpus_tokens=16,
+        n_examples=n_examples,
+        seed=seed,
+    )
+
+
+def described(example, tokenizer):
+    segment = example.segments[0]
+    prompt = tokenizer.decode(segment.ids[: segment.n_given])
+    answer = tokenizer.decode(segment.ids[segment.n_given :])
+    return prompt, answer.strip().removesuffix("</s>")
+
+
+def same(first, second):
+    return all(
+        torch.equal(a, b)
+        for a, b in zip(
+            examples.collate([first]).values(), examples.collate([second]).values(), strict=True
+        )
+    )
+
+
+def test_an_example_is_a_function_of_seed_and_number_alone(windows, tokenizer):
+    forwards, again = make_plan(windows, tokenizer), make_plan(windows, tokenizer)
+    examples = [forwards[k] for k in range(12)]
+    assert all(same(again[k], examples[k]) for k in reversed(range(12)))
+
+
+def test_another_seed_gives_other_examples(windows, tokenizer):
+    first, second = make_plan(windows, tokenizer), make_plan(windows, tokenizer, seed=8)
+    assert not all(same(first[k], second[k]) for k in range(12))
+
+
+def test_every_scan_is_seen_once_a_round_with_all_its_windows(windows, tokenizer):
+    plan = make_plan(windows, tokenizer)
+    own = {windows.scan(scan_id).codes.tobytes() for scan_id in windows.scan_ids}
+    for start in range(0, 12, 2):
+        assert {plan[k].codes.tobytes() for k in range(start, start + 2)} == own
+
+
+def test_every_domain_of_a_scan_comes_once_in_so_many_rounds(windows, tokenizer):
+    plan = make_plan(windows, tokenizer, captions=captions_of(*examples.DESCRIBE_PROMPTS))
+    n_rounds = len(examples.DESCRIBE_PROMPTS)
+    asked = {}
+    for k in range(2 * n_rounds):
+        example = plan[k]
+        asked.setdefault(example.codes.tobytes(), set()).add(described(example, tokenizer)[0])
+    assert [len(questions) for questions in asked.values()] == [n_rounds, n_rounds]
+
+
+def test_a_plan_ends(windows, tokenizer):
+    plan = make_plan(windows, tokenizer)
+    assert len(list(plan)) == len(plan) == 12
+
+
+def test_the_text_is_a_run_of_whole_sentences_about_the_same_scan(windows, tokenizer):
+    plan = make_plan(windows, tokenizer)
+    by_codes = {windows.scan(scan_id).codes.tobytes(): scan_id for scan_id in windows.scan_ids}
+    for k in range(12):
+        example = plan[k]
+        caption = " ".join(SENTENCES[by_codes[example.codes.tobytes()]])
+        _, text = described(example, tokenizer)
+        assert caption.startswith(text)
+        assert text.endswith(".")
+
+
+@pytest.mark.parametrize(("text_tokens", "n_sentences"), [(36, 2), (1, 1)])
+def test_the_text_fits_unless_one_sentence_alone_is_longer(
+    windows, tokenizer, text_tokens, n_sentences
+):
+    plan = make_plan(windows, tokenizer, text_tokens=text_tokens)
+    texts = [described(plan[k], tokenizer)[1] for k in range(12)]
+    assert {len(examples.split_sentences(text)) for text in texts} == {n_sentences}
+
+
+LEANING = [("Alpha is low.", True), ("It is so in Beta.", False), ("Gamma is high.", True)]
+
+
+def leaning_captions():
+    text = " ".join(sentence for sentence, _ in LEANING)
+    caption = Caption(text, [Sentence(*sentence) for sentence in LEANING])
+    return {scan_id: {"FC": caption} for scan_id in SENTENCES}
+
+
+def test_a_target_begins_with_a_sentence_that_stands_alone_and_runs_on(windows, tokenizer):
+    plan = make_plan(windows, tokenizer, captions=leaning_captions(), n_examples=40)
+    texts = {described(plan[k], tokenizer)[1] for k in range(40)}
+    assert texts == {"Alpha is low. It is so in Beta.", "Gamma is high."}
+
+
+def test_a_caption_without_known_sentences_is_told_from_its_beginning(windows, tokenizer):
+    plan = make_plan(windows, tokenizer, text_tokens=1)
+    texts = {described(plan[k], tokenizer)[1] for k in range(12)}
+    assert texts == {"Alpha is low.", "Delta is typical."}
+
+
+def test_sentences_that_no_target_has_room_for_are_counted(windows, tokenizer):
+    captions = leaning_captions()
+    assert make_plan(windows, tokenizer, captions=captions).never_told() == (0, 6)
+    assert make_plan(windows, tokenizer, captions=captions, text_tokens=1).never_told() == (2, 6)
+
+
+def test_the_question_is_about_the_captions_domain(windows, tokenizer):
+    plan = make_plan(windows, tokenizer, captions=captions_of("graph", "all"))
+    prompts = {described(plan[k], tokenizer)[0] for k in range(12)}
+    assert prompts == {"Question: Describe the graph measures of this scan.\nAnswer:"}
+
+
+def test_plain_text_is_a_piece_of_the_corpus_that_sees_no_scan(windows, tokenizer):
+    plan = make_plan(windows, tokenizer)
+    for k in range(12):
+        piece = plan[k].segments[1]
+        assert not piece.sees_brain
+        assert CORPUS.tobytes().find(np.asarray(piece.ids).tobytes()) >= 0
+        assert len(piece.ids) == 16
+
+
+def test_a_scan_without_captions_is_refused(windows, tokenizer):
+    with pytest.raises(InputError, match="no text about scan 's2'; describe the same cohort"):
+        make_plan(windows, tokenizer, captions={"s1": {"FC": "Yes."}})
+
+
+def test_a_decimal_point_ends_no_sentence():
+    assert examples.split_sentences("It is 0.5 above. It is so.") == [
+        "It is 0.5 above.",
+        "It is so.",
+    ]
+
+
+def test_a_batch_keeps_codes_and_fills_up_shorter_scans(windows, tokenizer):
+    plan = make_plan(windows, tokenizer)
+    batch = examples.collate([plan[0], plan[1]])
+    assert batch["codes"].shape == (2, 2 * N_STEPS, N_REGIONS)
+    for k in range(2):
+        own = torch.from_numpy(plan[k].codes)
+        assert torch.equal(batch["codes"][k, : len(own)], own)
+        assert batch["steps"][k].tolist() == [w < len(own) for w in range(2 * N_STEPS)]
+    assert batch["present"][0].tolist() == [True] * (N_REGIONS - 1) + [False]
+
+
+def test_only_answers_and_plain_text_are_targets(windows, tokenizer):
+    example = make_plan(windows, tokenizer)[0]
+    labels = examples.collate([example])["labels"][0]
+    answer, piece = example.segments
+    expected = list(answer.ids[answer.n_given :]) + list(piece.ids[1:])
+    assert labels[labels != NO_TARGET].tolist() == expected
+
+
+CONVERSATIONS = [
+    {
+        "scan_id": scan_id,
+        "messages": [
+            {"role": "user", "content": f"<fmri>\n{question}"},
+            {"role": "assistant", "content": answer},
+        ],
+    }
+    for scan_id, question, answer in (("s1", "Old?", "no"), ("s2", "Tall?", "yes"))
+]
+
+
+def test_a_conversation_comes_with_all_windows_of_its_own_scan(windows, tokenizer):
+    plan = examples.InstructionPlan(windows, CONVERSATIONS, tokenizer, n_examples=8, seed=0)
+    asked = {"s1": "Old?", "s2": "Tall?"}
+    for k in range(8):
+        prompt, _ = described(plan[k], tokenizer)
+        scan_id = next(s for s, question in asked.items() if question in prompt)
+        assert np.array_equal(plan[k].codes, windows.scan(scan_id).codes)
+
+
+def test_a_conversation_about_an_unknown_scan_is_refused(windows, tokenizer):
+    unknown = [{**CONVERSATIONS[0], "scan_id": "s9"}]
+    with pytest.raises(InputError, match="scan 's9' has no tokens"):
+        examples.InstructionPlan(windows, unknown, tokenizer, n_examples=1, seed=0)
+
+
+def test_no_conversations_are_refused(windows, tokenizer):
+    with pytest.raises(InputError, match="no conversation to tune on"):
+        examples.InstructionPlan(windows, [], tokenizer, n_examples=1, seed=0)
+
+
+def test_a_rewritten_caption_goes_before_the_templates(tmp_path):
+    rows = [
+        {"scan_id": "s1", "domain": "FC", "text": "New.", "source": "rewritten"},
+        {"scan_id": "s1", "domain": "FC", "text": "Old.", "source": "template"},
+        {"scan_id": "s1", "domain": "ICA", "text": "Only.", "source": "template"},
+    ]
+    path = tmp_path / "captions.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    assert examples.read_captions(path) == {"s1": {"FC": "New.", "ICA": "Only."}}
+
+
+def test_sentences_are_read_with_a_caption(tmp_path):
+    path = tmp_path / "captions.jsonl"
+    sentences = [{"text": text, "standalone": alone} for text, alone in LEANING]
+    text = " ".join(sentence["text"] for sentence in sentences)
+    row = {"scan_id": "s1", "domain": "FC", "text": text, "source": "template"}
+    path.write_text(json.dumps({**row, "sentences": sentences}))
+    caption = examples.read_captions(path)["s1"]["FC"]
+    assert caption == text
+    assert caption.starts == [0, 2]
+
+
+def test_sentences_that_are_not_the_text_are_refused(tmp_path):
+    path = tmp_path / "captions.jsonl"
+    sentences = [{"text": "Old.", "standalone": True}]
+    row = {"scan_id": "s1", "domain": "FC", "text": "New.", "source": "template"}
+    path.write_text(json.dumps({**row, "sentences": sentences}))
+    with pytest.raises(
+        InputError, match="the sentences of FC of scan 's1' are not its text; leave"
+    ):
+        examples.read_captions(path)
+
+
+def test_missing_captions_are_refused(tmp_path):
+    with pytest.raises(InputError, match="give the folder that describe wrote"):
+        examples.read_captions(tmp_path / "captions.jsonl")
+
+
+def test_a_tokens_folder_of_a_newer_schema_is_refused(tmp_path):
+    (tmp_path / "tokens.json").write_text('{"schema": 2}')
+    with pytest.raises(
+        InputError, match=r"schema 2, but this version reads up to 1; upgrade fmri-llm"
+    ):
+        examples.read_tokens_record(tmp_path)
+
+
+def test_a_folder_without_tokens_is_refused(tmp_path):
+    with pytest.raises(InputError, match="give the folder that tokenize wrote"):
+        examples.read_tokens_record(tmp_path)

@@ -1,0 +1,389 @@
+"""Training a model: what moves, what is written, and what a killed run goes on with."""
+
+import json
+from dataclasses import replace
+
+import datasets
+import numpy as np
+import pytest
+import torch
+
+from fmri_llm.base_model import locate
+from fmri_llm.data import examples
+from fmri_llm.model.fmri_lm import FMRILM
+from fmri_llm.settings import FitLLMSettings, LossWeights
+from fmri_llm.training import fit
+from fmri_llm.training.forecast_baselines import Forecasts
+from fmri_vqtok.config.stages import LoopSettings
+from fmri_vqtok.errors import InputError
+from fmri_vqtok.training.loop import read_losses
+
+from ..test_data import SENTENCES, captions_of, make_plan, token_table
+from ..tiny import N_CODES, N_REGIONS, N_STEPS, random_codes, tiny_tokenizer, word_tokenizer
+
+RECORD = {
+    "schema": 1,
+    "tokenizer": tiny_tokenizer("llama").fingerprint,
+    "order_hash": "f1",
+    "n_codes": N_CODES,
+    "n_steps": N_STEPS,
+    "n_regions": N_REGIONS,
+}
+
+
+class Killed(BaseException):
+    """Stands for the end of the process."""
+
+
+def loop(steps, **changes):
+    rhythm = {"checkpoint_every": 2, "evaluate_every": 2, "log_every": 1}
+    return LoopSettings(
+        steps=steps, batch_size=2, learning_rate=1e-2, warmup_fraction=0, **{**rhythm, **changes}
+    )
+
+
+def fresh(tiny_folder, architecture="llama"):
+    return FMRILM.from_base(
+        tiny_folder(architecture), tiny_tokenizer(architecture), name=architecture, seed=3
+    )
+
+
+def tune(model, directory, steps, **kwargs):
+    plan = make_plan(examples.TokenWindows(token_table()), word_tokenizer(), n_examples=2 * steps)
+    directory.mkdir(exist_ok=True)
+    return fit.fine_tune(
+        model, plan, None, loop(steps), directory, weights=LossWeights(), seed=0, **kwargs
+    )
+
+
+def values(model):
+    return {name: p.detach().clone() for name, p in model.named_parameters()}
+
+
+@pytest.mark.parametrize("architecture", ["llama", "gpt2"])
+def test_every_trainable_weight_moves_and_no_frozen_one_does(tiny_folder, tmp_path, architecture):
+    """Two steps: a fresh adapter's first half has no gradient while its second half is zero."""
+    model = fresh(tiny_folder, architecture)
+    trainable = {name for name, p in model.named_parameters() if p.requires_grad}
+    before = values(model)
+    tune(model, tmp_path / "run", steps=2)
+    moved = {name for name, p in values(model).items() if not torch.equal(p, before[name])}
+    assert moved == trainable
+
+
+def test_one_step_moves_everything_but_the_first_half_of_fresh_adapters(tiny_folder, tmp_path):
+    model = fresh(tiny_folder)
+    before = values(model)
+    tune(model, tmp_path / "run", steps=1)
+    moved = {name for name, p in values(model).items() if not torch.equal(p, before[name])}
+    trainable = {name for name, p in model.named_parameters() if p.requires_grad}
+    assert {name for name in trainable if "lora_A" not in name} <= moved <= trainable
+
+
+def test_no_buffer_of_the_brain_tokenizer_moves(tiny_folder, tmp_path):
+    model = fresh(tiny_folder)
+    before = {name: buffer.clone() for name, buffer in model.brain_tokenizer.state_dict().items()}
+    tune(model, tmp_path / "run", steps=2)
+    after = model.brain_tokenizer.state_dict()
+    assert all(torch.equal(after[name], before[name]) for name in before)
+
+
+def test_training_starts_at_equal_odds_for_all_codes(tiny_folder, tmp_path):
+    records = tune(fresh(tiny_folder), tmp_path / "run", steps=1)
+    by_name = {record.name: record.value for record in records}
+    assert by_name["f2f"] == pytest.approx(torch.log(torch.tensor(11.0)).item(), abs=1e-5)
+
+
+def test_a_saved_model_scores_as_before(tiny_folder, tmp_path):
+    model = fresh(tiny_folder)
+    tune(model, tmp_path / "run", steps=2)
+    again = FMRILM.from_pretrained(tmp_path / "run", base=tiny_folder("llama"))
+    codes = random_codes(2)
+    assert torch.equal(again.forecast(codes), model.forecast(codes))
+    answers = ["yes", "no"]
+    assert torch.equal(
+        again.score_answers(codes, "Is it?", answers), model.score_answers(codes, "Is it?", answers)
+    )
+
+
+def test_a_loaded_model_can_be_trained_on(tiny_folder, tmp_path):
+    tune(fresh(tiny_folder), tmp_path / "first", steps=2)
+    model = FMRILM.from_pretrained(tmp_path / "first", base=tiny_folder("llama"))
+    before = values(model)
+    tune(model, tmp_path / "second", steps=1)
+    moved = {name for name, p in values(model).items() if not torch.equal(p, before[name])}
+    assert moved == {name for name, p in model.named_parameters() if p.requires_grad}
+
+
+def files_of(directory):
+    return {
+        str(path.relative_to(directory)): path.read_bytes()
+        for path in sorted(directory.rglob("*"))
+        if path.is_file() and "checkpoints" not in path.parts
+    }
+
+
+def test_the_same_run_writes_the_same_bytes(tiny_folder, tmp_path):
+    for name in ("first", "second"):
+        tune(fresh(tiny_folder), tmp_path / name, steps=2)
+    assert files_of(tmp_path / "first") == files_of(tmp_path / "second")
+
+
+def test_a_killed_run_goes_on_to_the_same_bytes(tiny_folder, tmp_path):
+    tune(fresh(tiny_folder), tmp_path / "whole", steps=4)
+
+    def kill(done, total):
+        if done == 3:
+            raise Killed
+
+    with pytest.raises(Killed):
+        tune(fresh(tiny_folder), tmp_path / "killed", steps=4, progress=kill)
+    steps_done = []
+    tune(
+        fresh(tiny_folder),
+        tmp_path / "killed",
+        steps=4,
+        progress=lambda done, _total: steps_done.append(done),
+    )
+    assert steps_done == [3, 4]
+    assert files_of(tmp_path / "killed") == files_of(tmp_path / "whole")
+
+
+def test_a_folder_names_its_base_and_holds_none_of_it(tiny_folder, tmp_path):
+    tune(fresh(tiny_folder), tmp_path / "run", steps=2)
+    written = files_of(tmp_path / "run")
+    assert set(written) == {
+        "adapter/adapter_config.json",
+        "adapter/adapter_model.safetensors",
+        "brain.safetensors",
+        "config.json",
+        "losses.csv",
+        "tokenizer/config.json",
+        "tokenizer/model.safetensors",
+    }
+    assert json.loads(written["config.json"]) == {
+        "schema": 2,
+        "base_model": "llama",
+        "base_digest": locate.weights_digest(tiny_folder("llama")),
+        "attention": "sdpa",
+        "max_windows": None,
+        "brain": {"n_regions": N_REGIONS, "n_codes": N_CODES},
+        "parcellation": "five",
+        "order_hash": "f1",
+    }
+    assert str(tiny_folder("llama")).encode() not in b"".join(written.values())
+
+
+def test_a_checkpoint_is_small(tiny_folder, tmp_path):
+    model = fresh(tiny_folder)
+    tune(model, tmp_path / "run", steps=2)
+    trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    newest = tmp_path / "run" / "checkpoints" / "checkpoint-2"
+    # Weights and the two moments of AdamW, four bytes each, and room for the rest.
+    size = sum(path.stat().st_size for path in newest.rglob("*") if path.is_file())
+    assert size < 3 * 4 * trainable + 60_000
+
+
+def test_a_model_folder_of_a_newer_schema_is_refused(tmp_path):
+    (tmp_path / "config.json").write_text('{"schema": 3}')
+    with pytest.raises(
+        InputError, match="schema 3, but this version reads up to 2; upgrade fmri-llm"
+    ):
+        FMRILM.from_pretrained(tmp_path)
+
+
+def test_a_folder_without_a_model_is_refused(tmp_path):
+    with pytest.raises(InputError, match="give the folder that fit-llm or tune wrote"):
+        FMRILM.from_pretrained(tmp_path)
+
+
+@pytest.fixture
+def stage(tiny_folder, tmp_path):
+    """Folders that the earlier stages would have written, as keyword arguments of `fit_llm`."""
+    scans = {"train": ["s1", "s1"], "validation": ["s2"]}
+    tokens = datasets.DatasetDict({split: token_table(ids) for split, ids in scans.items()})
+    tokens.save_to_disk(tmp_path / "tokens")
+    (tmp_path / "tokens" / "tokens.json").write_text(json.dumps(RECORD))
+    for name in ("tokenizer", "descriptors", "language-model"):
+        (tmp_path / name).mkdir()
+    tiny_tokenizer("llama").save_pretrained(tmp_path / "tokenizer")
+    rows = [
+        {"scan_id": scan_id, "domain": domain, "text": text, "source": "template"}
+        for scan_id, texts in captions_of("FC").items()
+        for domain, text in texts.items()
+    ]
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    (tmp_path / "descriptors" / "captions.jsonl").write_text(lines)
+    (tmp_path / "text.txt").write_text(" ".join(SENTENCES["s1"]) * 20)
+    return {
+        "tokens_dir": tmp_path / "tokens",
+        "tokenizer_dir": tmp_path / "tokenizer",
+        "descriptors_dir": tmp_path / "descriptors",
+        "text_path": tmp_path / "text.txt",
+        "directory": tmp_path / "language-model",
+        "settings": FitLLMSettings(loop=loop(2), corpus_tokens=16, validation_examples=2),
+        "seed": 0,
+        "language_model": tiny_folder("llama"),
+        "language_model_name": "llama",
+    }
+
+
+def test_the_stage_trains_on_training_scans_and_scores_validation_scans(stage):
+    records = fit.fit_llm(**stage)
+    assert {(r.split, r.name) for r in records} == {
+        (split, name)
+        for split in ("train", "validation")
+        for name in ("f2t", "f2f", "t2t", "total")
+    }
+    assert read_losses(stage["directory"] / "losses.csv") == records
+    FMRILM.from_pretrained(stage["directory"], base=stage["language_model"])
+
+
+def test_the_f2f_loss_stands_beside_forecasts_of_the_same_codes(stage):
+    fit.fit_llm(**stage)
+
+    found = Forecasts.read(stage["directory"])
+    table = datasets.load_from_disk(stage["tokens_dir"])["validation"].with_format("numpy")
+    codes = np.asarray(table["codes"][0])
+    # The one validation scan is drawn twice; every step but the first is a target.
+    assert found.n_targets == 2 * codes[1:].size
+    assert found.equal_odds == pytest.approx(np.log(RECORD["n_codes"]))
+
+
+def test_the_stage_holds_the_end_of_the_corpus_out(stage, monkeypatch):
+    plans = {}
+    monkeypatch.setattr(
+        fit,
+        "fine_tune",
+        lambda model, plan, validation, *_, **__: plans.update(train=plan, held_out=validation),
+    )
+    fit.fit_llm(**stage)
+    text = stage["text_path"].read_bytes()
+    n_train, n_held_out = (len(plans[name].corpus) for name in ("train", "held_out"))
+    assert n_train + n_held_out == len(text)
+    assert n_held_out == max(len(text) // 20, 16)
+
+
+def test_the_stage_reads_a_data_set_of_the_hub_up_to_its_limit(stage, tmp_path, monkeypatch):
+    # A folder in the layout of the hub is read by the same code, and needs no network.
+    (tmp_path / "hub").mkdir()
+    lines = [json.dumps({"body": "The brain rests. "}) for _ in range(40)]
+    (tmp_path / "hub" / "train.jsonl").write_text("\n".join(lines))
+    stage["text_path"] = f"hf:{tmp_path / 'hub'}"
+    stage["settings"] = replace(stage["settings"], text_column="body", corpus_limit=100)
+    lengths = []
+    monkeypatch.setattr(
+        fit,
+        "fine_tune",
+        lambda _model, *plans, **_: lengths.extend(len(plan.corpus) for plan in plans[:2]),
+    )
+    fit.fit_llm(**stage)
+    assert sum(lengths) == 100
+
+
+@pytest.mark.parametrize(
+    ("other", "named"),
+    [
+        ("text", "text [0-9a-f]{16}"),
+        ("captions", "captions [0-9a-f]{16}"),
+        ("weights", r"weights.f2t 1.0 \(here 2.0\)"),
+    ],
+)
+def test_a_stopped_stage_is_not_gone_on_from_with_another_part(stage, other, named):
+    def progress(done, _total):
+        if done == 3:
+            raise Killed
+
+    stage["settings"] = replace(stage["settings"], loop=loop(3))
+    with pytest.raises(Killed):
+        fit.fit_llm(**stage, progress=progress)
+    if other == "text":
+        stage["text_path"].write_text(" ".join(SENTENCES["s2"]) * 20)
+    elif other == "captions":
+        path = stage["descriptors_dir"] / "captions.jsonl"
+        path.write_text(path.read_text().replace(".", "!"))
+    else:
+        weights = LossWeights(f2t=2.0)
+        stage["settings"] = replace(stage["settings"], weights=weights)
+    with pytest.raises(InputError, match=f"checkpoint-2: written with .*{named}"):
+        fit.fit_llm(**stage)
+
+
+def test_the_stage_refuses_tokens_of_another_region_order(stage):
+    record = json.dumps({**RECORD, "order_hash": "other"})
+    (stage["tokens_dir"] / "tokens.json").write_text(record)
+    with pytest.raises(InputError, match="region order 'other'"):
+        fit.fit_llm(**stage)
+    assert not list(stage["directory"].iterdir())
+
+
+def test_the_stage_refuses_tokens_of_another_tokenizer(stage):
+    stage["settings"] = FitLLMSettings(loop=loop(2), corpus_tokens=16)
+    tokenizer = tiny_tokenizer("llama")
+    tokenizer.quantizer.codebook[0] += 1
+    tokenizer.save_pretrained(stage["tokenizer_dir"])
+    with pytest.raises(InputError, match=f"those of tokenizer {RECORD['tokenizer']}, but this is"):
+        fit.fit_llm(**stage)
+    assert not list(stage["directory"].iterdir())
+
+
+def test_a_trained_model_keeps_the_fingerprint_of_its_tokenizer(tiny_folder, tmp_path):
+    tune(fresh(tiny_folder), tmp_path / "run", steps=1)
+    model = FMRILM.from_pretrained(tmp_path / "run", base=tiny_folder("llama"))
+    assert model.brain_tokenizer.fingerprint == tiny_tokenizer("llama").fingerprint
+
+
+def test_the_stage_refuses_too_little_text(stage):
+    stage["text_path"].write_text("Too short.")
+    with pytest.raises(InputError, match="10 tokens, but at least 32 are needed"):
+        fit.fit_llm(**stage)
+
+
+@pytest.fixture
+def plans(stage, monkeypatch):
+    """Plans that the stage trains on and is scored on, and what it notes, without training."""
+    found = {}
+    monkeypatch.setattr(
+        fit,
+        "fine_tune",
+        lambda model, plan, validation, *_, **__: found.update(
+            model=model, train=plan, validation=validation
+        ),
+    )
+    fit.fit_llm(**stage, note=lambda **facts: found.update(facts))
+    return found
+
+
+def test_the_stage_learns_from_training_scans_and_is_scored_on_validation_scans_alone(plans):
+    assert set(plans["train"].windows.by_scan) == {"s1"}
+    assert set(plans["validation"].windows.by_scan) == {"s2"}
+    own = plans["validation"].windows.scan("s2").codes
+    assert all(np.array_equal(plans["validation"][k].codes, own) for k in range(2))
+
+
+def test_the_stage_notes_what_it_does_not_show(plans):
+    assert (plans["windows"], plans["windows_left_out"]) == (2, 0)
+    assert plans["caption_sentences"] == len(SENTENCES["s1"])
+    assert plans["caption_sentences_left_out"] == 0
+
+
+def test_a_bound_on_the_windows_is_kept_with_the_model(stage):
+    stage["settings"] = FitLLMSettings(
+        loop=loop(1), corpus_tokens=16, validation_examples=1, max_windows=1
+    )
+    notes = {}
+    fit.fit_llm(**stage, note=notes.update)
+    assert notes["windows_left_out"] == 1
+    model = FMRILM.from_pretrained(stage["directory"], base=stage["language_model"])
+    assert model.max_windows == 1
+
+
+def test_the_stage_refuses_scans_longer_than_the_bases_positions(stage, tmp_path):
+    n_windows = 256 // N_STEPS
+    tables = {"train": token_table(["s1"] * n_windows), "validation": token_table(["s2"])}
+    datasets.DatasetDict(tables).save_to_disk(tmp_path / "long")
+    (tmp_path / "long" / "tokens.json").write_text(json.dumps(RECORD))
+    stage["tokens_dir"] = tmp_path / "long"
+    with pytest.raises(InputError, match=r"language model has 256; lower .* max_windows"):
+        fit.fit_llm(**stage)
+    assert not list(stage["directory"].iterdir())

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fmri_cli.main import main
-from fmri_cli.run.run_all import RunOptions, stage_lines
+from fmri_cli.run_all import RunOptions, stage_lines
 from fmri_cli.settings.recipes import load_recipe
 
 from .trees import tree

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from fmri_cli.run.pipeline import STAGES
-from fmri_cli.run.run_all import RunOptions, stage_lines
+from fmri_cli.run_all import RunOptions, stage_lines
 
 from .small_lab import write_lab, write_model
 from .trees import tree

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from fmri_cli.errors import InputError
+from fmri_cli.fingerprints import file_digest
 from fmri_cli.main import main
 from fmri_cli.run import base_model, context
-from fmri_cli.run.fingerprints import file_digest
 from fmri_cli.run.integrity import refuse_changed
 from fmri_cli.run.pipeline import STAGES
 

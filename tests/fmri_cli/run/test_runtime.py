@@ -8,7 +8,7 @@ import pytest
 
 from fmri_cli import runtime
 from fmri_cli.errors import InputError
-from fmri_cli.run.fingerprints import fingerprint, json_digest
+from fmri_cli.fingerprints import fingerprint, json_digest
 from fmri_cli.screen import duration
 
 from ..conftest import install_tiny

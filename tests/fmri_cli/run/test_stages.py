@@ -8,7 +8,7 @@ from importlib import metadata
 
 import pytest
 
-from fmri_cli.run.fingerprints import derive_seed, file_digest
+from fmri_cli.fingerprints import derive_seed, file_digest
 from fmri_cli.run.records import Request, differences
 
 from ..conftest import install_tiny

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from fmri_cli.main import main
-from fmri_cli.run.run_all import RunOptions, stage_lines
+from fmri_cli.run_all import RunOptions, stage_lines
 from fmri_cli.settings.parsing import parse_settings
 from fmri_descriptors import DescribeSettings, load_dictionary, semantic_description
 

@@ -17,8 +17,8 @@ from fmri_instruct.prompts.instructions import (
     read_instructions,
     write_instructions,
 )
-from fmri_instruct.prompts.leaks import mentions
 from fmri_instruct.settings import EvaluateSettings, MakeInstructionsSettings
+from fmri_instruct.tasks.prompt_leaks import mentions
 
 from ..folders import made_up_rows, write_cohort, write_descriptors, write_tokens
 

@@ -15,10 +15,10 @@ from fmri_instruct.prompts.instructions import (
     read_tasks,
     write_instructions,
 )
-from fmri_instruct.prompts.leaks import mentions, refuse_hint
 from fmri_instruct.settings import MakeInstructionsSettings
 from fmri_instruct.tasks.definitions import load_tasks
 from fmri_instruct.tasks.labels import bin_of
+from fmri_instruct.tasks.prompt_leaks import mentions, refuse_hint
 
 from ..folders import FEATURES, SPLITS, made_up_rows, write_cohort, write_descriptors
 

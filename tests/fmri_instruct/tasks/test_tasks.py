@@ -5,9 +5,9 @@ import pytest
 import yaml
 
 from fmri_instruct.errors import InputError
-from fmri_instruct.prompts.leaks import mentions
 from fmri_instruct.tasks.definitions import load_tasks, task_from_dict
 from fmri_instruct.tasks.labels import bin_of, label_scans
+from fmri_instruct.tasks.prompt_leaks import mentions
 
 COLOUR = {
     "title": "colour",

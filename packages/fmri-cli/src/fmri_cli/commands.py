@@ -37,7 +37,7 @@ def run_all(
 
     Keys of --set begin with the stage's command: fit-tokenizer.loop.steps=200.
     """
-    from fmri_cli.run.run_all import RunOptions, run_all
+    from fmri_cli.run_all import RunOptions, run_all
     from fmri_cli.runtime import stay_offline
 
     if demo == (recipe is not None):

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fmri_cli.errors import InputError
-from fmri_cli.run.fingerprints import file_digest, json_digest
+from fmri_cli.fingerprints import file_digest, json_digest
 
 if TYPE_CHECKING:
     from fmri_llm.base_model.checks import CheckedModel

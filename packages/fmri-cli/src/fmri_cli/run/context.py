@@ -9,8 +9,7 @@ from typing import Any
 
 from fmri_cli import runtime, screen
 from fmri_cli.errors import InputError
-from fmri_cli.run import base_model
-from fmri_cli.run.fingerprints import (
+from fmri_cli.fingerprints import (
     Input,
     fingerprint,
     input_path,
@@ -18,6 +17,7 @@ from fmri_cli.run.fingerprints import (
     setting_files,
     setting_tables,
 )
+from fmri_cli.run import base_model
 from fmri_cli.run.integrity import refuse_changed
 from fmri_cli.run.locks import run_lock
 from fmri_cli.run.records import CHECKPOINTS, RECORD, Request, damage, differences, read_record

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from fmri_cli.errors import InputError
-from fmri_cli.run.fingerprints import file_digest, files_below, json_digest
+from fmri_cli.fingerprints import file_digest, files_below, json_digest
 from fmri_cli.run.workspace import write_file
 
 RECORD = "record.json"

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from fmri_cli import runtime, screen
+from fmri_cli.fingerprints import Input, derive_seed, input_path
 from fmri_cli.run import base_model
-from fmri_cli.run.fingerprints import Input, derive_seed, input_path
 from fmri_cli.run.records import (
     CHECKPOINTS,
     Request,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from fmri_cli.errors import InputError
-from fmri_cli.run.fingerprints import real
+from fmri_cli.fingerprints import real
 
 SCIKIT_LEARN = "scikit-learn"
 """Word in a recipe's `text` for the data-set descriptions inside scikit-learn."""

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from fmri_instruct.prompts.leaks import answer_pattern
 from fmri_instruct.tasks.definitions import Task
+from fmri_instruct.tasks.prompt_leaks import answer_pattern
 
 SENTENCE_END = re.compile(r"(?<=[.!?;])\s+|\n+")  # the point in 1.5 ends none
 CLAUSE = re.compile(r",?\s+(?:and|but|while|whereas|although|though)\s+", re.IGNORECASE)

@@ -17,10 +17,10 @@ from fmri_instruct.artefacts import (
 )
 from fmri_instruct.errors import InputError
 from fmri_instruct.prompts.bank import PromptBank, described, numbered, question_turn
-from fmri_instruct.prompts.leaks import refuse_hint
 from fmri_instruct.settings import MakeInstructionsSettings
 from fmri_instruct.tasks.definitions import SCHEMA, Task, task_from_dict
 from fmri_instruct.tasks.labels import label_scans
+from fmri_instruct.tasks.prompt_leaks import refuse_hint
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fmri_instruct.errors import InputError, nearest
-from fmri_instruct.prompts.leaks import refuse_hint
+from fmri_instruct.tasks.prompt_leaks import refuse_hint
 from fmri_instruct.yaml_files import YamlError, read_yaml
 
 SCHEMA = 1

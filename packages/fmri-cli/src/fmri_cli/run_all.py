@@ -9,9 +9,9 @@ import click
 
 from fmri_cli import demo, screen
 from fmri_cli.errors import InputError
+from fmri_cli.fingerprints import real
 from fmri_cli.plugins import known_sections
 from fmri_cli.run.context import Session
-from fmri_cli.run.fingerprints import real
 from fmri_cli.run.pipeline import COMMANDS, STAGES, StageRow, Value, stage_values
 from fmri_cli.run.workspace import Workspace
 from fmri_cli.settings.parsing import nearest

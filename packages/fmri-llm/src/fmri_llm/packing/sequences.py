@@ -11,8 +11,8 @@ B sequences, W time steps, N regions, M = W * N brain tokens, L text columns, S 
 The brain block is time-major (`fmri_llm.packing.token_grid`): the regions of a step share one
 position and see each other and the past. A segment sees itself causally, the whole brain block if
 it `sees_brain`, and the one segment it continues, if any. Its positions go on where the text that
-it continues ends: after the brain block at W, at 0 if it does not see the brain. So one forward pass
-over the packed sequence gives what separate passes over its parts would give.
+it continues ends: after the brain block at W, at 0 if it does not see the brain. So one forward
+pass over the packed sequence gives what separate passes over its parts would give.
 
 The windows of a scan stand one after the other as one longer series of steps. Where the scans of a
 batch have different numbers of steps, W is the largest: the steps that fill up the others are

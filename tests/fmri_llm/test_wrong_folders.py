@@ -12,7 +12,7 @@ from fmri_llm.data import examples
 from fmri_llm.model.fmri_lm import FMRILM
 from fmri_vqtok.errors import InputError
 
-from .test_data import token_table
+from .data.test_examples import token_table
 from .tiny import tiny_tokenizer
 
 

@@ -17,7 +17,7 @@ N_SCANS = 6
 DIES = """
 import os, sys
 from fmri_cli.main import main
-from fmri_descriptors.cohort_parts import Parts
+from fmri_descriptors.cohort.parts import Parts
 
 write = Parts.write
 

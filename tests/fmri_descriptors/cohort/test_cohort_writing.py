@@ -15,7 +15,7 @@ from fmri_descriptors.cohort.read import WriteOptions
 from fmri_descriptors.readers import ReadOptions
 from fmri_descriptors.readers.fingerprint import listing_digest
 
-from . import planted
+from .. import planted
 
 
 @pytest.fixture

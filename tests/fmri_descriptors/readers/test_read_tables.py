@@ -11,7 +11,7 @@ import pytest
 from fmri_descriptors import InputError, open_source
 from fmri_descriptors.readers import ReadOptions
 
-from . import planted
+from .. import planted
 
 GIVEN = ReadOptions(tr=planted.TR)
 

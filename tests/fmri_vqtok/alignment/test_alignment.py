@@ -315,7 +315,7 @@ for name in ("transformers", "datasets", "tokenizers", "huggingface_hub", "platf
     sys.modules[name] = None
 import torch
 import fmri_vqtok
-from fmri_vqtok.objective import TokenizerObjective
+from fmri_vqtok.training.objective import TokenizerObjective
 
 processor = fmri_vqtok.TimeSeriesProcessor(24, 2.0).fit([torch.randn(90, 4).numpy()], [1.0])
 windows, mask = processor(torch.randn(900, 4).numpy(), 1.0)
@@ -350,7 +350,7 @@ import torch
 import torch._dynamo
 from torch import distributed, multiprocessing, nn
 from torch.nn.parallel import DistributedDataParallel
-from fmri_vqtok.alignment import TextAlignment
+from fmri_vqtok.alignment.alignment import TextAlignment
 from fmri_vqtok.collectives import gather_rows, mean_over_processes
 
 KINDS = [(c, p) for c in ("infonce", "siglip") for p in ("mean", "attention")]

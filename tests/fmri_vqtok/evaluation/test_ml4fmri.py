@@ -56,7 +56,7 @@ BENCH = """
 import sys
 import numpy as np
 from ml4fmri import cvbench
-from fmri_vqtok.outside.cvbench import TokenizerClassifier
+from fmri_vqtok.evaluation.ml4fmri import TokenizerClassifier
 
 class Frozen(TokenizerClassifier):
     checkpoint = sys.argv[1]

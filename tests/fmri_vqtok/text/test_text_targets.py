@@ -228,7 +228,7 @@ SECOND_CALL = """
 import sys
 from pathlib import Path
 import torch
-from fmri_vqtok.text_targets import embedding_table, text_features
+from fmri_vqtok.text.features import embedding_table, text_features
 model, cache, out = map(Path, sys.argv[1:])
 features = text_features(model, ["the brain", "many moods"], 5, cache_dir=cache)
 torch.save((embedding_table(model, cache_dir=cache), features), out)

@@ -181,7 +181,7 @@ def test_what_a_worker_cannot_read_is_told_as_by_one_process(tmp_path, write_coh
 KILLED = """
 import os, signal, sys, time
 from pathlib import Path
-from fmri_vqtok.token_shards import ScanEncoder
+from fmri_vqtok.tokens.shards import ScanEncoder
 
 write = ScanEncoder.write
 
@@ -196,8 +196,8 @@ def progress(done, total):
         os.kill(os.getpid(), signal.SIGKILL)
 
 if __name__ == "__main__":
-    from fmri_vqtok.settings import TokenizeSettings
-    from fmri_vqtok.tokens import write_tokens
+    from fmri_vqtok.config.stages import TokenizeSettings
+    from fmri_vqtok.tokens.dataset import write_tokens
 
     settings = TokenizeSettings(shard_scans=1, n_jobs=2)
     write_tokens(*map(Path, sys.argv[1:]), settings, progress=progress)

@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 sys.path.insert(0, sys.argv[1])
 import loop_run
-from fmri_vqtok.settings import LoopSettings
+from fmri_vqtok.config.stages import LoopSettings
 
 def progress(done, total):
     if done == int(sys.argv[5]):

@@ -38,9 +38,9 @@ KILLED_RUN = """
 import os, signal, sys
 from pathlib import Path
 import torch
-from fmri_vqtok.quantizer_settings import *
-from fmri_vqtok.settings import FitTokenizerSettings, LoopSettings
-from fmri_vqtok.training import TextSource, fit_tokenizer
+from fmri_vqtok.config.quantizers import *
+from fmri_vqtok.config.stages import FitTokenizerSettings, LoopSettings
+from fmri_vqtok.training.fit import TextSource, fit_tokenizer
 
 def progress(done, total):
     if done == 5:

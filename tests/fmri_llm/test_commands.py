@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from fmri_llm import commands
 from fmri_llm.settings import FitLLMSettings
-from fmri_vqtok.training.loop import LossRecord
+from fmri_vqtok.training.log import LossRecord
 
 
 def test_importing_the_command_imports_no_heavy_library():

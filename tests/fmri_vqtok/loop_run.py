@@ -3,11 +3,14 @@
 Started by `torchrun` it is one of several processes; imported, it runs in the one that imports it.
 """
 
+import contextlib
 import os
 import sys
 from pathlib import Path
 
 import torch
+from torch import nn
+from torch.utils.data import TensorDataset
 
 from fmri_vqtok.alignment.alignment import TextAlignment
 from fmri_vqtok.alignment.contrastive import CONTRASTS
@@ -19,13 +22,15 @@ from fmri_vqtok.data.window_dataset import (
     WindowPlan,
     collate,
 )
+from fmri_vqtok.distributed import no_sync, rank_and_world_size
 from fmri_vqtok.errors import InputError
-from fmri_vqtok.processes import alone, place_among_processes
 from fmri_vqtok.processor import TimeSeriesProcessor
 from fmri_vqtok.tokenizer import FMRITokenizer, FMRITokenizerConfig
 from fmri_vqtok.training.fit import fit_tokenizer
-from fmri_vqtok.training.loop import train, write_losses
+from fmri_vqtok.training.log import write_losses
+from fmri_vqtok.training.loop import train
 from fmri_vqtok.training.objective import TokenizerObjective
+from fmri_vqtok.training.optimizer import ParameterGroup
 
 N_REGIONS, N_FRAMES = 5, 24
 CHOICES = {
@@ -102,6 +107,38 @@ def fit(cohort_dir, directory):
     return fit_tokenizer(cohort_dir, directory, settings, seed=7)
 
 
+class Phased(nn.Module):
+    """Two layers with dropout, whose last one trains from the third step on."""
+
+    parameter_groups = (ParameterGroup(name="last", select="^last", from_step=3),)
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.drop, self.last = nn.Linear(4, 8), nn.Dropout(0.3), nn.Linear(8, 1)
+
+    def forward(self, x):
+        return {"losses": {"square": self.last(self.drop(self.first(x))).square().mean()}}
+
+
+def run_phased(directory, stop_at=None):
+    """Train in phases, maybe up to some step; give the weights of each step done."""
+    torch.manual_seed(0)
+    model, steps = Phased(), {}
+
+    def progress(done, _total):
+        steps[done] = {name: value.clone() for name, value in model.state_dict().items()}
+        if done == stop_at:
+            raise KeyboardInterrupt
+
+    data = torch.randn(20, 4, generator=torch.Generator().manual_seed(0))
+    with contextlib.suppress(KeyboardInterrupt):
+        train(
+            model, TensorDataset(data), None, lambda items: {"x": torch.stack([x for x, in items])},
+            loop(), directory, seed=3, progress=progress,
+        )  # fmt: skip
+    return steps
+
+
 def main(folder, cohort_dir):
     torch.set_num_threads(1)
     rank = int(os.environ["RANK"])
@@ -111,9 +148,12 @@ def main(folder, cohort_dir):
         objective, records = run(kind, directory, loop())
         torch.save(objective.state_dict(), directory / f"{rank}.pt")
         write_losses(records, directory / f"{rank}.csv")
+    phased = run_phased(folder / "phased")
+    run_phased(folder / "stopped", stop_at=4)
+    torch.save((phased, run_phased(folder / "stopped")), folder / f"phased-{rank}.pt")
     (folder / f"said-{rank}.txt").write_text(fit(cohort_dir, folder / "tokenizer"))
-    with alone():
-        (folder / f"alone-{rank}.txt").write_text(repr(place_among_processes()))
+    with no_sync():
+        (folder / f"alone-{rank}.txt").write_text(repr(rank_and_world_size()))
     try:
         run("fsq", folder / "refused", loop(batch_size=3))
     except InputError as error:

@@ -9,7 +9,7 @@ from fmri_cli.main import main
 from fmri_vqtok import commands
 from fmri_vqtok.config.stages import FitTokenizerSettings, LoopSettings, TokenizeSettings
 from fmri_vqtok.errors import InputError
-from fmri_vqtok.training.loop import read_losses
+from fmri_vqtok.training.log import read_losses
 
 
 class Context:

@@ -13,7 +13,7 @@ PATIENCE = 120  # s, for one stage on a busy machine
 
 def checkpoint_of(stage):
     """Tell whether a training stage has a whole checkpoint behind it."""
-    return lambda run: any(run.glob(f".work/{stage}-*/checkpoints/*/whole.json"))
+    return lambda run: any(run.glob(f".work/{stage}-*/checkpoints/checkpoint-*"))
 
 
 def whole(stage):

@@ -1,4 +1,4 @@
-"""Training a model: what moves, what is written, and what a killed run goes on with."""
+"""Training a model: what moves, what is written, and how a killed run resumes."""
 
 import json
 from dataclasses import replace
@@ -16,7 +16,7 @@ from fmri_llm.training import fit
 from fmri_llm.training.forecast_baselines import Forecasts
 from fmri_vqtok.config.stages import LoopSettings
 from fmri_vqtok.errors import InputError
-from fmri_vqtok.training.loop import read_losses
+from fmri_vqtok.training.log import read_losses
 
 from ..data.test_examples import SENTENCES, captions_of, make_plan, token_table
 from ..tiny import N_CODES, N_REGIONS, N_STEPS, random_codes, tiny_tokenizer, word_tokenizer
@@ -129,7 +129,7 @@ def test_the_same_run_writes_the_same_bytes(tiny_folder, tmp_path):
     assert files_of(tmp_path / "first") == files_of(tmp_path / "second")
 
 
-def test_a_killed_run_goes_on_to_the_same_bytes(tiny_folder, tmp_path):
+def test_a_killed_run_resumes_to_the_same_bytes(tiny_folder, tmp_path):
     tune(fresh(tiny_folder), tmp_path / "whole", steps=4)
 
     def kill(done, total):
@@ -289,7 +289,7 @@ def test_the_stage_reads_a_data_set_of_the_hub_up_to_its_limit(stage, tmp_path, 
         ("weights", r"weights.f2t 1.0 \(here 2.0\)"),
     ],
 )
-def test_a_stopped_stage_is_not_gone_on_from_with_another_part(stage, other, named):
+def test_a_stopped_stage_does_not_resume_with_another_part(stage, other, named):
     def progress(done, _total):
         if done == 3:
             raise Killed

@@ -351,7 +351,7 @@ import torch._dynamo
 from torch import distributed, multiprocessing, nn
 from torch.nn.parallel import DistributedDataParallel
 from fmri_vqtok.alignment.alignment import TextAlignment
-from fmri_vqtok.collectives import gather_rows, mean_over_processes
+from fmri_vqtok.distributed import all_gather, all_reduce_mean
 
 KINDS = [(c, p) for c in ("infonce", "siglip") for p in ("mean", "attention")]
 
@@ -373,7 +373,7 @@ class Model(nn.Module):
         losses = self.alignment(brain, mask, scans, text_ids)
         weights = mask[:, None, :, None].expand_as(brain)
         squares = (brain.square() * weights).sum()
-        return losses | {"reconstruction": mean_over_processes(squares, weights.sum())}
+        return losses | {"reconstruction": all_reduce_mean(squares, weights.sum())}
 
 def batch():
     # Scan 2 has a window in the part of either process; the parts differ in regions present.
@@ -398,7 +398,7 @@ def run(rank, world, folder):
         gradients = {name: p.grad for name, p in model.named_parameters()}
         results["-".join(kind)] = ({k: v.detach() for k, v in losses.items()}, gradients)
     rows = torch.arange(7)[:, None] * torch.ones(2)
-    results["gathered"] = tuple(gather_rows(rows[part]))
+    results["gathered"] = tuple(all_gather(rows[part]))
     torch.save(results, f"{folder}/{world}-{rank}.pt")
     if world > 1:
         distributed.destroy_process_group()

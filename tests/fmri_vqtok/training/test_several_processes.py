@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from fmri_vqtok.tokenizer import FMRITokenizer
-from fmri_vqtok.training.loop import read_losses
+from fmri_vqtok.training.log import read_losses
 
 SCRIPT = Path(__file__).parents[1].joinpath("loop_run.py")
 KINDS = ("vq-ema", "vq-gradient", "fsq", "residual", "infonce", "siglip")
@@ -89,11 +89,27 @@ def test_the_first_of_two_processes_writes_the_tokenizer_that_one_would_and_both
     assert FMRITokenizer.from_pretrained(by_two / "tokenizer").config.n_codes == 32
 
 
+def test_two_processes_resume_to_the_same_bits_each_with_its_own_random_states(by_two):
+    for rank in (0, 1):
+        whole, resumed = torch.load(by_two / f"phased-{rank}.pt")
+        assert sorted(resumed) == [5]
+        for name, value in whole[5].items():
+            assert torch.equal(resumed[5][name], value), name
+
+
+def test_on_two_processes_a_group_does_not_move_before_its_step_and_is_the_same_after_it(by_two):
+    (first, _), (second, _) = (torch.load(by_two / f"phased-{rank}.pt") for rank in (0, 1))
+    assert torch.equal(first[1]["last.weight"], first[3]["last.weight"])
+    assert not torch.equal(first[3]["last.weight"], first[4]["last.weight"])
+    for name, value in first[5].items():
+        assert torch.equal(second[5][name], value), name
+
+
 def test_a_batch_that_two_processes_cannot_share_is_refused_on_both(by_two):
     for rank in (0, 1):
         message = (by_two / f"refused-{rank}.txt").read_text()
         assert "batch_size: 3, but 2 processes share each of the 1 parts" in message
 
 
-def test_a_process_apart_takes_itself_for_the_only_one(by_two):
+def test_without_sync_a_process_is_the_only_one(by_two):
     assert [(by_two / f"alone-{rank}.txt").read_text() for rank in (0, 1)] == 2 * ["(0, 1)"]

@@ -21,7 +21,7 @@ from fmri_vqtok.text.caption_targets import caption_targets
 from fmri_vqtok.text.features import text_features
 from fmri_vqtok.tokenizer import FMRITokenizer, FMRITokenizerConfig
 from fmri_vqtok.training.fit import TextSource, fit_tokenizer
-from fmri_vqtok.training.loop import read_losses
+from fmri_vqtok.training.log import read_losses
 from fmri_vqtok.training.objective import TokenizerObjective, masked_mse
 
 N_REGIONS = 6
@@ -266,14 +266,15 @@ def test_with_text_the_listed_windows_of_a_scan_stand_side_by_side():
     assert sorted(starts[:9]) == sorted(starts[9:])
 
 
-def test_a_run_killed_in_its_middle_goes_on_to_the_same_bytes(tmp_path, fitted, cohort_dir, text):
+def test_a_run_killed_in_its_middle_resumes_to_the_same_bytes(tmp_path, fitted, cohort_dir, text):
     inputs = [cohort_dir, tmp_path, text.descriptors_dir, text.corpus, text.language_model]
     code = KILLED_RUN.format(settings=SETTINGS)
     command = [sys.executable, "-c", code, *map(str, inputs)]
     done = subprocess.run(command, capture_output=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
     assert not (tmp_path / "config.json").exists()
-    (tmp_path / "checkpoints" / "checkpoint-4" / "whole.json").unlink()
+    checkpoints = tmp_path / "checkpoints"
+    (checkpoints / "checkpoint-4").rename(checkpoints / "unfinished")
     fit_tokenizer(cohort_dir, tmp_path, SETTINGS, seed=7, text=text)
     assert (tmp_path / "checkpoints" / "checkpoint-6").is_dir()
     for name in FILES:
@@ -305,7 +306,7 @@ OTHER_RUNS = {
 
 
 @pytest.mark.parametrize("other", OTHER_RUNS)
-def test_a_stopped_fit_is_not_gone_on_from_with_another_part(
+def test_a_stopped_fit_does_not_resume_with_another_part(
     tmp_path, stopped, cohort_dir, text, write_cohort, other
 ):
     settings, cohort = SETTINGS, cohort_dir

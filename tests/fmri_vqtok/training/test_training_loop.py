@@ -1,5 +1,3 @@
-import os
-import shutil
 from dataclasses import replace
 
 import pytest
@@ -11,7 +9,9 @@ from fmri_vqtok.config.stages import LoopSettings
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.model.position_embedding import SpaceTimePositions
 from fmri_vqtok.quantizers import VectorQuantizer
-from fmri_vqtok.training.loop import LossRecord, _arguments, read_losses, train, write_losses
+from fmri_vqtok.training.log import LossRecord, TrainingLog, read_losses, write_losses
+from fmri_vqtok.training.loop import train
+from fmri_vqtok.training.optimizer import ParameterGroup
 from fmri_vqtok.training.run_identity import differences
 
 SETTINGS = LoopSettings(
@@ -62,13 +62,13 @@ def run(directory, *, stop_at=None, settings=SETTINGS, seed=3, model=None, data=
     torch.manual_seed(0)
     model = model or Regression()
 
-    def progress(done, total):
+    def stop(done, total):
         if done == stop_at:
             raise KeyboardInterrupt
 
     data = data or Sums(settings.steps * settings.batch_size)
     arguments = model, data, Sums(10), collate, settings, directory
-    return model.state_dict(), train(*arguments, seed=seed, progress=progress, **options)
+    return model.state_dict(), train(*arguments, **{"seed": seed, "progress": stop, **options})
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def same(one, other):
 
 
 @pytest.mark.parametrize("stop_at", [3, 13, 15, 20])
-def test_a_run_that_was_stopped_and_goes_on_ends_with_the_same_bits(tmp_path, whole, stop_at):
+def test_a_stopped_run_resumes_to_the_same_bits(tmp_path, whole, stop_at):
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, stop_at=stop_at)
     weights, records = run(tmp_path)
@@ -89,17 +89,27 @@ def test_a_run_that_was_stopped_and_goes_on_ends_with_the_same_bits(tmp_path, wh
     assert records == whole[1]
 
 
-def test_a_half_written_checkpoint_is_removed_and_not_gone_on_from(tmp_path, whole):
-    with pytest.raises(KeyboardInterrupt):
-        run(tmp_path, stop_at=15)
-    checkpoints = tmp_path / "checkpoints"
-    shutil.copytree(checkpoints / "checkpoint-12", checkpoints / "checkpoint-14")
-    os.truncate(checkpoints / "checkpoint-14" / "model.safetensors", 100)
-    (checkpoints / "checkpoint-14" / "whole.json").unlink()
-    weights, records = run(tmp_path)
+def test_a_run_killed_while_it_writes_a_checkpoint_resumes_from_the_one_before(
+    tmp_path, whole, monkeypatch
+):
+    def killed_at_12(log, checkpoint):
+        if log.step == 12:
+            (checkpoint / "optimizer.bin").write_bytes(b"half")
+            raise KeyboardInterrupt
+        save(log, checkpoint)
+
+    save = TrainingLog.save
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainingLog, "save", killed_at_12)
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path)
+    steps = []
+    weights, records = run(tmp_path, progress=lambda done, _total: steps.append(done))
+    assert steps[0] == 7
     assert same(weights, whole[0])
     assert records == whole[1]
-    assert not (checkpoints / "checkpoint-14").exists()
+    left = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
+    assert left == ["checkpoint-18", "checkpoint-20"]
 
 
 def test_a_finished_run_called_again_changes_nothing(tmp_path, whole):
@@ -134,6 +144,12 @@ class Weighted(Regression):
         return {**super().forward(x, y), "weights": {"mse": 3.0}}
 
 
+class Phased(Regression):
+    """The last layer trains from step 8 on."""
+
+    parameter_groups = (ParameterGroup(name="last", select="^last", from_step=8),)
+
+
 @pytest.mark.parametrize(
     ("other", "named"),
     [
@@ -145,6 +161,7 @@ class Weighted(Regression):
         ({"model": Wider}, r"model [0-9a-f]{16} \(here"),
         ({"model": OtherBase}, r"model [0-9a-f]{16} \(here"),
         ({"model": Weighted}, "other weights of the losses"),
+        ({"model": Phased}, r"parameter groups.last.from_step nothing \(here 8\)"),
         ({"data": Shifted(80)}, "other examples"),
     ],
 )  # fmt: skip
@@ -157,7 +174,7 @@ def test_checkpoints_of_another_run_are_refused_by_what_differs(tmp_path, other,
         run(tmp_path, **{"identity": {"cohort": "a"}, **other}, model=model())
 
 
-def test_a_run_goes_on_where_numbers_differ_by_rounding(tmp_path):
+def test_a_run_resumes_where_numbers_differ_by_rounding(tmp_path):
     class Rounded(Sums):
         def __getitem__(self, index):
             x, y = super().__getitem__(index)
@@ -169,7 +186,7 @@ def test_a_run_goes_on_where_numbers_differ_by_rounding(tmp_path):
     assert run(tmp_path, data=Rounded(80))[1][-1].step == 20
 
 
-def test_what_differs_is_told_by_a_few_names_and_the_number_of_the_others():
+def test_a_message_names_a_few_differences_and_counts_the_others():
     written = {"settings": dict.fromkeys("abcde", 1), "seed": 1}
     present = {"settings": dict.fromkeys("abcde", 2), "seed": 1}
     assert differences(written, present) == (
@@ -178,13 +195,13 @@ def test_what_differs_is_told_by_a_few_names_and_the_number_of_the_others():
     assert not differences(written, written)
 
 
-def test_examples_come_once_and_in_their_order(tmp_path):
+def test_examples_come_once_and_in_order(tmp_path):
     data = Sums(80)
     run(tmp_path, data=data)
     assert data.seen == list(range(80))
 
 
-def test_losses_keep_their_names_and_are_written_in_their_rhythm(whole):
+def test_losses_keep_their_names_and_are_written_at_their_intervals(whole):
     places = [(record.step, record.split) for record in whole[1] if record.name == "mse"]
     train_steps = [(step, "train") for step in (4, 8, 12, 16, 20)]
     assert sorted(places) == sorted(train_steps + [(step, "validation") for step in (7, 14, 20)])
@@ -395,8 +412,108 @@ def test_stopping_early_needs_a_validation_set(tmp_path):
         train(Masked(), Ragged(1), None, collate_masked, settings, tmp_path, seed=0)
 
 
-def test_more_gpus_than_one_are_for_more_processes_than_one(tmp_path, monkeypatch):
-    arguments = _arguments(SETTINGS, tmp_path, 0, "cpu")
-    monkeypatch.setattr(arguments, "_n_gpu", 4)
-    assert arguments.n_gpu == 1
-    assert arguments.train_batch_size == SETTINGS.batch_size
+def test_a_group_does_not_move_by_one_bit_before_its_step_and_moves_after_it(tmp_path):
+    model = Phased()
+    start = {name: value.clone() for name, value in model.state_dict().items()}
+    moved = {}
+
+    def progress(done, _total):
+        now = model.state_dict()
+        moved[done] = {name for name in start if not torch.equal(now[name], start[name])}
+
+    settings = replace(SETTINGS, weight_decay=0.5, warmup_fraction=0.0, checkpoint_every=8)
+    run(tmp_path, model=model, settings=settings, progress=progress)
+    first, last = {"first.weight", "first.bias"}, {"last.weight", "last.bias"}
+    assert all(moved[step] == first for step in range(1, 9))
+    assert all(moved[step] == first | last for step in range(9, 21))
+
+
+def optimizer_state(checkpoint):
+    """State of each parameter by the name of its group, without those of no parameter."""
+    state = torch.load(checkpoint / "optimizer.bin")
+    found = {}
+    for group in state["param_groups"]:
+        values = [state["state"].get(k) for k in group["params"]]
+        found[group["name"]] = found.get(group["name"], []) + [v for v in values if v]
+    return found
+
+
+def test_a_group_has_no_optimizer_state_before_its_step_and_counts_its_own_steps_after(tmp_path):
+    settings = replace(SETTINGS, checkpoint_every=8, steps=16)
+    run(tmp_path, model=Phased(), settings=settings)
+    before, after = (
+        optimizer_state(tmp_path / "checkpoints" / f"checkpoint-{step}") for step in (8, 16)
+    )
+    assert before["last"] == []
+    assert [float(values["step"]) for values in before[""]] == [8.0, 8.0]
+    assert [float(values["step"]) for values in after["last"]] == [8.0, 8.0]
+
+
+def test_a_group_that_does_not_train_leaves_a_run_as_if_it_required_no_gradient(tmp_path):
+    class Never(Regression):
+        parameter_groups = (ParameterGroup(name="last", select="^last", from_step=None),)
+
+    torch.manual_seed(0)
+    frozen = Regression()
+    frozen.last.requires_grad_(False)
+    # Gradients are clipped, so that those of the group would show in the norm.
+    settings = replace(SETTINGS, max_grad_norm=0.1)
+    torch.manual_seed(0)
+    one = run(tmp_path / "one", model=Never(), settings=settings)
+    other = run(tmp_path / "other", model=frozen, settings=settings)
+    assert same(one[0], other[0])
+    assert one[1] == other[1]
+
+
+@pytest.mark.parametrize("stop_at", [7, 13])
+def test_a_run_in_phases_resumes_to_the_same_bits(tmp_path, stop_at):
+    def phased():
+        torch.manual_seed(0)
+        return Phased()
+
+    weights, records = run(tmp_path / "whole", model=phased())
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "stopped", model=phased(), stop_at=stop_at)
+    resumed = run(tmp_path / "stopped", model=phased())
+    assert same(weights, resumed[0])
+    assert records == resumed[1]
+
+
+def test_a_group_has_its_own_rate_and_decay_and_the_first_that_selects_counts(tmp_path):
+    class Still(Regression):
+        parameter_groups = (
+            ParameterGroup(name="slow", select=r"first\.", learning_rate=0.01, weight_decay=0.2),
+            ParameterGroup(name="all", select="first|last", learning_rate=0.05),
+        )
+
+        def forward(self, x, y):
+            return {"losses": {"mse": 0 * super().forward(x, y)["losses"]["mse"]}}
+
+    torch.manual_seed(0)
+    model = Still()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    settings = LoopSettings(
+        steps=1, batch_size=4, learning_rate=0.1, warmup_fraction=0.0, weight_decay=0.5
+    )
+    run(tmp_path, model=model, settings=settings)
+    factor = {name: model.state_dict()[name] / before[name] for name in before}
+    # One step of AdamW without a gradient multiplies by 1 - rate * decay.
+    assert torch.allclose(factor["first.weight"], torch.tensor(1 - 0.01 * 0.2))
+    assert torch.allclose(factor["last.weight"], torch.tensor(1 - 0.05 * 0.5))
+    assert torch.equal(factor["first.bias"], torch.ones(8))
+
+
+def test_a_group_that_selects_nothing_is_refused(tmp_path):
+    class Misspelt(Regression):
+        parameter_groups = (ParameterGroup(name="last", select="^lats"),)
+
+    with pytest.raises(InputError, match=r"parameter group last: '\^lats' selects no parameter"):
+        run(tmp_path, model=Misspelt())
+
+
+def test_a_second_run_of_one_process_may_have_another_precision(tmp_path):
+    one, other = (
+        run(tmp_path / name, settings=replace(SETTINGS, precision=name))[0]
+        for name in ("bfloat16", "float32")
+    )
+    assert not same(one, other)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from fmri_instruct.tuning.settings import TuneSettings
-    from fmri_vqtok.training.loop import LossRecord
+    from fmri_vqtok.training.log import LossRecord
 
 ANSWERS_ONLY = LossWeights(f2t=1.0, f2f=0.0, t2t=0.0)
 
@@ -141,7 +141,7 @@ def tune(  # noqa: PLR0913 - what the stage reads and writes, each named
         scored, and those of test scans not opened.
     directory : Path
         Where the tuned model and ``losses.csv`` are written. Checkpoints are kept in its folder
-        ``checkpoints``; a killed run goes on from there.
+        ``checkpoints``; training resumes from them.
     settings : TuneSettings
         Length, rates and packing.
     seed : int

@@ -19,16 +19,18 @@ from fmri_llm.settings import FitLLMSettings, LossWeights
 from fmri_llm.training import checks
 from fmri_llm.training.forecast_baselines import reference_forecasts
 from fmri_vqtok.config.stages import LoopSettings
+from fmri_vqtok.distributed import barrier, init_process_group, is_main_process
 from fmri_vqtok.text import features
 from fmri_vqtok.text.cache import model_fingerprint
 from fmri_vqtok.tokens.dataset import check_tokens_of
 from fmri_vqtok.training import loop
+from fmri_vqtok.training.log import write_losses
 from fmri_vqtok.training.run_identity import digest
 
 if TYPE_CHECKING:
     from torch.utils.data import Dataset
 
-    from fmri_vqtok.training.loop import LossRecord
+    from fmri_vqtok.training.log import LossRecord
 
 __all__ = ["fine_tune", "fit_llm"]
 
@@ -55,6 +57,9 @@ def fit_llm(  # noqa: PLR0913 - what the stage reads and writes, each named
     note: Note = lambda **_facts: None,
 ) -> list[LossRecord]:
     """Train a language model on brain tokens, captions and plain text (stage 2, Eq. 6).
+
+    Where ``accelerate launch`` or ``torchrun`` started several processes, all of them call this
+    with the same arguments: they share each step's examples, and the first one writes.
 
     Parameters
     ----------
@@ -89,6 +94,7 @@ def fit_llm(  # noqa: PLR0913 - what the stage reads and writes, each named
         If the parts do not fit together (see `fmri_llm.training.checks`), or the tokens are those
         of another tokenizer.
     """
+    init_process_group(device)
     record = examples.read_tokens_record(tokens_dir)
     tokenizer = pretrained.brain_tokenizer(tokenizer_dir)
     checks.check_order(record["order_hash"], tokenizer.order_hash)
@@ -127,7 +133,7 @@ def fit_llm(  # noqa: PLR0913 - what the stage reads and writes, each named
     longest = max(_longest(each, record["n_steps"]) for each in (training, validation))
     checks.check_length(longest, model.language_model.config)
     note(**_left_out(training), system_prompt=default_system_prompt(model.text_tokenizer))
-    if settings.weights.f2f > 0 and len(validation.windows):
+    if settings.weights.f2f > 0 and len(validation.windows) and is_main_process():
         reference_forecasts(model.brain_tokenizer, training, validation).write(directory)
     return fine_tune(
         model,
@@ -172,7 +178,7 @@ def fine_tune(  # noqa: PLR0913 - what a run is made of, each named
         Of `fmri_llm.data.examples.Example`, such as `InstructionPlan`; validation may be None.
     settings : LoopSettings
     directory : Path
-        Checkpoints are kept in its folder ``checkpoints``; a killed run goes on from there.
+        Checkpoints are kept in its folder ``checkpoints``; training resumes from them.
     weights : LossWeights
         ``LossWeights(f2f=0, t2t=0)`` trains on answers alone.
     seed : int
@@ -199,8 +205,10 @@ def fine_tune(  # noqa: PLR0913 - what a run is made of, each named
         device=device,
         progress=progress,
     )
-    model.save_pretrained(directory)
-    loop.write_losses(records, directory / "losses.csv")
+    if is_main_process():
+        model.save_pretrained(directory)
+        write_losses(records, directory / "losses.csv")
+    barrier()
     return records
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fmri_vqtok.collectives import mean_over_processes
+from fmri_vqtok.distributed import all_reduce_mean
 
 CHANCE = math.log(2.0)
 """Domain loss of a classifier that gives every embedding equal odds, in nats."""
@@ -98,4 +98,4 @@ def domain_loss(
 def _mean_loss(logits: Tensor, target: float) -> Tensor:
     targets = torch.full_like(logits, target)
     total = functional.binary_cross_entropy_with_logits(logits, targets, reduction="sum")
-    return mean_over_processes(total, len(logits))
+    return all_reduce_mean(total, len(logits))

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fmri_vqtok.collectives import gather_rows, gather_with_gradient
+from fmri_vqtok.distributed import all_gather, all_gather_with_gradient
 
 
 class Pooled(NamedTuple):
@@ -106,8 +106,8 @@ def pool_scans(pooled: Pooled, scans: Tensor) -> tuple[Tensor, Tensor]:
     scans : Tensor of int64, shape (S,)
         Each scan once, in ascending order.
     """
-    vectors, log_weights = map(gather_with_gradient, pooled)
-    found, place = gather_rows(scans).rows.unique(return_inverse=True)
+    vectors, log_weights = map(all_gather_with_gradient, pooled)
+    found, place = all_gather(scans).rows.unique(return_inverse=True)
     # What is subtracted cancels; it keeps the exponential finite.
     greatest = log_weights.detach().new_full((len(found),), -torch.inf)
     greatest = greatest.scatter_reduce(0, place, log_weights.detach(), "amax")

@@ -35,14 +35,14 @@ def check_setting(holds: bool, key: str, value: float, fix: str) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class LoopSettings:
-    """How long, how fast and in what rhythm a model trains.
+    """How long and how fast a model trains, and how often it is logged, validated and saved.
 
     Attributes
     ----------
     steps : int
-        Optimiser steps.
+        Optimizer steps.
     batch_size : int
-        Examples a step, of all processes together.
+        Examples per step, of all processes together.
     accumulation_steps : int
         Parts of a step that go through the model one after the other; each loss is still divided
         by what it counts in the whole step.
@@ -57,13 +57,13 @@ class LoopSettings:
     max_grad_norm : float
         Gradients are clipped to this norm.
     checkpoint_every, evaluate_every, log_every : int
-        Rhythm in steps; each also happens after the last step.
+        Interval in steps; each also happens after the last step.
     patience : int
         Stop after so many validations in a row without a better one, and keep the best weights; 0
         trains to the end and keeps the last ones. A tokenizer is judged by its reconstruction.
     report_to : str
-        Where the Trainer also logs: "none", or the name of an experiment tracker that is installed,
-        such as "tensorboard" or "wandb".
+        Experiment tracker that also gets the losses: "none", "tensorboard", "wandb" or another that
+        accelerate knows, or "all" that are installed.
     """
 
     steps: int = 1000

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from fmri_vqtok.config.quantizers import FSQSettings
-from fmri_vqtok.processes import share_first
+from fmri_vqtok.distributed import broadcast
 from fmri_vqtok.quantizers.base import NearestQuantizer
 
 SCALE_CANDIDATES = torch.linspace(0.25, 4.0, 61)
@@ -96,7 +96,7 @@ class FiniteScalarQuantizer(NearestQuantizer):
             ]
         )
         best = SCALE_CANDIDATES.to(errors)[errors.argmin(dim=0)]
-        share_first(self.scale.copy_(best * size))
+        broadcast(self.scale.copy_(best * size))
 
     def _digits(self, bounded: Tensor) -> Tensor:
         """Index of the nearest level of each component, in units of the scale."""

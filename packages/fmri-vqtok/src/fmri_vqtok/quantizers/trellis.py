@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from fmri_vqtok.config.quantizers import TrellisSettings, check_code_bits
+from fmri_vqtok.distributed import broadcast
 from fmri_vqtok.errors import InputError
-from fmri_vqtok.processes import share_first
 from fmri_vqtok.quantizers.base import NearestQuantizer
 from fmri_vqtok.quantizers.step_classes import fit_classes
 from fmri_vqtok.quantizers.trellis_search import search
@@ -113,7 +113,7 @@ class TrellisQuantizer(NearestQuantizer):
         self.means.copy_(means)
         self._allot(variances)
         for fitted in (self.means, self.scales, self.ends):
-            share_first(fitted)
+            broadcast(fitted)
 
     def code_vectors(self) -> Tensor:
         """Bits of each code as signs, shape (K, bits): alone, no code has a vector."""

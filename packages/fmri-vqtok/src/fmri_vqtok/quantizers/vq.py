@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor, nn
 
+from fmri_vqtok.distributed import all_reduce_sum, broadcast, draw_rows
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.kernels import nearest_code, sum_by_code
-from fmri_vqtok.processes import draw_rows, share_first, sum_over_processes
 from fmri_vqtok.quantizers.base import NearestQuantizer
 from fmri_vqtok.quantizers.kmeans import Nearest, kmeans
 
@@ -146,8 +146,8 @@ class VectorQuantizer(NearestQuantizer):
         # As if each code had had several vectors in each batch so far: the first batches then move
         # the codebook gently, and kill no code that k-means found a use for.
         self.counts.copy_((counts / counts.mean()).clamp(min=1.0) * START_COUNT)
-        share_first(self.counts)
-        share_first(self.codebook.copy_(centres))
+        broadcast(self.counts)
+        broadcast(self.codebook.copy_(centres))
         if not self.by_gradient:
             self.sums.copy_(self.codebook * self.counts[:, None])
 
@@ -162,9 +162,9 @@ class VectorQuantizer(NearestQuantizer):
         """
         x, codes = x.reshape(-1, self.dim), codes.reshape(-1)
         counts, sums = sum_by_code(x, codes, self.n_codes)
-        self.counts.lerp_(sum_over_processes(counts), 1 - self.decay)
+        self.counts.lerp_(all_reduce_sum(counts), 1 - self.decay)
         if not self.by_gradient:
-            self.sums.lerp_(sum_over_processes(sums), 1 - self.decay)
+            self.sums.lerp_(all_reduce_sum(sums), 1 - self.decay)
         self.n_updates += 1
         self._revive(x)
         if not self.by_gradient:

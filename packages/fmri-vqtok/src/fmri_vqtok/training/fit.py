@@ -22,22 +22,16 @@ from fmri_vqtok.data.window_dataset import (
     WindowPlan,
     collate,
 )
+from fmri_vqtok.distributed import barrier, init_process_group, is_main_process
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.pretrained.model_card import RunFacts, model_card
-from fmri_vqtok.processes import wait_for_all
 from fmri_vqtok.processor import TimeSeriesProcessor
 from fmri_vqtok.text.cache import model_fingerprint
 from fmri_vqtok.text.caption_targets import CaptionCounts, caption_targets
 from fmri_vqtok.text.features import embedding_table, token_stream
 from fmri_vqtok.tokenizer import FMRITokenizer, FMRITokenizerConfig
-from fmri_vqtok.training.loop import (
-    LossRecord,
-    Progress,
-    check_surroundings,
-    join_processes,
-    train,
-    write_losses,
-)
+from fmri_vqtok.training.log import LossRecord, write_losses
+from fmri_vqtok.training.loop import Progress, check_surroundings, train
 from fmri_vqtok.training.metrics import (
     code_counts,
     codes_used,
@@ -96,14 +90,14 @@ def fit_tokenizer(
 ) -> str:
     """Fit a tokenizer to a cohort's training split and write it with its losses and quality.
 
-    Where ``torchrun`` started several processes, all of them call this with the same arguments:
-    they share each step's examples, and the first one writes.
+    Where ``accelerate launch`` or ``torchrun`` started several processes, all of them call this
+    with the same arguments: they share each step's examples, and the first one writes.
 
     Parameters
     ----------
     cohort_dir : Path
     directory : Path
-        Existing folder for the artefacts; checkpoints in it are gone on from.
+        Existing folder for the artefacts; training resumes from checkpoints found there.
     settings : FitTokenizerSettings
     seed : int
     text : TextSource, optional
@@ -125,7 +119,7 @@ def fit_tokenizer(
         If the cohort or the text source cannot be used, or the checkpoints in ``directory`` are
         those of another cohort, text, model or setting.
     """
-    is_first = join_processes(device)
+    init_process_group(device)
     cohort = Cohort(cohort_dir)
     processor = _fit_processor(cohort, settings)
     scans = _normalise(cohort, processor)
@@ -162,7 +156,7 @@ def fit_tokenizer(
     )
     tokenizer.to("cpu")
     quality = {split: _quality(tokenizer, group) for split, group in scans.items()}
-    if is_first:
+    if is_main_process():
         n_scans = {split: len(group) for split, group in scans.items()}
         facts = RunFacts(settings=settings, seed=seed, n_scans=n_scans, quality=quality)
         tokenizer.card = model_card(tokenizer, facts)
@@ -170,7 +164,7 @@ def fit_tokenizer(
         write_losses(records, directory / "losses.csv")
         _write_json(quality, directory / "quality.json")
         _write_example(tokenizer, scans, cohort.labels, directory / "reconstruction.npz")
-    wait_for_all()
+    barrier()
     summary = _summary(tokenizer.config, quality)
     return summary if targets is None else f"{summary}; {_alignment(records)}; {targets.counts}"
 
@@ -222,7 +216,7 @@ def _check_contrast(settings: FitTokenizerSettings) -> None:
     if settings.contrastive_weight > 0 and loop.batch_size < 2 * loop.accumulation_steps:
         raise InputError(
             f"training.batch_size: {loop.batch_size} in {loop.accumulation_steps} parts leaves one "
-            "example a part, and one scan has nothing to be contrasted with; give at least "
+            "example per part, and one scan has nothing to be contrasted with; give at least "
             f"{2 * loop.accumulation_steps}, or contrastive_weight 0"
         )
 

@@ -3,20 +3,19 @@
 import csv
 import json
 import math
-import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from fmri_vqtok.distributed import all_reduce_sum, rank_and_world_size
 from fmri_vqtok.errors import InputError
-from fmri_vqtok.processes import place_among_processes, sum_over_processes
 from fmri_vqtok.training.run_identity import differences, plain, same_sample
 
-MARKER = "whole.json"
-"""The file that is written last into a checkpoint; without it the checkpoint does not count."""
+FILE = "training_log.json"
+"""The name of the log in a checkpoint."""
 
 
 class LossRecord(NamedTuple):
@@ -61,14 +60,14 @@ class Sums:
     def add(self, values: dict[str, Tensor]) -> None:
         """Add what this process has found, and what the others have; all need the same names."""
         for name in sorted(values):
-            summed = sum_over_processes(values[name].detach().clone()).cpu()
+            summed = all_reduce_sum(values[name].detach().clone()).cpu()
             self.values[name] = self.values[name] + summed if name in self.values else summed
 
     def add_scalars(self, values: dict[str, Tensor]) -> None:
         """Add scalars, in one exchange."""
         names = sorted(values)
         together = torch.stack([values[name].detach().double() for name in names])
-        for name, value in zip(names, sum_over_processes(together).cpu(), strict=True):
+        for name, value in zip(names, all_reduce_sum(together).cpu(), strict=True):
             self.values[name] = self.values[name] + value if name in self.values else value
 
     def to_json(self) -> dict[str, Any]:
@@ -89,8 +88,8 @@ class Sums:
         return sums
 
 
-class Journal:
-    """Losses so far, the open interval, and the best validation; travels in each checkpoint.
+class TrainingLog:
+    """Losses so far, the open logging interval, and the best validation; part of each checkpoint.
 
     Parameters
     ----------
@@ -101,19 +100,19 @@ class Journal:
     ----------
     records : list of LossRecord
     step : int
-        Optimiser steps done.
+        Optimizer steps done.
     best : float
-        Smallest value that `judge` was given.
+        Smallest value that `is_best` was given.
     n_worse : int
         Validations since then.
     """
 
     def __init__(self, run: Mapping[str, Any]) -> None:
         self.run = plain(run)
-        self.seen: dict[str, Any] = {}
-        self._checkpoint: Path | None = None
+        self.samples: dict[str, Any] = {}
         self.records: list[LossRecord] = []
         self.step, self.best, self.n_worse = 0, math.inf, 0
+        self._checkpoint: Path | None = None
         self._losses, self._tallies = Sums(), Sums()
         self._n_parts = 0
 
@@ -121,14 +120,28 @@ class Journal:
         """Take in one part of a step: losses to be averaged, tallies to be added up."""
         self._losses.add_scalars(losses)
         self._tallies.add(tallies)
-        self._n_parts += place_among_processes()[1]
+        self._n_parts += rank_and_world_size()[1]
 
-    def close_interval(self) -> tuple[dict[str, float], dict[str, Tensor]]:
-        """Mean losses and summed tallies since the last call; both are empty without a step."""
-        means = {name: float(v) / self._n_parts for name, v in self._losses.values.items()}
-        tallies = self._tallies.values
+    def close_interval(
+        self, metrics: Callable[[dict[str, Tensor]], dict[str, float]]
+    ) -> dict[str, float]:
+        """Write down mean losses, and metrics of the summed tallies, since the last call.
+
+        Parameters
+        ----------
+        metrics : callable
+            Numbers by name from tallies by name.
+
+        Returns
+        -------
+        dict of str to float
+            What was written; empty without a step since the last call.
+        """
+        values = {name: float(v) / self._n_parts for name, v in self._losses.values.items()}
+        values |= metrics(self._tallies.values)
         self._losses, self._tallies, self._n_parts = Sums(), Sums(), 0
-        return means, tallies
+        self.write("train", values)
+        return values
 
     def write(self, split: str, values: dict[str, float]) -> None:
         """Keep values by name as those of the present step."""
@@ -136,33 +149,33 @@ class Journal:
             LossRecord(self.step, split, name, values[name]) for name in sorted(values)
         ]
 
-    def judge(self, value: float) -> bool:
+    def is_best(self, value: float) -> bool:
         """Whether a validation is better than all before it; how many are worse is counted."""
         better = value < self.best
         self.best, self.n_worse = (value, 0) if better else (self.best, self.n_worse + 1)
         return better
 
-    def meet(self, name: str, value: Any) -> None:
-        """Keep what the run met first; in a run that goes on, refuse another.
+    def require_same(self, name: str, sample: list[Any]) -> None:
+        """Keep the first sample of this name; in this run and when it resumes, refuse another.
 
         Parameters
         ----------
         name : str
-        value : list
+        sample : list
             As `fmri_vqtok.training.run_identity.batch_sample` gives it.
 
         Raises
         ------
         InputError
         """
-        if not same_sample(self.seen.setdefault(name, value), value):
+        if not same_sample(self.samples.setdefault(name, sample), sample):
             raise _another_run(self._checkpoint, f"other {name}")
 
     def save(self, checkpoint: Path) -> None:
-        """Seal a checkpoint: its marker appears whole, with the journal in it."""
+        """Write the log into the folder of a checkpoint."""
         state = {
             "run": self.run,
-            "seen": self.seen,
+            "samples": self.samples,
             "records": self.records,
             "step": self.step,
             "best": self.best,
@@ -171,26 +184,21 @@ class Journal:
             "tallies": self._tallies.to_json(),
             "n_parts": self._n_parts,
         }
-        beside = checkpoint / f"{MARKER}.part"
-        with beside.open("w", encoding="utf-8") as file:
-            json.dump(state, file, sort_keys=True)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(checkpoint / MARKER)
+        (checkpoint / FILE).write_text(json.dumps(state, sort_keys=True), encoding="utf-8")
 
     def load(self, checkpoint: Path) -> None:
-        """Go on from a sealed checkpoint.
+        """Continue the log of a checkpoint.
 
         Raises
         ------
         InputError
             If it belongs to another run.
         """
-        state = json.loads((checkpoint / MARKER).read_text(encoding="utf-8"))
+        state = json.loads((checkpoint / FILE).read_text(encoding="utf-8"))
         if different := differences(state["run"], self.run):
             raise _another_run(checkpoint, different)
         self._checkpoint = checkpoint
-        self.seen = state.get("seen", {})
+        self.samples = state["samples"]
         self.records = [LossRecord(*record) for record in state["records"]]
         self.step, self.best, self.n_worse = state["step"], state["best"], state["n_worse"]
         self._losses = Sums.from_json(state["losses"])

@@ -1,15 +1,16 @@
-"""Training that resumes exactly: a thin layer over transformers' Trainer.
+"""The training loop, on accelerate: one run, in the order in which things happen.
 
 The order of examples is data, not chance: item i of the training set is a pure function of the
-seed and i, and the loop goes through the set once, in order. So a run that was killed and goes on
+seed and i, and the loop goes through the set once, in order. So a run that was killed and resumes
 from its newest checkpoint sees the same examples, and ends with the same weights, as one that was
 never killed. A step sees the same examples whether one process takes them all at once, takes them
 part by part, or shares them with other processes; and each loss is divided by what it counts in
 the whole step.
 """
 
+import itertools
 import shutil
-from collections.abc import Callable, Mapping, Sized
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from dataclasses import asdict
 from difflib import get_close_matches
 from pathlib import Path
@@ -17,54 +18,35 @@ from types import MappingProxyType
 from typing import Any, cast
 
 import torch
-from accelerate import PartialState
-from accelerate.utils import send_to_device
+from accelerate import Accelerator, DataLoaderConfiguration, DistributedDataParallelKwargs
+from accelerate.tracking import LOGGER_TYPE_TO_CLASS, TensorBoardTracker, get_available_trackers
+from accelerate.utils import GradientAccumulationPlugin, send_to_device, set_seed
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
-from transformers import (
-    PrinterCallback,
-    Trainer,
-    TrainerCallback,
-    TrainerControl,
-    TrainerState,
-    TrainingArguments,
-)
-from transformers.integrations import TensorBoardCallback, get_available_reporting_integrations
-from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK
-from typing_extensions import override
+from transformers import get_cosine_schedule_with_warmup
 
 from fmri_vqtok.config.stages import LoopSettings
-from fmri_vqtok.errors import InputError
-from fmri_vqtok.library_logging import quiet_transformers
-from fmri_vqtok.processes import (
-    alone,
-    place_among_processes,
-    sum_over_processes,
-    wait_for_all,
+from fmri_vqtok.distributed import (
+    all_reduce_sum,
+    barrier,
+    init_process_group,
+    is_main_process,
+    no_sync,
+    rank_and_world_size,
 )
-from fmri_vqtok.training.log import MARKER, Journal, LossRecord, Sums, read_losses, write_losses
+from fmri_vqtok.errors import InputError
+from fmri_vqtok.training.log import LossRecord, Sums, TrainingLog
+from fmri_vqtok.training.optimizer import drop_frozen_gradients, learning_rates, make_optimizer
 from fmri_vqtok.training.run_identity import batch_sample, model_digest
 
-__all__ = ["LossRecord", "Progress", "join_processes", "read_losses", "train", "write_losses"]
-
 Progress = Callable[[int, int], None]
-EXAMPLES = "examples"
-"""What a journal calls the examples that a run saw first."""
-
 Collate = Callable[[list[Any]], dict[str, Any]]
 
-
-def join_processes(device: str) -> bool:
-    """Meet the other processes of a run that ``torchrun`` started; whether this is the first.
-
-    Parameters
-    ----------
-    device : str
-        "cpu" or "cuda".
-    """
-    PartialState(cpu=device == "cpu")
-    return place_among_processes()[0] == 0
+_PRECISIONS = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}
+_PROJECT = "fmri-lm"
+_EXAMPLES = "examples"
+"""What a log calls the examples that a run saw first."""
 
 
 def train(  # noqa: PLR0913 - what a run is made of, each named
@@ -134,214 +116,187 @@ def train(  # noqa: PLR0913 - what a run is made of, each named
     - ``metrics(tallies)``: numbers by name that are written beside the losses, in no total.
     - ``best_by``: name of the loss or metric that early stopping looks at; else "total".
     - ``set_progress(fraction)``: called before each step.
+    - ``parameter_groups``: a sequence of `fmri_vqtok.training.optimizer.ParameterGroup`.
     - ``no_weight_decay``, in any of its modules: names of parameters that are not to shrink.
     """
-    join_processes(device)
+    init_process_group(device)
     _check_length(training_set, settings)
     check_surroundings(settings, device, has_validation=validation_set is not None)
-    checkpoints = directory / "checkpoints"
-    journal = Journal({**_identity(settings, seed), **identity, "model": model_digest(model)})
-    resume_from = _newest_whole(checkpoints)
-    if resume_from is not None:
-        journal.load(resume_from)
-        journal.meet(EXAMPLES, _first_examples(training_set, collate, settings))
-    trainer = _NamedLossTrainer(
-        journal,
-        collate,
-        settings,
-        model=model,
-        args=_arguments(settings, checkpoints, seed, device),
-        train_dataset=training_set,
-        eval_dataset=validation_set,
-        callbacks=[_Rhythm(settings, journal, progress, evaluates=validation_set is not None)],
-    )
-    trainer.tidy_callbacks(directory)
-    with quiet_transformers():
-        if not trainer.has_stopped():
-            trainer.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
-        trainer.conclude()
-    model.eval()
-    return journal.records
+
+    run = _Run(model, settings, directory, seed=seed, identity=identity, device=device)
+    batches = run.resume(training_set, collate)
+    while run.log.step < settings.steps and not run.has_stopped:
+        norm, rates = run.step(batches)
+        progress(run.log.step, settings.steps)
+        if run.is_due(settings.log_every):
+            run.log_interval({"grad_norm": float(norm), **rates})
+        if validation_set is not None and run.is_due(settings.evaluate_every):
+            run.evaluate(validation_set, collate)
+        if run.is_due(settings.checkpoint_every) or run.has_stopped:
+            run.save()
+    run.finish()
+    return run.log.records
 
 
-class _Rhythm(TrainerCallback):
-    """Says when to log, evaluate and save, and seals each checkpoint with its marker."""
+class _Run:
+    """What `train` does, in its order; the constructor prepares."""
 
     def __init__(
-        self, settings: LoopSettings, journal: Journal, progress: Progress, *, evaluates: bool
+        self,
+        model: nn.Module,
+        settings: LoopSettings,
+        directory: Path,
+        *,
+        seed: int,
+        identity: Mapping[str, Any],
+        device: str,
     ) -> None:
+        set_seed(seed)
+        groups = getattr(model, "parameter_groups", ())
         self.settings = settings
-        self.journal = journal
-        self.progress = progress
-        self.evaluates = evaluates
+        self.checkpoints = directory / "checkpoints"
+        self.log = TrainingLog(
+            {
+                "settings": asdict(settings),
+                "seed": seed,
+                "processes": rank_and_world_size()[1],
+                "parameter groups": {group.name: asdict(group) for group in groups},
+                **identity,
+                "model": model_digest(model),
+            }
+        )
+        optimizer = make_optimizer(model, groups, settings)
+        n_warmup = round(settings.warmup_fraction * settings.steps)
+        schedule = get_cosine_schedule_with_warmup(optimizer, n_warmup, settings.steps)
+        self.accelerator = _accelerator(settings, directory, device)
+        self.model: Any = model
+        self.prepared, self.optimizer, self.schedule = self.accelerator.prepare(
+            model, optimizer, schedule
+        )
 
-    @override
-    def on_step_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        set_progress = getattr(kwargs["model"], "set_progress", None)
-        if set_progress is not None:
-            set_progress(state.global_step / self.settings.steps)
-
-    @override
-    def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        step, settings = state.global_step, self.settings
-
-        def due(every: int) -> bool:
-            return step % every == 0 or step == settings.steps
-
-        self.journal.step = step
-        control.should_log = due(settings.log_every)
-        control.should_evaluate = self.evaluates and due(settings.evaluate_every)
-        control.should_save = due(settings.checkpoint_every)
-        self.progress(step, settings.steps)
-
-    @override
-    def on_save(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        # Every process has its own random state in the checkpoint.
-        wait_for_all()
-        if state.is_world_process_zero:
-            self.journal.save(Path(str(args.output_dir)) / f"checkpoint-{state.global_step}")
-
-
-class _NamedLossTrainer(Trainer):
-    """Trainer whose losses keep their names and whose examples keep their order."""
-
-    def __init__(
-        self, journal: Journal, collate: Collate, settings: LoopSettings, **kwargs: Any
-    ) -> None:
-        super().__init__(**kwargs)
-        # Then the Trainer divides by the number of parts of a step, as a mean over them needs.
-        self.model_accepts_loss_kwargs = False
-        self._journal = journal
-        self._collate = collate
-        self._settings = settings
-        self._shares: list[dict[str, Tensor]] = []
-
-    def tidy_callbacks(self, directory: Path) -> None:
-        """Print nothing, and keep TensorBoard's files out of the checkpoints."""
-        self.remove_callback(PrinterCallback)
-        for callback in self.callback_handler.callbacks:
-            if isinstance(callback, TensorBoardCallback) and callback.logging_dir is None:
-                callback.logging_dir = str(directory / "tensorboard")
-
+    @property
     def has_stopped(self) -> bool:
         """Whether validations have not become better for too long."""
-        return 0 < self._settings.patience <= self._journal.n_worse
+        return 0 < self.settings.patience <= self.log.n_worse
 
-    def conclude(self) -> None:
+    def is_due(self, every: int) -> bool:
+        """Whether it is time for what happens every so many steps, and after the last one."""
+        return self.log.step % every == 0 or self.log.step == self.settings.steps
+
+    def resume(self, training_set: Dataset, collate: Collate) -> Iterator[dict[str, Any]]:
+        """Load the newest checkpoint, if there is one, and give the batches that are left.
+
+        Each batch is what this process sees of one part of a step.
+        """
+        if is_main_process():
+            shutil.rmtree(self._unfinished, ignore_errors=True)
+        barrier()
+        checkpoint = next(reversed(self._whole_checkpoints()), None)
+        parts = _parts_of_process(self.settings)
+        if checkpoint is not None:
+            self.log.load(checkpoint)
+            first = collate([training_set[i] for i in parts[0]])
+            self.log.require_same(_EXAMPLES, batch_sample(first))
+        left = parts[self.log.step * self.settings.accumulation_steps :]
+        batches = iter(DataLoader(training_set, batch_sampler=left, collate_fn=collate))
+        if checkpoint is not None:
+            # After the start of the data loader, which draws a random number.
+            self.accelerator.load_state(str(checkpoint))
+        return batches
+
+    def step(self, batches: Iterator[dict[str, Any]]) -> tuple[Tensor, dict[str, float]]:
+        """Take one optimizer step; the norm of its gradient, and the learning rates by name."""
+        parts = list(itertools.islice(batches, self.settings.accumulation_steps))
+        parts = [send_to_device(part, self.accelerator.device) for part in parts]
+        if self.log.step == 0:
+            self.log.require_same(_EXAMPLES, batch_sample(parts[0]))
+        if hasattr(self.model, "set_progress"):
+            self.model.set_progress(self.log.step / self.settings.steps)
+        self.prepared.train()
+        for part, shares in zip(parts, _shares(self._loss_counts, parts), strict=True):
+            with self.accelerator.accumulate(self.prepared):
+                outputs = self.prepared(**part)
+                losses = {
+                    name: loss * shares[name].to(loss) if name in shares else loss
+                    for name, loss in outputs["losses"].items()
+                }
+                losses["total"] = _total(losses, outputs)
+                self.accelerator.backward(losses["total"])
+            weights = batch_sample(outputs.get("weights", {}))
+            self.log.require_same("weights of the losses", weights)
+            self.log.add(losses, outputs.get("tallies", {}))
+        drop_frozen_gradients(self.optimizer, self.log.step)
+        norm = self.accelerator.clip_grad_norm_(
+            self.prepared.parameters(), self.settings.max_grad_norm
+        )
+        rates = learning_rates(self.optimizer)
+        self.optimizer.step()
+        self.schedule.step()
+        self.optimizer.zero_grad()
+        self.log.step += 1
+        return norm, rates
+
+    def log_interval(self, of_step: Mapping[str, float]) -> None:
+        """Write down the losses since the last time; trackers get numbers of the step too."""
+        values = self.log.close_interval(self._metrics)
+        self._track("train", {**values, **of_step})
+
+    def evaluate(self, validation_set: Dataset, collate: Collate) -> None:
+        """Write down losses and metrics over the validation set, and keep the best weights."""
+        values = self._validate(validation_set, collate)
+        self.log.write("validation", values)
+        self._track("eval", values)
+        by = getattr(self.model, "best_by", "total")
+        if self.settings.patience and self.log.is_best(values[by]):
+            self._best.parent.mkdir(parents=True, exist_ok=True)
+            state = self.accelerator.get_state_dict(self.prepared)
+            self.accelerator.save(state, self._best, safe_serialization=True)
+
+    def save(self) -> None:
+        """Write a checkpoint, whole or not at all, and remove all but the two newest."""
+        self.accelerator.save_state(str(self._unfinished))
+        barrier()  # each process writes its random states
+        if is_main_process():
+            self.log.save(self._unfinished)
+            self._unfinished.rename(self.checkpoints / f"checkpoint-{self.log.step}")
+            for checkpoint in self._whole_checkpoints()[:-2]:
+                shutil.rmtree(checkpoint.rename(self._unfinished))
+        barrier()
+
+    def finish(self) -> None:
         """Close the open interval, take the best weights if asked to, and unwrap the model."""
-        self._write_interval()
-        model = self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
-        if self._settings.patience:
-            wait_for_all()
-            model.load_state_dict(load_file(self._best_directory / "model.safetensors"), False)
-
-    def get_train_dataloader(self) -> DataLoader:
-        loader = DataLoader(
-            cast("Dataset", self.train_dataset),
-            batch_size=self.args.per_device_train_batch_size,
-            shuffle=False,
-            collate_fn=self._collate,
-        )
-        return self.accelerator.prepare(loader)
-
-    def get_decay_parameter_names(self, model: nn.Module) -> list[str]:
-        # Biases, norms and temperatures are vectors or scalars: shrinking them helps nothing.
-        spared = {
-            f"{prefix}.{name}" if prefix else name
-            for prefix, module in model.named_modules()
-            for name in getattr(module, "no_weight_decay", ())
-        }
-        named = model.named_parameters()
-        return [name for name, p in named if p.ndim >= 2 and name not in spared]
-
-    def get_batch_samples(
-        self, epoch_iterator: Any, num_batches: int, device: torch.device
-    ) -> tuple[list[Any], Any]:
-        batches, n_items = super().get_batch_samples(epoch_iterator, num_batches, device)
-        self._shares = _shares(self._loss_counts, batches)
-        if self.state.global_step == 0:
-            self._journal.meet(EXAMPLES, batch_sample(batches[0]))
-        return batches, n_items
-
-    def compute_loss(self, model: nn.Module, inputs: dict[str, Any], *_: Any, **__: Any) -> Tensor:
-        outputs = model(**inputs)
-        self._journal.meet("weights of the losses", batch_sample(outputs.get("weights", {})))
-        shares = self._shares.pop(0)
-        losses = {
-            name: loss * shares[name].to(loss) if name in shares else loss
-            for name, loss in outputs["losses"].items()
-        }
-        losses["total"] = _total(losses, outputs)
-        self._journal.add(losses, outputs.get("tallies", {}))
-        return losses["total"]
-
-    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        if "loss" in logs:
-            logs = {key: value for key, value in logs.items() if key != "loss"}
-            logs |= self._write_interval()
-        super().log(logs, start_time)
-
-    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-        values = self._validate()
-        self._journal.write("validation", values)
-        self.log({f"eval_{name}": value for name, value in values.items()})
-        self.control = self.callback_handler.on_evaluate(
-            self.args, self.state, self.control, values
-        )
-        if self._settings.patience:
-            by = getattr(self._plain_model, "best_by", "total")
-            if self._journal.judge(values[by]):
-                self.save_model(str(self._best_directory), _internal_call=True)
-            if self.has_stopped():
-                self.control.should_training_stop = self.control.should_save = True
-        return values
-
-    @property
-    def _plain_model(self) -> nn.Module:
-        return self.accelerator.unwrap_model(cast("nn.Module", self.model))
-
-    @property
-    def _loss_counts(self) -> Callable[..., dict[str, Tensor]]:
-        return getattr(self._plain_model, "loss_counts", lambda **_: {})
-
-    @property
-    def _best_directory(self) -> Path:
-        return Path(str(self.args.output_dir)) / "best"
-
-    def _write_interval(self) -> dict[str, float]:
-        means, tallies = self._journal.close_interval()
-        values = means | self._metrics(tallies)
-        self._journal.write("train", values)
-        return values
-
-    def _metrics(self, tallies: dict[str, Tensor]) -> dict[str, float]:
-        return cast("Any", self._plain_model).metrics(tallies) if tallies else {}
+        self.log.close_interval(self._metrics)
+        # `end_training` would end the process group too, which the caller still needs.
+        for tracker in self.accelerator.trackers:
+            tracker.finish()
+        self.accelerator.unwrap_model(self.prepared, keep_fp32_wrapper=False)
+        if self.settings.patience:
+            barrier()
+            self.model.load_state_dict(load_file(self._best), strict=False)
+        self.model.eval()
 
     @torch.no_grad()
-    def _validate(self) -> dict[str, float]:
+    def _validate(self, validation_set: Dataset, collate: Collate) -> dict[str, float]:
         """Losses and metrics over the validation set, the same on every process.
 
         Whole batches are dealt to the processes, so that they are those of a single one. Where
         they do not go round, a process passes one twice, as sharded weights need all at once, and
         counts it not at all.
         """
-        model = cast("nn.Module", self.model).eval()
-        rank, n_processes = place_among_processes()
-        batches = _batches(len(cast("Sized", self.eval_dataset)), self._settings)
+        self.prepared.eval()
+        rank, world_size = rank_and_world_size()
+        n_items = len(cast("Sized", validation_set))
+        size = self.settings.batch_size // self.settings.accumulation_steps
+        parts = [range(k, min(k + size, n_items)) for k in range(0, n_items, size)]
         sums, counts, tallies = Sums(), Sums(), Sums()
-        for place in range(rank, -(-len(batches) // n_processes) * n_processes, n_processes):
-            items = batches[min(place, len(batches) - 1)]
-            counted = float(place < len(batches))
-            examples = [cast("Any", self.eval_dataset)[i] for i in items]
-            batch = send_to_device(self._collate(examples), self.args.device)
-            with alone():
-                outputs = model(**batch)
+        for place in range(rank, -(-len(parts) // world_size) * world_size, world_size):
+            items = parts[min(place, len(parts) - 1)]
+            counted = float(place < len(parts))
+            batch = send_to_device(
+                collate([validation_set[i] for i in items]), self.accelerator.device
+            )
+            with no_sync():
+                outputs = self.prepared(**batch)
                 found = self._loss_counts(**batch)
             losses = outputs["losses"]
             weights = {
@@ -350,55 +305,89 @@ class _NamedLossTrainer(Trainer):
             }
             sums.add_scalars({name: weights[name] * loss for name, loss in losses.items()})
             counts.add_scalars(weights)
-            tallies.add({n: (v * int(counted)) for n, v in outputs.get("tallies", {}).items()})
+            tallies.add({n: v * int(counted) for n, v in outputs.get("tallies", {}).items()})
         means = {name: sums.values[name] / counts.values[name].clamp(min=1) for name in losses}
         values = {name: float(mean) for name, mean in means.items()}
         values["total"] = float(_total(means, outputs))
         return values | self._metrics(tallies.values)
 
+    @property
+    def _loss_counts(self) -> Callable[..., dict[str, Tensor]]:
+        return getattr(self.model, "loss_counts", lambda **_: {})
 
-class _OneGPU(TrainingArguments):
-    """Arguments of a process that uses one GPU; more GPUs have a process each."""
+    def _metrics(self, tallies: dict[str, Tensor]) -> dict[str, float]:
+        return self.model.metrics(tallies) if tallies else {}
+
+    def _track(self, split: str, values: Mapping[str, float]) -> None:
+        named = {f"{split}/{name}": value for name, value in values.items()}
+        self.accelerator.log(named, step=self.log.step)
 
     @property
-    def n_gpu(self) -> int:
-        return min(1, super().n_gpu)
+    def _best(self) -> Path:
+        return self.checkpoints / "best" / "model.safetensors"
+
+    @property
+    def _unfinished(self) -> Path:
+        """Folder of a checkpoint that is being written or removed."""
+        return self.checkpoints / "unfinished"
+
+    def _whole_checkpoints(self) -> list[Path]:
+        """Checkpoints, the oldest first."""
+        found = self.checkpoints.glob("checkpoint-*")
+        return sorted(found, key=lambda path: int(path.name.rpartition("-")[2]))
 
 
-def _total(losses: dict[str, Tensor], outputs: dict[str, Any]) -> Tensor:
+def _accelerator(settings: LoopSettings, directory: Path, device: str) -> Accelerator:
+    names = {"none": [], "all": list(map(str, get_available_trackers()))}
+    trackers = [
+        TensorBoardTracker("", directory / "tensorboard") if name == "tensorboard" else name
+        for name in names.get(settings.report_to, [settings.report_to])
+    ]
+    accelerator = Accelerator(
+        cpu=device == "cpu",
+        mixed_precision=_PRECISIONS[settings.precision],
+        gradient_accumulation_plugin=GradientAccumulationPlugin(
+            num_steps=settings.accumulation_steps
+        ),
+        # Then the schedule advances once per step, whatever the number of processes.
+        dataloader_config=DataLoaderConfiguration(split_batches=True),
+        kwargs_handlers=[
+            # The codebook is kept equal by the quantizer; other buffers never change.
+            DistributedDataParallelKwargs(broadcast_buffers=False, find_unused_parameters=True)
+        ],
+        log_with=trackers or None,
+        project_dir=directory,
+    )
+    accelerator.init_trackers(_PROJECT)
+    return accelerator
+
+
+def _parts_of_process(settings: LoopSettings) -> list[range]:
+    """Items of this process in each part of each step, in order."""
+    rank, world_size = rank_and_world_size()
+    size = settings.batch_size // settings.accumulation_steps // world_size
+    starts = range(rank * size, settings.steps * settings.batch_size, world_size * size)
+    return [range(start, start + size) for start in starts]
+
+
+def _total(losses: Mapping[str, Tensor], outputs: Mapping[str, Any]) -> Tensor:
     weights = outputs.get("weights", {})
     return sum((weights.get(n, 1.0) * losses[n] for n in outputs["losses"]), torch.tensor(0.0))
 
 
 def _shares(
-    loss_counts: Callable[..., dict[str, Tensor]], batches: list[Any]
+    loss_counts: Callable[..., dict[str, Tensor]], parts: Sequence[dict[str, Any]]
 ) -> list[dict[str, Tensor]]:
-    """By batch and name, what a loss counts in it over the mean of all batches of the step."""
-    counts = [loss_counts(**batch) for batch in batches]
+    """By part and name, what a loss counts in it over the mean of all parts of the step."""
+    counts = [loss_counts(**part) for part in parts]
     names = sorted(counts[0])
     if not names:
-        return [{} for _ in batches]
+        return [{} for _ in parts]
     table = torch.stack([torch.stack([count[name] for name in names]) for count in counts]).double()
-    n_batches = len(batches) * place_among_processes()[1]
-    mean = sum_over_processes(table.sum(dim=0)) / n_batches
+    n_parts = len(parts) * rank_and_world_size()[1]
+    mean = all_reduce_sum(table.sum(dim=0)) / n_parts
     shares = table / mean.masked_fill(mean == 0, 1.0)
     return [dict(zip(names, row, strict=True)) for row in shares]
-
-
-def _batches(n_items: int, settings: LoopSettings) -> list[range]:
-    size = settings.batch_size // settings.accumulation_steps
-    return [range(start, min(start + size, n_items)) for start in range(0, n_items, size)]
-
-
-def _identity(settings: LoopSettings, seed: int) -> dict[str, Any]:
-    return {"settings": asdict(settings), "seed": seed, "processes": place_among_processes()[1]}
-
-
-def _first_examples(training_set: Dataset, collate: Collate, settings: LoopSettings) -> list[Any]:
-    """Sample of what the first process sees first."""
-    n_parts = settings.accumulation_steps * place_among_processes()[1]
-    items = range(settings.batch_size // n_parts)
-    return batch_sample(collate([cast("Any", training_set)[i] for i in items]))
 
 
 def _check_length(training_set: Dataset, settings: LoopSettings) -> None:
@@ -418,11 +407,11 @@ def check_surroundings(settings: LoopSettings, device: str, *, has_validation: b
     ------
     InputError
     """
-    n_processes = place_among_processes()[1]
-    parts = n_processes * settings.accumulation_steps
+    world_size = rank_and_world_size()[1]
+    parts = world_size * settings.accumulation_steps
     if settings.batch_size % parts:
         raise InputError(
-            f"batch_size: {settings.batch_size}, but {n_processes} processes share each of the "
+            f"batch_size: {settings.batch_size}, but {world_size} processes share each of the "
             f"{settings.accumulation_steps} parts of a step; give a multiple of {parts}"
         )
     if settings.precision == "float16" and device == "cpu":
@@ -437,58 +426,11 @@ def check_surroundings(settings: LoopSettings, device: str, *, has_validation: b
 
 
 def _check_tracker(name: str) -> None:
-    known = ["none", "all", *INTEGRATION_TO_CALLBACK]
+    known = ["none", "all", *LOGGER_TYPE_TO_CLASS]
     if name not in known:
         near = get_close_matches(name, known, n=1, cutoff=0)[0]
         raise InputError(f"report_to: '{name}'; did you mean '{near}'?")
-    if name not in ("none", "all", *get_available_reporting_integrations()):
+    if name not in ("none", "all", *map(str, get_available_trackers())):
         raise InputError(
             f"report_to: '{name}' is not installed; pip install {name}, or give 'none'"
         )
-
-
-def _newest_whole(checkpoints: Path) -> Path | None:
-    """Newest checkpoint that is whole; half-written ones are removed."""
-    whole = []
-    for checkpoint in checkpoints.glob("checkpoint-*"):
-        if (checkpoint / MARKER).is_file():
-            whole.append(checkpoint)
-        elif place_among_processes()[0] == 0:
-            shutil.rmtree(checkpoint)
-    wait_for_all()
-    return max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
-
-
-def _arguments(
-    settings: LoopSettings, checkpoints: Path, seed: int, device: str
-) -> TrainingArguments:
-    n_processes = place_among_processes()[1]
-    return _OneGPU(
-        output_dir=str(checkpoints),
-        max_steps=settings.steps,
-        per_device_train_batch_size=(
-            settings.batch_size // settings.accumulation_steps // n_processes
-        ),
-        gradient_accumulation_steps=settings.accumulation_steps,
-        bf16=settings.precision == "bfloat16",
-        fp16=settings.precision == "float16",
-        learning_rate=settings.learning_rate,
-        lr_scheduler_type="cosine",
-        warmup_steps=round(settings.warmup_fraction * settings.steps),
-        weight_decay=settings.weight_decay,
-        max_grad_norm=settings.max_grad_norm,
-        optim="adamw_torch",
-        seed=seed,
-        use_cpu=device == "cpu",
-        # The codebook is kept equal by the quantizer; other buffers never change.
-        ddp_broadcast_buffers=False,
-        # `_Rhythm` alone says when to log, evaluate and save.
-        logging_strategy="no",
-        eval_strategy="no",
-        save_strategy="no",
-        # The older of the two is there until the newer one has its marker.
-        save_total_limit=2,
-        report_to=settings.report_to,
-        disable_tqdm=True,
-        dataloader_pin_memory=False,
-    )

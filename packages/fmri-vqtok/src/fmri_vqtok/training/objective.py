@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from fmri_vqtok.alignment.adversarial import CHANCE
 from fmri_vqtok.alignment.alignment import TextAlignment
-from fmri_vqtok.collectives import gather_rows
+from fmri_vqtok.distributed import all_gather
 from fmri_vqtok.tokenizer import FMRITokenizer, Reconstructed
 from fmri_vqtok.training.metrics import code_counts, codes_used, dead_codes, perplexity
 
@@ -145,4 +145,4 @@ def masked_mse(signal: Tensor, reconstruction: Tensor, mask: Tensor) -> Tensor:
 
 def _n_scans(scans: Tensor) -> Tensor:
     """Different scans among the windows of all processes, a scalar."""
-    return torch.tensor(gather_rows(scans).rows.unique().numel(), device=scans.device)
+    return torch.tensor(all_gather(scans).rows.unique().numel(), device=scans.device)

@@ -195,7 +195,8 @@ class _Run:
         parts = _parts_of_process(self.settings)
         if checkpoint is not None:
             self.log.load(checkpoint)
-            first = collate([training_set[i] for i in parts[0]])
+            # The first process wrote the log, so these are the examples that it saw first.
+            first = collate([training_set[i] for i in range(len(parts[0]))])
             self.log.require_same(_EXAMPLES, batch_sample(first))
         left = parts[self.log.step * self.settings.accumulation_steps :]
         batches = iter(DataLoader(training_set, batch_sampler=left, collate_fn=collate))

@@ -92,7 +92,7 @@ def test_the_first_of_two_processes_writes_the_tokenizer_that_one_would_and_both
 def test_two_processes_resume_to_the_same_bits_each_with_its_own_random_states(by_two):
     for rank in (0, 1):
         whole, resumed = torch.load(by_two / f"phased-{rank}.pt")
-        assert sorted(resumed) == [5]
+        assert sorted(resumed) == [3, 4, 5]
         for name, value in whole[5].items():
             assert torch.equal(resumed[5][name], value), name
 

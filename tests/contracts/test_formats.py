@@ -15,14 +15,16 @@ from fmri_descriptors import load_parcellation, open_source, read_cohort, write_
 from fmri_descriptors.description import describe_cohort
 from fmri_descriptors.settings import CohortSettings, DescribeSettings
 from fmri_instruct import build_instructions, load_tasks
-from fmri_instruct.evaluation.baseline_answers import read_recordings
+from fmri_instruct.evaluation.baseline_answers import read_connectomes
 from fmri_instruct.settings import MakeInstructionsSettings
-from fmri_llm.data.examples import PretrainingPlan, TokenWindows, read_captions, read_tokens_record
+from fmri_llm.data.examples import PretrainingPlan, TokenWindows
 from fmri_llm.training.checks import check_order
 from fmri_vqtok import FMRITokenizer
 from fmri_vqtok.config.stages import FitTokenizerSettings, LoopSettings, TokenizeSettings
-from fmri_vqtok.data.cohort import Cohort as TokenizerCohort
 from fmri_vqtok.errors import InputError
+from fmri_vqtok.formats.captions import read_captions
+from fmri_vqtok.formats.cohort import Cohort as TokenizerCohort
+from fmri_vqtok.formats.tokens import read_tokens_record
 from fmri_vqtok.tokens.dataset import write_tokens
 from fmri_vqtok.training.fit import fit_tokenizer
 
@@ -153,8 +155,6 @@ def test_the_baselines_connectome_agrees_with_the_connectivity_descriptor(run: P
     pairs = np.triu_indices(len(visual), k=1)
     within = visual[pairs[0]] & visual[pairs[1]]
     features = pd.read_parquet(run / "descriptors" / "features.parquet")["fc.Visual-Visual"]
-    for recording in read_recordings(run / "cohort"):
+    for scan in read_connectomes(run / "cohort"):
         # float32 in the cohort; both sides average the same Fisher z values.
-        assert recording.connectome[within].mean() == pytest.approx(
-            features[recording.scan_id], abs=1e-5
-        )
+        assert scan.connectome[within].mean() == pytest.approx(features[scan.scan_id], abs=1e-5)

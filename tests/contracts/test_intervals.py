@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from fmri_descriptors.probing import intervals as of_texts
-from fmri_descriptors.probing.scores import bootstrap
+from fmri_descriptors.probing.scores import bootstrap, class_bounds
 from fmri_instruct.evaluation import intervals as of_answers
+from fmri_instruct.evaluation.answer_table import METRICS, AnswerTable
 from fmri_instruct.evaluation.intervals import SubjectBootstrap
 
 
@@ -39,6 +40,27 @@ def test_both_have_the_same_exact_interval_of_a_proportion(hits, total):
 def test_both_have_the_same_interval_of_an_area(area):
     theirs, ours = (side.newcombe_auc(area, 4, 9, 0.95) for side in (of_texts, of_answers))
     assert theirs == ours
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_both_have_the_same_intervals_of_every_score_where_subjects_are_few(n_classes):
+    chance = np.random.default_rng(n_classes)
+    truth = np.concatenate([np.arange(n_classes), chance.integers(n_classes, size=24 - n_classes)])
+    probabilities = chance.dirichlet(np.ones(n_classes), size=24)
+    subjects = np.array([f"p{i % 12}" for i in range(24)], dtype=object)
+    names = tuple(map(str, range(24)))
+    given = probabilities.argmax(axis=1)
+    table = AnswerTable(names, tuple(subjects), truth, given, probabilities)
+    resamples = SubjectBootstrap(subjects.tolist(), resamples=5, level=0.9, seed=0)
+
+    ours = {metric: table.interval(metric, resamples) for metric in METRICS}
+
+    theirs = class_bounds(truth, probabilities, subjects, ours["auc"].value)
+    for metric, (kind, bounds) in theirs.items():
+        low, high = bounds(0.9)
+        assert ours[metric].kind == kind
+        assert ours[metric].low == pytest.approx(min(low, ours[metric].value))
+        assert ours[metric].high == pytest.approx(max(high, ours[metric].value))
 
 
 def test_both_call_as_many_subjects_few():

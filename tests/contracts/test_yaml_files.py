@@ -14,7 +14,10 @@ from fmri_descriptors.phenotypes.dictionary import load_dictionary
 from fmri_instruct.prompts.bank import PromptBank
 from fmri_instruct.tasks.definitions import load_tasks
 
-OWNERS = ("fmri-descriptors", "fmri-instruct")
+COPIES = (
+    "fmri-descriptors/src/fmri_descriptors/utils/yaml_files.py",
+    "fmri-vqtok/src/fmri_vqtok/formats/yaml_files.py",
+)
 
 JSON = st.recursive(
     st.none()
@@ -82,10 +85,10 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("owner", OWNERS)
-def test_the_packages_that_cannot_import_each_other_read_yaml_alike(repository: Path, owner: str):
+@pytest.mark.parametrize("copy", COPIES)
+def test_the_packages_that_cannot_import_each_other_read_yaml_alike(repository: Path, copy: str):
     ours = repository / "packages/fmri-cli/src/fmri_cli/settings/yaml_files.py"
-    [theirs] = (repository / "packages" / owner / "src").rglob("yaml_files.py")
+    theirs = repository / "packages" / copy
     assert theirs.read_text(encoding="utf-8") == ours.read_text(encoding="utf-8")
 
 

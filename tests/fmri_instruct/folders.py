@@ -58,7 +58,14 @@ def write_cohort(rows: Sequence[Row], directory: Path, schema: int = 1) -> Path:
         if any(row.split == split for row in rows)
     }
     DatasetDict(splits).save_to_disk(str(directory))
-    document = {"schema": schema, "order_hash": "five", "n_regions": rows[0].bold.shape[1]}
+    n_regions = rows[0].bold.shape[1]
+    document = {
+        "schema": schema,
+        "parcellation": "five",
+        "order_hash": "five",
+        "n_regions": n_regions,
+        "labels": [f"region {n}" for n in range(n_regions)],
+    }
     (directory / "cohort.json").write_text(json.dumps(document))
     return directory
 

@@ -11,6 +11,8 @@ from fmri_llm.base_model import locate
 from fmri_llm.data import examples
 from fmri_llm.model.fmri_lm import FMRILM
 from fmri_vqtok.errors import InputError
+from fmri_vqtok.formats.captions import read_captions
+from fmri_vqtok.formats.tokens import read_tokens_record
 
 from .data.test_examples import token_table
 from .tiny import tiny_tokenizer
@@ -99,7 +101,7 @@ def test_tokens_with_a_file_cut_off_are_refused(tokens, name):
     cut(tokens / name)
     line = refusal(examples.TokenWindows.read, tokens, "train")
     assert line.startswith(f"{tokens}: cannot be read")
-    assert line.endswith("; give the folder that tokenize wrote")
+    assert line.endswith("; give the folder that `fmri tokenize` wrote")
 
 
 def test_a_missing_tokens_folder_is_refused(tmp_path):
@@ -120,14 +122,14 @@ def test_a_split_that_the_tokens_lack_has_no_windows(tokens):
 @pytest.mark.parametrize("record", ['{"schema": 1', "[]", "{}", '{"schema": 1}'])
 def test_a_tokens_record_that_is_none_is_refused(tmp_path, record):
     (tmp_path / "tokens.json").write_text(record)
-    line = refusal(examples.read_tokens_record, tmp_path)
-    assert line.endswith("; give the folder that tokenize wrote")
+    line = refusal(read_tokens_record, tmp_path)
+    assert line.endswith("; give the folder that `fmri tokenize` wrote")
 
 
 def test_the_line_of_a_broken_caption_is_named(tmp_path):
     row = json.dumps({"scan_id": "a", "domain": "FC", "text": "x", "source": "template"})
     (tmp_path / "captions.jsonl").write_text(f"{row}\n{row[:20]}")
-    assert "line 2: cannot be read" in refusal(examples.read_captions, tmp_path / "captions.jsonl")
+    assert "line 2: cannot be read" in refusal(read_captions, tmp_path / "captions.jsonl")
 
 
 def test_a_base_with_other_weights_than_the_model_was_trained_on_is_refused(

@@ -20,7 +20,7 @@ class FavoursPlaces:
     def __init__(self, bias, knows=None, certainty=0.0):
         self.bias, self.knows, self.certainty = bias, knows, certainty
 
-    def read(self, codes, present):
+    def read(self, codes, region_mask):
         return None
 
     def log_likelihoods(self, scan, prompt, replies, *, whole):

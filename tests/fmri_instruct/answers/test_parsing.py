@@ -90,8 +90,6 @@ def test_a_mention_counts_for_the_task_its_clause_speaks_of(text, visual, cluste
 
 
 def test_a_longer_answer_is_not_mistaken_for_the_shorter_one_within_it():
-    from dataclasses import replace
-
-    task = replace(VISUAL, candidates=("above", "well above"))
+    task = VISUAL.model_copy(update={"candidates": ("above", "well above")})
 
     assert answers_to("The visual system is well above the range.", task) == ["well above"]

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from fmri_instruct.answers.probabilities import choose, choose_in_turn, softmax
-from fmri_instruct.errors import InputError
-from fmri_instruct.evaluation.evaluate import evaluate_reader, read_windows
+from fmri_instruct.evaluation.baseline_answers import baseline_methods, read_connectomes
+from fmri_instruct.evaluation.evaluate import evaluate_reader
 from fmri_instruct.prompts.bank import described, numbered
 from fmri_instruct.prompts.instructions import (
     build_instructions,
@@ -19,6 +19,7 @@ from fmri_instruct.prompts.instructions import (
 )
 from fmri_instruct.settings import EvaluateSettings, MakeInstructionsSettings
 from fmri_instruct.tasks.prompt_leaks import mentions
+from fmri_vqtok.errors import InputError
 
 from ..folders import made_up_rows, write_cohort, write_descriptors, write_tokens
 
@@ -41,7 +42,7 @@ class Planted:
         self.answers, self.tasks, self.text = answers, tasks, text
         self.read_scans, self.replies = [], []
 
-    def read(self, codes, present):
+    def read(self, codes, region_mask):
         place = int(codes[0, 0, 0])
         self.read_scans.append(place)
         return self.answers[place]
@@ -245,7 +246,7 @@ def test_scores_hold_the_caveat_and_how_the_intervals_were_made(run, truth, task
     assert scores["tasks"]["age_group"]["n_subjects"] == 4
 
 
-def test_a_change_in_held_out_recordings_moves_no_baseline_answer_but_their_own(
+def test_changing_a_held_out_scan_changes_no_baseline_answer_about_the_others(
     tasks, rows, tmp_path, instructions_dir, cohort_dir
 ):
     chance = np.random.default_rng(9)
@@ -258,31 +259,26 @@ def test_a_change_in_held_out_recordings_moves_no_baseline_answer_but_their_own(
     ]
     cohort = write_cohort(changed, tmp_path / "cohort")
 
-    def references(folder):
-        from fmri_instruct.evaluation.baseline_answers import read_recordings, reference_methods
-
+    def baseline_answers(folder):
         train, test = (read_instructions(instructions_dir, split) for split in ("train", "test"))
-        recordings = read_recordings(folder)
-        methods = reference_methods(tasks[0], train, test, recordings, SETTINGS, 0)
+        methods = baseline_methods(tasks[0], train, test, read_connectomes(folder), SETTINGS, 0)
         return {a.scan_id: a.probabilities for a in methods[1].answers}
 
-    before, after = references(cohort_dir), references(cohort)
+    before, after = baseline_answers(cohort_dir), baseline_answers(cohort)
 
     assert before.pop(changed_scan) != after.pop(changed_scan)
     assert before == after
 
 
-def test_a_change_in_validation_recordings_moves_no_baseline_answer(
+def test_changing_validation_scans_changes_nothing_that_a_baseline_sees(
     tasks, rows, tmp_path, instructions_dir, cohort_dir
 ):
-    from fmri_instruct.evaluation.baseline_answers import read_recordings
-
     changed = [
         replace(row, bold=row.bold[::2]) if row.split == "validation" else row for row in rows
     ]
-    again = read_recordings(write_cohort(changed, tmp_path))
+    again = read_connectomes(write_cohort(changed, tmp_path))
 
-    before = read_recordings(cohort_dir)
+    before = read_connectomes(cohort_dir)
     assert [r.scan_id for r in again] == [r.scan_id for r in before]
     for one, other in zip(again, before, strict=True):
         np.testing.assert_array_equal(one.connectome, other.connectome)
@@ -291,8 +287,6 @@ def test_a_change_in_validation_recordings_moves_no_baseline_answer(
 def test_the_majority_is_that_of_training_subjects_even_if_held_out_ones_differ(
     tasks, tmp_path, truth
 ):
-    from fmri_instruct.evaluation.baseline_answers import read_recordings, reference_methods
-
     # Training subjects: two in three older; held-out subjects: all younger.
     rows = [
         replace(
@@ -309,26 +303,12 @@ def test_the_majority_is_that_of_training_subjects_even_if_held_out_ones_differ(
     descriptors = write_descriptors(rows, tmp_path / "descriptors")
     built = build_instructions(cohort, descriptors, tasks, MakeInstructionsSettings(), 0)
 
-    majority, _ = reference_methods(
-        tasks[0], built.splits["train"], built.splits["test"], read_recordings(cohort), SETTINGS, 0
+    majority, _ = baseline_methods(
+        tasks[0], built.splits["train"], built.splits["test"], read_connectomes(cohort), SETTINGS, 0
     )
 
     assert {answer.answer for answer in majority.answers} == {"older"}
     assert majority.answers[0].probabilities == pytest.approx({"younger": 1 / 3, "older": 2 / 3})
-
-
-def test_windows_come_back_in_order_whatever_their_order_on_disk(tmp_path):
-    from datasets import Dataset, DatasetDict
-
-    rows = [
-        {"scan_id": "a", "window": w, "codes": [[w, w]], "mask": [True, False]} for w in (2, 0, 1)
-    ]
-    DatasetDict({"test": Dataset.from_list(rows)}).save_to_disk(str(tmp_path))
-
-    windows = read_windows(tmp_path, "test")["a"]
-
-    assert windows.codes[:, 0, 0].tolist() == [0, 1, 2]
-    assert windows.present.tolist() == [True, False]
 
 
 def test_tokens_of_another_region_order_are_refused(run, truth, tasks, rows, tmp_path):
@@ -351,10 +331,10 @@ def test_a_held_out_scan_without_tokens_is_named(run, truth, tasks, rows, tmp_pa
 @pytest.mark.parametrize(
     ("bad", "words"),
     [
-        ({"level": 1.0}, "level: 1.0"),
+        ({"level": 1.0}, "level: 1.0; give less than 1"),
         ({"resamples": 0}, "resamples: 0; give at least 1"),
         ({"max_new_tokens": 0}, "max_new_tokens: 0; give at least 1"),
-        ({"regularisation": 0.0}, "regularisation: 0.0"),
+        ({"regularisation": 0.0}, "regularisation: 0.0; give more than 0"),
     ],
 )
 def test_settings_out_of_range_are_refused(bad, words):

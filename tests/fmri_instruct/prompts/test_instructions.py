@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fmri_instruct.errors import InputError
 from fmri_instruct.prompts.bank import PLACEHOLDER
 from fmri_instruct.prompts.instructions import (
     build_instructions,
@@ -19,6 +18,7 @@ from fmri_instruct.settings import MakeInstructionsSettings
 from fmri_instruct.tasks.definitions import load_tasks
 from fmri_instruct.tasks.labels import bin_of
 from fmri_instruct.tasks.prompt_leaks import mentions, refuse_hint
+from fmri_vqtok.errors import InputError
 
 from ..folders import FEATURES, SPLITS, made_up_rows, write_cohort, write_descriptors
 
@@ -277,7 +277,7 @@ def test_a_subject_in_two_splits_is_refused(rows, tasks, tmp_path):
 
 
 def test_a_scan_that_is_there_twice_is_refused(rows, tasks, tmp_path):
-    with pytest.raises(InputError, match=f"{rows[0].scan_id} is there twice"):
+    with pytest.raises(InputError, match=f"duplicate scan {rows[0].scan_id}"):
         build([rows[0], *rows], tmp_path, tasks)
 
 
@@ -292,7 +292,7 @@ def test_descriptors_of_another_split_are_refused(cohort_dir, rows, tasks, tmp_p
 def test_a_newer_cohort_schema_is_refused(rows, descriptors_dir, tasks, tmp_path):
     cohort = write_cohort(rows, tmp_path / "cohort", schema=2)
 
-    with pytest.raises(InputError, match=r"cohort: schema 2, .* up to 1; upgrade fmri-instruct"):
+    with pytest.raises(InputError, match=r"cohort\.json: schema 2, .* up to 1; upgrade"):
         build_instructions(cohort, descriptors_dir, tasks, SETTINGS, seed=0)
 
 
@@ -309,9 +309,9 @@ def test_a_newer_cohort_schema_is_refused(rows, descriptors_dir, tasks, tmp_path
 def test_a_label_source_that_is_missing_is_named_with_the_nearest_one(
     cohort_dir, descriptors_dir, tasks, change, words
 ):
-    from fmri_instruct.tasks.definitions import task_from_dict
+    from fmri_instruct.tasks.definitions import read_task
 
-    lost = task_from_dict({**tasks[0].to_dict(), "label": change})
+    lost = read_task({**tasks[0].model_dump(mode="json"), "label": change}, "task")
 
     with pytest.raises(InputError, match=words):
         build_instructions(cohort_dir, descriptors_dir, [lost], SETTINGS, seed=0)
@@ -345,8 +345,8 @@ def test_a_folder_that_is_no_cohort_is_refused(descriptors_dir, tasks, tmp_path)
     ("bad", "words"),
     [
         ({"variants": 0}, "variants: 0; give at least 1"),
-        ({"paradigms": ("singel",)}, "paradigms: 'singel'; did you mean 'single'"),
-        ({"paradigms": ()}, "paradigms: none given"),
+        ({"paradigms": ("singel",)}, "paradigms.0: 'singel'; give 'single', 'multi' or 'open'"),
+        ({"paradigms": ()}, r"paradigms: \(\); give at least 1"),
     ],
 )
 def test_settings_out_of_range_are_refused(bad, words):
@@ -357,14 +357,14 @@ def test_settings_out_of_range_are_refused(bad, words):
 def test_numbers_of_a_phenotype_column_are_mapped_even_where_some_are_missing(
     rows, tasks, tmp_path
 ):
-    from fmri_instruct.tasks.definitions import task_from_dict
+    from fmri_instruct.tasks.definitions import read_task
 
     coded = [
         replace(row, phenotypes={"sex": None if k == 0 else 1 + k % 2})
         for k, row in enumerate(rows)
     ]
     label = {"phenotype": "sex", "values": {"1": "younger", "2": "older"}}
-    task = task_from_dict({**tasks[0].to_dict(), "label": label})
+    task = read_task({**tasks[0].model_dump(mode="json"), "label": label}, "task")
 
     counts = build(coded, tmp_path, [task]).counts["age_group"]["train"]
 

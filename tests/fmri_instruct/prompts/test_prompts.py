@@ -3,9 +3,9 @@ import random
 import pytest
 import yaml
 
-from fmri_instruct.errors import InputError
 from fmri_instruct.prompts.bank import BANK, PromptBank, described, numbered, spoken_list
 from fmri_instruct.settings import PARADIGMS
+from fmri_vqtok.errors import InputError
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def test_lists_read_as_in_english(items, expected):
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("{}", "not a list of texts"), ("[", "not valid YAML"), (None, "multi.yaml")],
+    [("{}", "not a list of texts"), ("[", "cannot be read"), (None, "multi.yaml")],
 )
 def test_a_bank_that_cannot_be_used_names_the_file(tmp_path, text, words):
     for paradigm in PARADIGMS:

@@ -4,10 +4,10 @@ import pandas as pd
 import pytest
 import yaml
 
-from fmri_instruct.errors import InputError
-from fmri_instruct.tasks.definitions import load_tasks, task_from_dict
+from fmri_instruct.tasks.definitions import load_tasks, read_task
 from fmri_instruct.tasks.labels import bin_of, label_scans
 from fmri_instruct.tasks.prompt_leaks import mentions
+from fmri_vqtok.errors import InputError
 
 COLOUR = {
     "title": "colour",
@@ -41,9 +41,9 @@ def test_every_demo_question_has_paraphrases_and_none_hints_at_an_answer():
         ]
 
 
-def test_a_task_survives_the_way_through_json():
+def test_a_task_is_the_same_after_it_was_written_as_json():
     for task in load_tasks():
-        assert task_from_dict(json.loads(json.dumps(task.to_dict()))) == task
+        assert read_task(json.loads(json.dumps(task.model_dump(mode="json"))), "tasks.json") == task
 
 
 @pytest.mark.parametrize(
@@ -53,17 +53,17 @@ def test_a_task_survives_the_way_through_json():
         ({"label": {"phenotyp": "colour"}}, ["label", "phenotype: COLUMN"]),
         ({"label": {"phenotype": "c", "valeus": {}}}, ["valeus", "did you mean 'values'"]),
         ({"label": {"phenotype": "c", "values": {"r": "rde"}}}, ["rde", "did you mean 'red'"]),
-        ({"label": {"zscore": "f", "thresholds": [1, -1]}}, ["[1, -1]", "rising"]),
-        ({"label": {"zscore": "f"}}, ["thresholds", "None", "rising"]),
+        ({"label": {"zscore": "f", "thresholds": [1, -1]}}, ["[1, -1]", "ascending"]),
+        ({"label": {"zscore": "f"}}, ["no 'thresholds'", "add it"]),
         ({"label": {"zscore": "f", "thresholds": [-1, 1]}}, ["2 answers for 2 thresholds"]),
         ({"answers": ["red"]}, ["answers", "at least two"]),
         ({"answers": ["red", "red"]}, ["answers", "different"]),
         ({"answers": [True, False]}, ["answers", "quotes"]),
-        ({"answers": "red"}, ["answers", "list of texts"]),
+        ({"answers": "red"}, ["answers", "give a list"]),
         ({"statements": ["It is red."]}, ["It is red.", "{answer}"]),
         ({"questions": ["Is it red?"]}, ["Is it red?", "'red'", "equally often"]),
         ({"title": "redness or red"}, ["'red'", "equally often"]),
-        ({"questions": []}, ["no 'questions'", "add a list"]),
+        ({"questions": []}, ["questions", "give at least 1"]),
     ],
 )
 def test_a_wrong_tasks_file_gives_one_line_with_the_place_and_the_fix(tmp_path, changes, words):
@@ -81,11 +81,11 @@ def test_a_wrong_tasks_file_gives_one_line_with_the_place_and_the_fix(tmp_path, 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("tasks: [", ["not valid YAML"]),
+        ("tasks: [", ["cannot be read", "line 1"]),
         ("- a", ["not a mapping"]),
         ("schema: 1", ["no tasks"]),
         ("schema: 9\ntasks: {a: {}}", ["schema 9", "upgrade"]),
-        ("task: {}", ["unknown key 'task'", "did you mean 'tasks'"]),
+        ("task: {}", ["task: unknown key", "did you mean 'tasks'"]),
         ("tasks: {a: 3}", ["tasks.a", "3", "mapping"]),
         ("tasks: {a: {title: b, answers: [c, d]}}", ["no 'label'", "add it"]),
     ],

@@ -7,14 +7,13 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from fmri_instruct.errors import InputError
 from fmri_instruct.evaluation.evaluate import evaluate
 from fmri_instruct.prompts.instructions import read_instructions
-from fmri_instruct.settings import EvaluateSettings
-from fmri_instruct.tuning.settings import TuneSettings
+from fmri_instruct.settings import EvaluateSettings, TuneSettings
 from fmri_instruct.tuning.tune import PackedConversations, tune
 from fmri_llm.data.examples import TokenWindows
 from fmri_vqtok.config.stages import LoopSettings
+from fmri_vqtok.errors import InputError
 
 from ..folders import write_tokens
 

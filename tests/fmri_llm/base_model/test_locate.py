@@ -46,7 +46,7 @@ def test_a_packaged_model_is_converted_once(own_cache, quick_conversion):
 
 def test_a_half_converted_model_is_not_taken_for_whole(own_cache, quick_conversion):
     whole = locate.resolve(PACKAGED)
-    partial = whole.rename(whole.with_name(f"{whole.name}.partial"))
+    partial = whole.rename(whole.with_name(f"{whole.name}.part"))
     (partial / "half").touch()
     again = locate.resolve(PACKAGED)
     assert {path.name for path in again.iterdir()} == {"config.json", "digests.json"}
@@ -160,7 +160,7 @@ def test_a_folder_without_a_model_is_refused(tmp_path):
 
 
 def test_a_hub_model_that_cannot_be_had_is_refused_in_one_line():
-    with pytest.raises(InputError, match="'nobody/nothing': neither a folder nor to be had") as e:
+    with pytest.raises(InputError, match="'nobody/nothing': neither a folder nor available") as e:
         locate.resolve("nobody/nothing")
     assert "\n" not in str(e.value)
 

@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from fmri_llm.data import examples
-from fmri_llm.data.captions import Caption, Sentence
 from fmri_llm.model.losses import NO_TARGET
 from fmri_vqtok.errors import InputError
+from fmri_vqtok.formats.captions import Caption, Sentence, read_captions, split_sentences
+from fmri_vqtok.formats.tokens import read_tokens_record
 
 from ..tiny import N_CODES, N_REGIONS, N_STEPS, word_tokenizer
 
@@ -130,7 +131,7 @@ def test_the_text_fits_unless_one_sentence_alone_is_longer(
 ):
     plan = make_plan(windows, tokenizer, text_tokens=text_tokens)
     texts = [described(plan[k], tokenizer)[1] for k in range(12)]
-    assert {len(examples.split_sentences(text)) for text in texts} == {n_sentences}
+    assert {len(split_sentences(text)) for text in texts} == {n_sentences}
 
 
 LEANING = [("Alpha is low.", True), ("It is so in Beta.", False), ("Gamma is high.", True)]
@@ -181,7 +182,7 @@ def test_a_scan_without_captions_is_refused(windows, tokenizer):
 
 
 def test_a_decimal_point_ends_no_sentence():
-    assert examples.split_sentences("It is 0.5 above. It is so.") == [
+    assert split_sentences("It is 0.5 above. It is so.") == [
         "It is 0.5 above.",
         "It is so.",
     ]
@@ -246,7 +247,7 @@ def test_a_rewritten_caption_goes_before_the_templates(tmp_path):
     ]
     path = tmp_path / "captions.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    assert examples.read_captions(path) == {"s1": {"FC": "New.", "ICA": "Only."}}
+    assert read_captions(path) == {"s1": {"FC": "New.", "ICA": "Only."}}
 
 
 def test_sentences_are_read_with_a_caption(tmp_path):
@@ -255,7 +256,7 @@ def test_sentences_are_read_with_a_caption(tmp_path):
     text = " ".join(sentence["text"] for sentence in sentences)
     row = {"scan_id": "s1", "domain": "FC", "text": text, "source": "template"}
     path.write_text(json.dumps({**row, "sentences": sentences}))
-    caption = examples.read_captions(path)["s1"]["FC"]
+    caption = read_captions(path)["s1"]["FC"]
     assert caption == text
     assert caption.starts == [0, 2]
 
@@ -268,22 +269,22 @@ def test_sentences_that_are_not_the_text_are_refused(tmp_path):
     with pytest.raises(
         InputError, match="the sentences of FC of scan 's1' are not its text; leave"
     ):
-        examples.read_captions(path)
+        read_captions(path)
 
 
 def test_missing_captions_are_refused(tmp_path):
-    with pytest.raises(InputError, match="give the folder that describe wrote"):
-        examples.read_captions(tmp_path / "captions.jsonl")
+    with pytest.raises(InputError, match="give the folder that `fmri describe` wrote"):
+        read_captions(tmp_path / "captions.jsonl")
 
 
 def test_a_tokens_folder_of_a_newer_schema_is_refused(tmp_path):
     (tmp_path / "tokens.json").write_text('{"schema": 2}')
     with pytest.raises(
-        InputError, match=r"schema 2, but this version reads up to 1; upgrade fmri-llm"
+        InputError, match=r"schema 2, but this version reads up to 1; upgrade fmri-vqtok"
     ):
-        examples.read_tokens_record(tmp_path)
+        read_tokens_record(tmp_path)
 
 
 def test_a_folder_without_tokens_is_refused(tmp_path):
-    with pytest.raises(InputError, match="give the folder that tokenize wrote"):
-        examples.read_tokens_record(tmp_path)
+    with pytest.raises(InputError, match="give the folder that `fmri tokenize` wrote"):
+        read_tokens_record(tmp_path)

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from fmri_vqtok.config.stages import FitTokenizerSettings, LoopSettings
-from fmri_vqtok.data.cohort import Cohort
 from fmri_vqtok.data.region_features import diffusion_gradients, mean_connectivity, region_features
 from fmri_vqtok.errors import InputError
+from fmri_vqtok.formats.cohort import Cohort
 from fmri_vqtok.model.position_embedding import SpaceTimePositions, standardised
 from fmri_vqtok.tokenizer import FMRITokenizer
 from fmri_vqtok.training.fit import fit_tokenizer

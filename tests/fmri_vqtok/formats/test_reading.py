@@ -5,8 +5,9 @@ import shutil
 
 import pytest
 
-from fmri_vqtok.data.cohort import Cohort, read_captions
 from fmri_vqtok.errors import InputError
+from fmri_vqtok.formats.captions import read_captions
+from fmri_vqtok.formats.cohort import Cohort
 from fmri_vqtok.formats.reading import reading
 from fmri_vqtok.text.features import embedding_table, token_stream
 from fmri_vqtok.tokenizer import FMRITokenizer, FMRITokenizerConfig
@@ -139,13 +140,13 @@ def test_a_cohort_description_without_labels_is_refused(cohort_copy):
 def test_the_line_of_a_broken_caption_is_named(tmp_path):
     row = '{"scan_id": "a", "domain": "all", "text": "x"}\n'
     (tmp_path / "captions.jsonl").write_text(row + row[:20])
-    line = refusal(read_captions, tmp_path, ["a"])
+    line = refusal(read_captions, tmp_path / "captions.jsonl")
     assert "captions.jsonl, line 2: cannot be read" in line
 
 
 def test_a_caption_without_text_is_refused(tmp_path):
     (tmp_path / "captions.jsonl").write_text('{"scan_id": "a", "domain": "all"}\n')
-    assert "line 1: no 'text' in it" in refusal(read_captions, tmp_path, ["a"])
+    assert "line 1: no 'text' in it" in refusal(read_captions, tmp_path / "captions.jsonl")
 
 
 @pytest.fixture
@@ -174,6 +175,6 @@ def test_a_language_model_without_some_of_its_weights_is_not_filled_up_at_random
     assert "no weights of embed_tokens.weight" in refusal(embedding_table, model_copy)
 
 
-def test_a_fault_of_our_own_inside_the_reading_keeps_its_words():
+def test_an_input_error_raised_while_reading_keeps_its_message():
     with pytest.raises(InputError, match=r"^width: 7; give a multiple of 2$"), reading("x", "fix"):
         raise InputError("width: 7; give a multiple of 2")

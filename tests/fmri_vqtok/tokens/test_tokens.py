@@ -12,8 +12,8 @@ import torch
 from datasets import load_from_disk
 
 from fmri_vqtok.config.stages import TokenizeSettings
-from fmri_vqtok.data.cohort import Cohort
 from fmri_vqtok.errors import InputError
+from fmri_vqtok.formats.cohort import Cohort
 from fmri_vqtok.processor import TimeSeriesProcessor
 from fmri_vqtok.tokenizer import FMRITokenizer, FMRITokenizerConfig
 from fmri_vqtok.tokens.dataset import check_tokens_of, write_tokens
@@ -111,7 +111,8 @@ def test_tokens_of_a_tokenizer_with_another_codebook_are_refused(
 
 
 def test_tokens_that_do_not_say_who_made_them_are_refused(tmp_path, tokenizer_dir):
-    (tmp_path / "tokens.json").write_text('{"schema": 1}')
+    record = {"schema": 1, "order_hash": "h", "n_codes": 32, "n_steps": 3, "n_regions": 6}
+    (tmp_path / "tokens.json").write_text(json.dumps(record))
     with pytest.raises(InputError, match="those of tokenizer None"):
         check_tokens_of(tmp_path, FMRITokenizer.from_pretrained(tokenizer_dir))
 

@@ -12,12 +12,12 @@ import torch
 from fmri_vqtok.alignment.alignment import TextAlignment
 from fmri_vqtok.config import quantizers
 from fmri_vqtok.config.stages import FitTokenizerSettings, LoopSettings
-from fmri_vqtok.data.cohort import Cohort, read_captions
 from fmri_vqtok.data.window_dataset import NormalisedScan, TextDraws, TrainingPlan
 from fmri_vqtok.errors import InputError
+from fmri_vqtok.formats.cohort import Cohort
 from fmri_vqtok.processor import TimeSeriesProcessor
 from fmri_vqtok.quantizers import VectorQuantizer
-from fmri_vqtok.text.caption_targets import caption_targets
+from fmri_vqtok.text.caption_targets import caption_targets, read_sentences
 from fmri_vqtok.text.features import text_features
 from fmri_vqtok.tokenizer import FMRITokenizer, FMRITokenizerConfig
 from fmri_vqtok.training.fit import TextSource, fit_tokenizer
@@ -481,23 +481,23 @@ def write_captions(directory, rows):
 
 
 def test_captions_are_joined_by_scan_and_not_by_row(descriptors_dir):
-    assert read_captions(descriptors_dir, ["train-2", "train-0"]) == [
+    assert read_sentences(descriptors_dir, ["train-2", "train-0"]) == [
         {"all": ["the regions are slow ."]},
         {"all": ["the regions are calm ."]},
     ]
 
 
-def test_the_sentences_of_each_domain_are_read_and_rewritten_ones_go_before(tmp_path):
-    said = [{"text": "It is odd.", "standalone": False}]
+def test_the_sentences_of_each_domain_are_read_and_rewritten_ones_replace_them(tmp_path):
+    listed = [{"text": t, "standalone": t == "so it is."} for t in ("so it is.", "It is odd.")]
     rows = [
         {"scan_id": "a", "domain": "ICA", "text": "New. It is so.", "source": "rewritten"},
         {"scan_id": "a", "domain": "ICA", "text": "Old.", "source": "template"},
-        {"scan_id": "a", "domain": "graph", "text": "Not this.", "sentences": said},
+        {"scan_id": "a", "domain": "graph", "text": "so it is. It is odd.", "sentences": listed},
         {"scan_id": "a", "domain": "all", "text": "Nor this."},
         {"scan_id": "a", "domain": "FC", "text": ""},
     ]
-    assert read_captions(write_captions(tmp_path, rows), ["a"]) == [
-        {"ICA": ["New.", "It is so."], "graph": ["It is odd."]}
+    assert read_sentences(write_captions(tmp_path, rows), ["a"]) == [
+        {"ICA": ["New.", "It is so."], "graph": ["so it is.", "It is odd."]}
     ]
 
 
@@ -572,7 +572,7 @@ def test_the_caption_of_a_held_out_scan_changes_nothing_that_is_fitted(
 
 def test_a_scan_without_a_caption_is_named(descriptors_dir):
     with pytest.raises(InputError, match=r"captions\.jsonl: no caption of scan elsewhere"):
-        read_captions(descriptors_dir, ["elsewhere"])
+        read_sentences(descriptors_dir, ["elsewhere"])
 
 
 def test_a_cohort_of_a_newer_schema_is_refused(tmp_path, write_cohort):

@@ -14,7 +14,7 @@ from fmri_cli.run.records import read_record
 
 if TYPE_CHECKING:
     from fmri_instruct.answers.ask import Answer
-    from fmri_instruct.evaluation.evaluate import ScanWindows
+    from fmri_vqtok.formats.tokens import ScanWindows
 
 SEEN = {
     "train": "the model was trained on {}; this says nothing about new scans.",
@@ -93,14 +93,14 @@ def find_scan(run: Path, scan_id: str) -> FoundScan:
     InputError
         If the run has no such scan; the held-out ones are listed.
     """
-    from fmri_instruct.evaluation.evaluate import read_windows
+    from fmri_vqtok.formats.tokens import TokenTable
 
     known: dict[str, list[str]] = {}
     for split in ("test", *SEEN):
-        scans = read_windows(run / "tokens", split)
-        if scan_id in scans:
-            return FoundScan(scans[scan_id], split)
-        known[split] = sorted(scans)
+        table = TokenTable.read(run / "tokens", split)
+        if scan_id in table.by_scan:
+            return FoundScan(table.windows(scan_id), split)
+        known[split] = sorted(table.by_scan)
     raise InputError(_no_such_scan(scan_id, known))
 
 
@@ -115,9 +115,9 @@ def _no_such_scan(scan_id: str, known: dict[str, list[str]]) -> str:
 
 def _answer(run: Path, scan: FoundScan, question: str, answers: tuple[str, ...]) -> "Answer":
     from fmri_instruct.answers.ask import answer_question, find_task
-    from fmri_instruct.errors import InputError as QuestionError
     from fmri_instruct.prompts.instructions import read_tasks
     from fmri_llm.model.fmri_lm import FMRILM
+    from fmri_vqtok.errors import InputError as QuestionError
     from fmri_vqtok.tokens.dataset import check_tokens_of
 
     tasks = read_tasks(run / "instructions")
@@ -135,5 +135,5 @@ def _answer(run: Path, scan: FoundScan, question: str, answers: tuple[str, ...])
         question,
         tasks,
         answers or None,
-        present=scan.windows.present,
+        region_mask=scan.windows.region_mask,
     )

@@ -6,12 +6,11 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "answers.ask": ["Answer", "answer_question"],
-        "errors": ["InputError"],
         "evaluation.evaluate": ["evaluate"],
         "prompts.instructions": ["Instruction", "build_instructions", "write_instructions"],
         "answers.parsing": ["parse_answers"],
         "prompts.bank": ["PromptBank"],
-        "settings": ["EvaluateSettings", "MakeInstructionsSettings"],
+        "settings": ["EvaluateSettings", "MakeInstructionsSettings", "TuneSettings"],
         "tasks.definitions": ["Task", "load_tasks"],
         "tuning.tune": ["tune"],
     },

@@ -5,8 +5,7 @@ from typing import Any
 
 import click
 
-from fmri_instruct.errors import InputError
-from fmri_instruct.settings import EvaluateSettings, MakeInstructionsSettings
+from fmri_instruct.settings import EvaluateSettings, MakeInstructionsSettings, TuneSettings
 
 DEMO_TASKS = Path(__file__).parent / "cohorts" / "demo.yaml"
 FOLDER = click.Path(path_type=Path)
@@ -23,7 +22,7 @@ def make_instructions(context: Any, cohort: Path, descriptors: Path, tasks: Path
     """Write questions and answers about the scans of a cohort, in three paradigms."""
     from fmri_instruct.tasks.definitions import load_tasks
 
-    # Before the stages that come first: a mistake in the questions is told at once.
+    # Checked at once: a mistake in the questions would else show after the stages before.
     load_tasks(tasks)
     context.run(
         _make_instructions,
@@ -41,10 +40,6 @@ def make_instructions(context: Any, cohort: Path, descriptors: Path, tasks: Path
 @click.pass_obj
 def tune(context: Any, model: Path, tokens: Path, instructions: Path) -> None:
     """Tune a language model on the instructions of the training scans."""
-    try:
-        from fmri_instruct.tuning.settings import TuneSettings
-    except ImportError as error:
-        raise InputError(f"tune: {error.name} is missing; install fmri-instruct[train]") from error
     context.run(
         _tune, TuneSettings, resumable=True, model=model, tokens=tokens, instructions=instructions
     )

@@ -1,10 +1,17 @@
 """The settings of this package's stages; each default exists here and nowhere else."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Annotated, Literal, get_args
 
-from fmri_instruct.errors import InputError, nearest
+from annotated_types import Ge, Gt, Lt, MinLen
 
-PARADIGMS = ("single", "multi", "open")
+from fmri_vqtok.config.stages import LoopSettings
+from fmri_vqtok.formats.validation import check_fields
+
+Paradigm = Literal["single", "multi", "open"]
+PARADIGMS: tuple[Paradigm, ...] = get_args(Paradigm)
+
+Count = Annotated[int, Ge(1)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,16 +28,34 @@ class MakeInstructionsSettings:
         copy in the fixed canonical wording.
     """
 
-    paradigms: tuple[str, ...] = PARADIGMS
-    variants: int = 4
+    paradigms: Annotated[tuple[Paradigm, ...], MinLen(1)] = PARADIGMS
+    variants: Count = 4
 
     def __post_init__(self) -> None:
-        for paradigm in self.paradigms:
-            if paradigm not in PARADIGMS:
-                raise InputError(f"paradigms: '{paradigm}'; {nearest(paradigm, PARADIGMS)}")
-        if not self.paradigms:
-            raise InputError(f"paradigms: none given; give any of {', '.join(PARADIGMS)}")
-        _at_least("variants", self.variants, 1)
+        check_fields(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuneSettings:
+    """How a language model is tuned on instructions.
+
+    Parameters
+    ----------
+    loop : LoopSettings
+        Steps, batch size, rates and intervals.
+    conversations : int
+        Conversations packed after one brain block, so that one pass trains several paradigms. They
+        do not see each other.
+    validation_examples : int
+        Examples of validation scans that are scored at each evaluation.
+    """
+
+    loop: LoopSettings = field(default_factory=LoopSettings)
+    conversations: Count = 4
+    validation_examples: Count = 4
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,20 +75,10 @@ class EvaluateSettings:
         subjects to choose it by cross-validation.
     """
 
-    max_new_tokens: int = 48
-    resamples: int = 1000
-    level: float = 0.95
-    regularisation: float = 1.0
+    max_new_tokens: Count = 48
+    resamples: Count = 1000
+    level: Annotated[float, Gt(0), Lt(1)] = 0.95
+    regularisation: Annotated[float, Gt(0)] = 1.0
 
     def __post_init__(self) -> None:
-        _at_least("max_new_tokens", self.max_new_tokens, 1)
-        _at_least("resamples", self.resamples, 1)
-        if not 0 < self.level < 1:
-            raise InputError(f"level: {self.level}; give a number between 0 and 1, such as 0.95")
-        if not self.regularisation > 0:
-            raise InputError(f"regularisation: {self.regularisation}; give a number above 0")
-
-
-def _at_least(name: str, value: int, least: int) -> None:
-    if value < least:
-        raise InputError(f"{name}: {value}; give at least {least}")
+        check_fields(self)

@@ -22,7 +22,8 @@ from torch import nn
 
 from fmri_llm.base_model import locate
 from fmri_vqtok.errors import InputError
-from fmri_vqtok.formats.reading import read_description, read_weights, reading
+from fmri_vqtok.formats.json_files import read_description, write_json
+from fmri_vqtok.formats.reading import read_weights, reading
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -242,7 +243,7 @@ def save(model: FMRILM, directory: Path) -> None:
     save_file(weights, directory / BRAIN, metadata={"format": "pt"})
     (directory / TOKENIZER).mkdir(exist_ok=True)
     model.brain_tokenizer.save_pretrained(directory / TOKENIZER)
-    _write_json(_config(model), directory / CONFIG)
+    write_json(_config(model), directory / CONFIG)
 
 
 @contextlib.contextmanager
@@ -283,8 +284,4 @@ def _save_adapter(model: FMRILM, directory: Path) -> None:
     config["base_model_name_or_path"] = model.base_name
     # peft keeps the targets as a set, whose order changes from process to process.
     config["target_modules"] = sorted(config["target_modules"])
-    _write_json(config, path)
-
-
-def _write_json(value: dict[str, Any], path: Path) -> None:
-    path.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    write_json(config, path)

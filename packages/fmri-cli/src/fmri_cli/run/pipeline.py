@@ -120,7 +120,7 @@ STAGES = (
     StageRow(
         "tuned-model",
         "tune",
-        "fmri_instruct.tuning.settings:TuneSettings",
+        "fmri_instruct.settings:TuneSettings",
         ("language-model", "tokens", "instructions"),
     ),
     StageRow(

@@ -1,4 +1,4 @@
-"""One question about one scan, as a person asks it."""
+"""A question in a person's own words about one scan."""
 
 import re
 from collections.abc import Sequence
@@ -11,11 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmri_instruct.answers.orders import choose_over_orders
-from fmri_instruct.answers.probabilities import ModelReader, ScanReader
-from fmri_instruct.errors import InputError
-from fmri_instruct.evaluation.scores import most_probable
+from fmri_instruct.answers.probabilities import ModelReader, ScanReader, most_probable
 from fmri_instruct.prompts.bank import PromptBank
 from fmri_instruct.tasks.definitions import Task
+from fmri_vqtok.errors import InputError
 
 if TYPE_CHECKING:
     from fmri_llm.model.fmri_lm import FMRILM
@@ -52,7 +51,7 @@ def answer_question(
     tasks: Sequence[Task],
     candidates: Sequence[str] | None = None,
     *,
-    present: NDArray[np.bool_] | None = None,
+    region_mask: NDArray[np.bool_] | None = None,
 ) -> Answer:
     """Ask a model about one scan and return the probabilities of the answers.
 
@@ -69,8 +68,8 @@ def answer_question(
         What the model was tuned on.
     candidates : sequence of str, optional
         The possible answers.
-    present : (N,) array-like of bool, optional
-        False for a region without signal; all present when left out.
+    region_mask : (N,) array-like of bool, optional
+        False for a region without signal; all have one when left out.
 
     Returns
     -------
@@ -82,19 +81,21 @@ def answer_question(
         If the question is unknown and no candidates are given, or fewer than two are given.
     """
     codes = np.asarray(windows_codes, dtype=np.int64)
-    regions = np.ones(codes.shape[-1], bool) if present is None else np.asarray(present, bool)
-    return ask_reader(ModelReader(model), codes, regions, question, tasks, candidates)
+    if region_mask is None:
+        region_mask = np.ones(codes.shape[-1], bool)
+    mask = np.asarray(region_mask, bool)
+    return ask_reader(ModelReader(model), codes, mask, question, tasks, candidates)
 
 
 def ask_reader(
     reader: ScanReader,
     codes: NDArray[np.int64],
-    present: NDArray[np.bool_],
+    region_mask: NDArray[np.bool_],
     question: str,
     tasks: Sequence[Task],
     candidates: Sequence[str] | None = None,
 ) -> Answer:
-    """Ask anything that reads scans; see `answer_question`.
+    """Ask any `ScanReader`; see `answer_question`.
 
     Parameters
     ----------
@@ -102,7 +103,7 @@ def ask_reader(
         What answers.
     codes : (B, W, N) ndarray of int
         Brain tokens.
-    present : (N,) ndarray of bool
+    region_mask : (N,) ndarray of bool
         False for a region without signal.
     question : str
         As for `answer_question`.
@@ -121,7 +122,7 @@ def ask_reader(
         raise InputError(f"answers: {', '.join(options)}; give at least two different answers")
     # A task may be asked for by its bare name, which is no question to put to a model.
     asked = task.questions[0] if task and question.strip() == task.name else question.strip()
-    scan = reader.read(codes, present)
+    scan = reader.read(codes, region_mask)
     found = choose_over_orders(reader, scan, partial(PromptBank.load().ask, asked), options)
     return Answer(
         question=asked,

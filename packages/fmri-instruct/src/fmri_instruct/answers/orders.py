@@ -1,6 +1,6 @@
 """Answers that do not depend on the order in which a prompt lists them.
 
-Language models favour a place in the list. Every answer therefore stands once at every place, and
+Language models favour a position in the list. Every answer is therefore once at every position, and
 its probabilities are averaged.
 """
 
@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fmri_instruct.answers.probabilities import ScanReader, choose, choose_in_turn
-from fmri_instruct.evaluation.scores import most_probable
+from fmri_instruct.answers.probabilities import ScanReader, choose, choose_in_turn, most_probable
 from fmri_instruct.prompts.bank import question_turn
 
 
@@ -24,8 +23,8 @@ class Choice:
     probabilities : dict of str to float
         By candidate, averaged over the orders; they sum to 1.
     first_named : float
-        Part of the orders in which the answer that the prompt lists first was the most probable:
-        one over the number of candidates where the order has no say.
+        Share of the orders in which the answer that the prompt lists first was the most probable:
+        one over the number of candidates where the order has no effect.
     """
 
     probabilities: dict[str, float]
@@ -33,7 +32,7 @@ class Choice:
 
 
 def answer_orders(candidates: Sequence[str]) -> list[list[str]]:
-    """Rotations of the candidates: each stands at each place once.
+    """Rotations of the candidates: each is at each position once.
 
     Examples
     --------
@@ -95,8 +94,8 @@ def choose_in_turn_over_orders(
     Returns
     -------
     dict of str to Choice
-        A question with fewer answers than another comes in some of its orders more often; each
-        order weighs the same all the same.
+        A question with fewer answers than another is asked in some of its orders more often; each
+        order has the same weight.
     """
     orders = {name: answer_orders(options) for name, options in candidates.items()}
     found: dict[str, list[list[dict[str, float]]]] = {

@@ -1,6 +1,6 @@
-"""Asking a model about one scan, all windows at once: likelihoods of answers, and greedy text."""
+"""Likelihoods of answers and greedy text of a model about one scan, all windows at once."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -15,16 +15,16 @@ Messages = Sequence[dict[str, str]]
 
 
 class ScanReader(Protocol):
-    """What evaluation needs of a model; `ModelReader` is the one for `FMRILM`."""
+    """A model that answers questions about scans; `ModelReader` is that for `FMRILM`."""
 
-    def read(self, codes: NDArray[np.int64], present: NDArray[np.bool_]) -> Any:
+    def read(self, codes: NDArray[np.int64], region_mask: NDArray[np.bool_]) -> Any:
         """Read a scan once, to ask many questions of it.
 
         Parameters
         ----------
         codes : (B, W, N) ndarray of int
             Windows of one scan, in order.
-        present : (N,) ndarray of bool
+        region_mask : (N,) ndarray of bool
             False for a region without signal.
 
         Returns
@@ -74,7 +74,7 @@ class ScanReader(Protocol):
 
 
 class ModelReader:
-    """A language model as a reader of scans.
+    """`ScanReader` of a language model.
 
     Parameters
     ----------
@@ -85,14 +85,14 @@ class ModelReader:
     def __init__(self, model: "FMRILM") -> None:
         self.model = model
 
-    def read(self, codes: NDArray[np.int64], present: NDArray[np.bool_]) -> Any:
+    def read(self, codes: NDArray[np.int64], region_mask: NDArray[np.bool_]) -> Any:
         """Read all windows of a scan as one series of steps; see `ScanReader.read`."""
         import torch
 
         from fmri_llm.data.token_windows import in_order
 
         series = torch.as_tensor(in_order(codes, self.model.max_windows))
-        return self.model.read(series[None], torch.as_tensor(np.asarray(present, bool))[None])
+        return self.model.read(series[None], torch.as_tensor(np.asarray(region_mask, bool))[None])
 
     def log_likelihoods(
         self, scan: Any, prompt: Messages, replies: Sequence[str], *, whole: bool
@@ -109,7 +109,7 @@ class ModelReader:
         return self.model.generate_text(scan, list(prompt), max_new_tokens=max_new_tokens)[0]
 
     def _score_beginnings(self, scan: Any, prompt: Messages, replies: Sequence[str]) -> Any:
-        """Scores of replies without the end of the turn, which only the last answer is before."""
+        """Scores of replies without the end of the turn, which only the last answer precedes."""
         import torch
 
         from fmri_llm.base_model import chat
@@ -178,10 +178,25 @@ def choose_in_turn(
         replies = [numbered([*chosen, option]) for option in options]
         last = len(chosen) + 1 == len(candidates)
         scores = reader.log_likelihoods(scan, prompt, replies, whole=last)
-        # The earlier answers stand in every reply: what they add to each score cancels here.
+        # The earlier answers are in every reply, so what they add to the scores cancels here.
         probabilities.append(dict(zip(options, softmax(scores), strict=True)))
         chosen.append(options[int(np.argmax(scores))])
     return probabilities
+
+
+def most_probable(probabilities: Mapping[str, float]) -> str:
+    """Candidate with the highest probability; of equals, the first.
+
+    Parameters
+    ----------
+    probabilities : mapping of str to float
+        By candidate.
+
+    Returns
+    -------
+    str
+    """
+    return max(probabilities, key=lambda candidate: probabilities[candidate])
 
 
 def softmax(scores: NDArray[np.float64]) -> list[float]:

@@ -2,19 +2,56 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fmri_instruct.evaluation.intervals import FEW_SUBJECTS, Interval, clopper_pearson, newcombe_auc
-from fmri_instruct.evaluation.metrics import UNPARSED, accuracy, area, auc, balanced_accuracy
-
-if TYPE_CHECKING:
-    from fmri_instruct.evaluation.intervals import SubjectBootstrap
-    from fmri_instruct.evaluation.scores import ScanAnswer
+from fmri_instruct.evaluation.intervals import (
+    FEW_SUBJECTS,
+    Interval,
+    SubjectBootstrap,
+    clopper_pearson,
+    newcombe_auc,
+)
+from fmri_instruct.evaluation.metrics import UNPARSED, accuracy, auc, balanced_accuracy
 
 METRICS = ("accuracy", "balanced_accuracy", "auc")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScanAnswer:
+    """One method's answer to one task about one scan.
+
+    Parameters
+    ----------
+    scan_id, subject : str
+        Who was scanned.
+    task : str
+        Task name.
+    paradigm : str or None
+        ``single``, ``multi`` or ``open``; None for a baseline, which reads no prompt.
+    truth : str
+        The true answer.
+    answer : str or None
+        The given answer; None if the text could not be parsed.
+    probabilities : dict of str to float, or None
+        By candidate; None where the answer was read from free text.
+    text : str or None
+        The generated text, where there is one.
+    first_named : float or None
+        Part of the prompts in which the answer listed first was the most probable; None where no
+        prompt lists answers.
+    """
+
+    scan_id: str
+    subject: str
+    task: str
+    paradigm: str | None
+    truth: str
+    answer: str | None
+    probabilities: dict[str, float] | None
+    text: str | None = None
+    first_named: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +75,7 @@ class AnswerTable:
     probabilities: NDArray[np.float64] | None
 
     @classmethod
-    def of(cls, answers: Sequence["ScanAnswer"], candidates: Sequence[str]) -> "AnswerTable":
+    def of(cls, answers: Sequence[ScanAnswer], candidates: Sequence[str]) -> "AnswerTable":
         """Collect answers whose candidates are known."""
         number: dict[str | None, int] = {answer: k for k, answer in enumerate(candidates)}
         rows = sorted(answers, key=lambda answer: answer.scan_id)
@@ -93,11 +130,12 @@ class AnswerTable:
             return None
         return auc(truth, self.probabilities[rows], self.classes)
 
-    def interval(self, metric: str, bootstrap: "SubjectBootstrap") -> Interval | None:
+    def interval(self, metric: str, bootstrap: SubjectBootstrap) -> Interval | None:
         """Score with its interval: percentiles of resamples, or exact where subjects are few.
 
-        Bounds of an average over classes are the averages of the classes' bounds, each at a level
-        that all of them hold together (Bonferroni).
+        Bounds of a balanced accuracy are the means of the classes' bounds, each at a level at which
+        all hold together (Bonferroni); those of an AUC over several classes are of the rarest class
+        against the rest.
 
         Returns
         -------
@@ -109,40 +147,30 @@ class AnswerTable:
             return found
         exact, kind = self._proportion_bounds(metric, bootstrap.level), "clopper-pearson"
         if metric == "auc":
-            exact, kind = self._auc_bounds(bootstrap.level), "newcombe"
-        # Scans weigh in the score, subjects in the bounds: the score belongs to its own interval.
+            exact, kind = self._auc_bounds(found.value, bootstrap.level), "newcombe"
+        # The score counts scans, the bounds count subjects: the score is inside its own interval.
         return Interval(found.value, min(exact[0], found.value), max(exact[1], found.value), kind)
 
     def _proportion_bounds(self, metric: str, level: float) -> tuple[float, float]:
-        """Bounds of the part of subjects that were answered rightly, or its mean over classes."""
+        """Bounds of the share of correctly answered subjects, or of its mean over classes."""
         groups = [np.ones(len(self.truth), dtype=bool)]
         if metric == "balanced_accuracy":
             groups = [self.truth == k for k in self.classes]
-        shared = _shared(level, len(groups))
+        shared = 1 - (1 - level) / len(groups)
         low, high = np.mean([clopper_pearson(*self._hits(g), shared) for g in groups], axis=0)
         return float(low), float(high)
 
     def _hits(self, rows: NDArray[np.bool_]) -> tuple[float, int]:
-        """Subjects among some rows that were answered rightly, and how many there are."""
+        """Correctly answered subjects among some rows, and how many subjects there are."""
         subjects = np.array(self.subjects)[rows]
         right = (self.given == self.truth)[rows]
         hits = [right[subjects == subject].mean() for subject in np.unique(subjects)]
         return float(np.sum(hits)), len(hits)
 
-    def _auc_bounds(self, level: float) -> tuple[float, float]:
-        whole = np.asarray(self.probabilities)
-        asked = [1] if whole.shape[1] == 2 else self.classes
+    def _auc_bounds(self, auc: float, level: float) -> tuple[float, float]:
+        """Bounds of an area, those of the rarest class against the rest where it is a mean."""
         subjects = np.array(self.subjects)
-        bounds = []
-        for k in asked:
-            positive = self.truth == k
-            ours, others = (len(np.unique(subjects[rows])) for rows in (positive, ~positive))
-            shared = _shared(level, len(asked))
-            bounds.append(newcombe_auc(area(positive, whole[:, k]), ours, others, shared))
-        low, high = np.mean(bounds, axis=0)
-        return float(low), float(high)
-
-
-def _shared(level: float, n: int) -> float:
-    """Level of each of n intervals that hold together at a level."""
-    return 1 - (1 - level) / n
+        counts = [len(np.unique(subjects[self.truth == k])) for k in self.classes]
+        rarest = self.classes[int(np.argmin(counts))]
+        n_others = len(np.unique(subjects[self.truth != rarest]))
+        return newcombe_auc(auc, min(counts), n_others, level)

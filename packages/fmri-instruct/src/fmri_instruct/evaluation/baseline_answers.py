@@ -7,22 +7,24 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fmri_instruct.artefacts import load_splits
+from fmri_instruct.answers.probabilities import most_probable
+from fmri_instruct.evaluation.answer_table import ScanAnswer
 from fmri_instruct.evaluation.baselines import (
-    SUBJECTS_FOR_CV,
+    N_FOLDS,
     ConnectomeClassifier,
     MajorityClass,
+    align_classes,
     connectome,
-    spread,
 )
-from fmri_instruct.evaluation.scores import Method, ScanAnswer, most_probable
+from fmri_instruct.evaluation.scores import Method
 from fmri_instruct.prompts.instructions import Instruction
 from fmri_instruct.settings import EvaluateSettings
 from fmri_instruct.tasks.definitions import Task
+from fmri_vqtok.formats.cohort import Cohort, read_scan_table
 
 
 @dataclass(frozen=True)
-class Recording:
+class ScanConnectome:
     """What a baseline sees of a scan.
 
     Parameters
@@ -39,7 +41,7 @@ class Recording:
     connectome: NDArray[np.float64]
 
 
-def read_recordings(cohort_dir: Path) -> list[Recording]:
+def read_connectomes(cohort_dir: Path) -> list[ScanConnectome]:
     """Connectomes of the training and test scans of a cohort, in order of scan id.
 
     Parameters
@@ -49,24 +51,17 @@ def read_recordings(cohort_dir: Path) -> list[Recording]:
 
     Returns
     -------
-    list of Recording
+    list of ScanConnectome
         Validation scans are left out: no baseline uses them.
     """
-    splits = load_splits(cohort_dir)
-    recordings = [
-        Recording(
-            str(row["scan_id"]),
-            str(row["sub"]),
-            split,
-            connectome(row["bold"], masked=np.ravel(row["std"]) == 0),
-        )
-        for split in ("train", "test")
-        if split in splits
-        for row in splits[split]
-        .select_columns(["scan_id", "sub", "bold", "std"])
-        .with_format("numpy")
+    cohort, subjects = Cohort(cohort_dir), read_scan_table(cohort_dir)["sub"]
+    found = [
+        ScanConnectome(scan.scan_id, str(subjects[scan.scan_id]), split, connectome(scan.bold))
+        for split in cohort.splits()
+        if split != "validation"
+        for scan in cohort.scans(split)
     ]
-    return sorted(recordings, key=lambda recording: recording.scan_id)
+    return sorted(found, key=lambda scan: scan.scan_id)
 
 
 def true_answers(instructions: Sequence[Instruction], task: str) -> dict[str, str]:
@@ -93,11 +88,11 @@ def true_answers(instructions: Sequence[Instruction], task: str) -> dict[str, st
     return answers
 
 
-def reference_methods(
+def baseline_methods(
     task: Task,
     train: Sequence[Instruction],
     held_out: Sequence[Instruction],
-    recordings: Sequence[Recording],
+    connectomes: Sequence[ScanConnectome],
     settings: EvaluateSettings,
     seed: int,
 ) -> list[Method]:
@@ -109,8 +104,8 @@ def reference_methods(
         What is asked.
     train, held_out : sequence of Instruction
         Training and test instructions; they say which scans have a label.
-    recordings : sequence of Recording
-        From `read_recordings`. Only those of the training split are fitted on.
+    connectomes : sequence of ScanConnectome
+        From `read_connectomes`. Only those of the training split are fitted on.
     settings : EvaluateSettings
         The fixed penalty.
     seed : int
@@ -122,11 +117,11 @@ def reference_methods(
     """
     known = true_answers(train, task.name)
     asked = true_answers(held_out, task.name)
-    seen = [r for r in recordings if r.split == "train" and r.scan_id in known]
-    unseen = [r for r in recordings if r.split == "test" and r.scan_id in asked]
-    X = np.array([recording.connectome for recording in seen])
-    y = [known[recording.scan_id] for recording in seen]
-    subjects = [recording.subject for recording in seen]
+    seen = [scan for scan in connectomes if scan.split == "train" and scan.scan_id in known]
+    unseen = [scan for scan in connectomes if scan.split == "test" and scan.scan_id in asked]
+    X = np.array([scan.connectome for scan in seen])
+    y = [known[scan.scan_id] for scan in seen]
+    subjects = [scan.subject for scan in seen]
     majority = MajorityClass().fit(X, y, subjects)
     regression = ConnectomeClassifier(settings.regularisation, seed).fit(X, y, subjects)
     return [
@@ -141,14 +136,14 @@ def _method(
     name: str,
     task: Task,
     fitted: MajorityClass | ConnectomeClassifier,
-    scans: Sequence[Recording],
+    scans: Sequence[ScanConnectome],
     truth: Mapping[str, str],
     note: str | None,
 ) -> Method:
     if not scans:
         return Method(name=name, answers=[], note=note, baseline=True)
     X = np.array([scan.connectome for scan in scans])
-    rows = spread(fitted.predict_proba(X), fitted.classes_.tolist(), task.candidates)
+    rows = align_classes(fitted.predict_proba(X), fitted.classes_.tolist(), task.candidates)
     return Method(
         name=name,
         note=note,
@@ -160,7 +155,7 @@ def _method(
     )
 
 
-def _answer(task: Task, scan: Recording, truth: str, row: NDArray[np.float64]) -> ScanAnswer:
+def _answer(task: Task, scan: ScanConnectome, truth: str, row: NDArray[np.float64]) -> ScanAnswer:
     probabilities = dict(zip(task.candidates, map(float, row), strict=True))
     return ScanAnswer(
         scan_id=scan.scan_id,
@@ -179,6 +174,6 @@ def _note(fitted: ConnectomeClassifier) -> str:
     if fitted.chosen_:
         return f"C = {fitted.regularisation_:g}, chosen by cross-validation on training subjects"
     return (
-        f"C = {fitted.regularisation_:g}, fixed: an answer has fewer than {SUBJECTS_FOR_CV}"
+        f"C = {fitted.regularisation_:g}, fixed: an answer has fewer than {N_FOLDS}"
         " training subjects"
     )

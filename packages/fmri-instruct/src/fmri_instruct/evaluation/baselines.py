@@ -1,4 +1,4 @@
-"""What every score is set beside: the majority class, and logistic regression on the connectome."""
+"""The baselines: the majority class, and logistic regression on the connectome."""
 
 from collections import Counter
 from collections.abc import Hashable, Sequence
@@ -11,8 +11,9 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
-PENALTIES = tuple(10.0 ** np.arange(-4, 1))
-SUBJECTS_FOR_CV = 5  # per class: with fewer, five inner folds cannot each hold every class
+# Folds and penalties are those of the connectome probe in `fmri_descriptors.probing`.
+PENALTIES = (0.0001, 0.001, 0.01, 0.1, 1.0)
+N_FOLDS = 3  # with fewer subjects of a class, not every fold has that class
 LARGEST_R = 1 - 1e-7  # keeps Fisher's z of two equal series finite
 
 
@@ -33,7 +34,7 @@ class MajorityClass(ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : object
-            Not looked at.
+            Ignored.
         y : (n,) array-like
             Answers of the training scans.
         groups : sequence of hashable
@@ -95,8 +96,8 @@ class ConnectomeClassifier(ClassifierMixin, BaseEstimator):
     classes_ : (K,) ndarray
         Answers seen in training, sorted.
     regularisation_ : float
-        The C in use: chosen by inner cross-validation over subjects (balanced accuracy) where every
-        class has at least five training subjects, else `regularisation`.
+        The C in use: chosen by three stratified folds of the training subjects (log loss) where
+        every class has at least three of them, else `regularisation`.
     chosen_ : bool
         Whether it was chosen.
     pipeline_ : sklearn.pipeline.Pipeline or None
@@ -116,7 +117,7 @@ class ConnectomeClassifier(ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : (n, E) ndarray
-            Fisher-z connectomes from `connectome`; NaN where a region is masked.
+            Fisher-z connectomes from `connectome`; NaN where a region has no signal.
         y : (n,) array-like
             Answers.
         groups : sequence of hashable
@@ -131,7 +132,7 @@ class ConnectomeClassifier(ClassifierMixin, BaseEstimator):
         self.regularisation_ = self.regularisation
         self.pipeline_ = None
         several = len(self.classes_) > 1
-        self.chosen_ = several and _fewest_subjects(y, groups) >= SUBJECTS_FOR_CV
+        self.chosen_ = several and _fewest_subjects(y, groups) >= N_FOLDS
         if self.chosen_:
             self.regularisation_ = self._choose(X, y, groups)
         if several:
@@ -174,41 +175,36 @@ class ConnectomeClassifier(ClassifierMixin, BaseEstimator):
         search = GridSearchCV(
             _pipeline(self.regularisation),
             {"logisticregression__C": list(PENALTIES)},
-            cv=StratifiedGroupKFold(n_splits=5, shuffle=True, random_state=self.seed),
-            scoring="balanced_accuracy",
+            cv=StratifiedGroupKFold(N_FOLDS, shuffle=True, random_state=self.seed),
+            scoring=_log_likelihood,
             refit=False,
         )
         search.fit(X, y, groups=np.asarray(groups))
         return float(search.best_params_["logisticregression__C"])
 
 
-def connectome(bold: ArrayLike, masked: ArrayLike | None = None) -> NDArray[np.float64]:
+def connectome(bold: ArrayLike) -> NDArray[np.float64]:
     """Fisher-z correlations between regions: the upper triangle, row by row.
 
     Parameters
     ----------
     bold : (T, N) array-like
-        A recording.
-    masked : (N,) array-like of bool, optional
-        Regions without signal. Regions that never change are masked in any case.
+        A scan; a region without signal is constant.
 
     Returns
     -------
     (N * (N - 1) / 2,) ndarray of float64
-        arctanh(r); NaN for every pair with a masked region, so that columns never shift.
+        arctanh(r); NaN for every pair with a constant region, so that columns never shift.
     """
     series = np.asarray(bold, dtype=np.float64)
     series = series - series.mean(axis=0)
     length = np.linalg.norm(series, axis=0)
-    unusable = ~(length > 0)
-    if masked is not None:
-        unusable |= np.asarray(masked, dtype=bool)
-    unit = series / np.where(unusable, np.nan, length)
+    unit = series / np.where(length > 0, length, np.nan)
     r = unit.T @ unit
     return np.arctanh(np.clip(r[np.triu_indices_from(r, k=1)], -LARGEST_R, LARGEST_R))
 
 
-def spread(
+def align_classes(
     probabilities: NDArray[np.float64], classes: Sequence[str], candidates: Sequence[str]
 ) -> NDArray[np.float64]:
     """Probabilities over all candidates; an answer never seen in training gets 0.
@@ -243,6 +239,13 @@ def _pipeline(regularisation: float) -> "Pipeline":
         StandardScaler(),
         LogisticRegression(C=regularisation, max_iter=1000),
     )
+
+
+def _log_likelihood(model: "Pipeline", X: NDArray[np.float64], y: NDArray[Any]) -> float:
+    """Log-likelihood of the true classes, all of a fold counted alike."""
+    of_true = (model.predict_proba(X) * (y[:, None] == model.classes_)).sum(axis=1)
+    # A class that the training part lacks costs the same with every penalty.
+    return float(np.log(np.maximum(of_true, 1e-12)).sum())
 
 
 def _fewest_subjects(y: NDArray[Any], groups: Sequence[Hashable]) -> int:

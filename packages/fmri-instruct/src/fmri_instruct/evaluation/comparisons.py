@@ -1,7 +1,7 @@
 """The model against each baseline, on the same scans and the same resamples."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +30,8 @@ class Comparison:
     n_subjects : int
         Subjects that both answered.
     verdict : str
-        ``"higher"`` or ``"lower"`` where the interval leaves zero out and `p` is at most one minus
-        its level, so that neither alone decides; else ``"undecided"``.
+        ``"higher"`` or ``"lower"`` where the interval excludes zero and `p` is at most one minus
+        its level; else ``"undecided"``.
     """
 
     method: str
@@ -80,7 +80,8 @@ def compare_all(
     found = []
     for name, table in methods.items():
         for baseline, other in baselines.items():
-            ours, theirs = _paired(table, other)
+            common = {*table.scan_ids} & {*other.scan_ids}
+            ours, theirs = table.only(common), other.only(common)
             for metric in METRICS:
                 compared = _compare(ours, theirs, metric, bootstrap, seed)
                 if compared is not None:
@@ -93,16 +94,10 @@ def compare_all(
                             difference=difference,
                             p=p,
                             n_subjects=len(set(ours.subjects)),
-                            verdict=_verdict(difference, p, bootstrap.level),
+                            verdict=_direction(difference, p, bootstrap.level),
                         )
                     )
     return found
-
-
-def _paired(ours: AnswerTable, theirs: AnswerTable) -> tuple[AnswerTable, AnswerTable]:
-    """Rows of the scans that both answered, in the same order."""
-    common = {*ours.scan_ids} & {*theirs.scan_ids}
-    return ours.only(common), theirs.only(common)
 
 
 def _compare(
@@ -115,7 +110,7 @@ def _compare(
     if interval is None:
         return None
     subjects, of_row = np.unique(np.array(ours.subjects), return_inverse=True)
-    first, second, every = _on_one_scale(ours), _on_one_scale(theirs), np.arange(len(of_row))
+    first, second, every = _as_ranks(ours), _as_ranks(theirs), np.arange(len(of_row))
 
     def exchanged(mask: NDArray[np.bool_]) -> float | None:
         rows = mask[of_row]
@@ -127,32 +122,27 @@ def _compare(
     return None if p is None else (interval, p)
 
 
-def _on_one_scale(table: AnswerTable) -> AnswerTable:
-    """Ranks in place of probabilities: areas stay, and two methods' values can be exchanged."""
+def _as_ranks(table: AnswerTable) -> AnswerTable:
+    """Ranks in place of probabilities: the same areas, and comparable between methods."""
     if table.probabilities is None:
         return table
-    return _with(table, table.given, rankdata(table.probabilities, axis=0))
+    return replace(table, probabilities=rankdata(table.probabilities, axis=0))
 
 
 def _mixed(table: AnswerTable, other: AnswerTable, rows: NDArray[np.bool_]) -> AnswerTable:
     """One table with the answers of the other in some rows."""
     given = np.where(rows, other.given, table.given)
     if table.probabilities is None or other.probabilities is None:
-        return _with(table, given, None)
-    return _with(table, given, np.where(rows[:, None], other.probabilities, table.probabilities))
-
-
-def _with(
-    table: AnswerTable, given: NDArray[np.intp], probabilities: NDArray[np.float64] | None
-) -> AnswerTable:
-    return AnswerTable(table.scan_ids, table.subjects, table.truth, given, probabilities)
+        return replace(table, given=given, probabilities=None)
+    probabilities = np.where(rows[:, None], other.probabilities, table.probabilities)
+    return replace(table, given=given, probabilities=probabilities)
 
 
 def _minus(ours: float | None, theirs: float | None) -> float | None:
     return None if ours is None or theirs is None else ours - theirs
 
 
-def _verdict(difference: Interval, p: float, level: float) -> str:
+def _direction(difference: Interval, p: float, level: float) -> str:
     if p > 1 - level:
         return UNDECIDED
     if difference.low > 0:

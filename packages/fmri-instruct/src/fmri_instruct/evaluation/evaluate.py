@@ -1,4 +1,4 @@
-"""Scores of a model on held-out scans, with the baselines beside every one (paper, section 4.2)."""
+"""Scores of a model on held-out scans, each beside those of the baselines (paper, section 4.2)."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -7,19 +7,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fmri_instruct.answers.orders import choose_in_turn_over_orders, choose_over_orders
 from fmri_instruct.answers.parsing import parse_answers
-from fmri_instruct.answers.probabilities import ModelReader, ScanReader
-from fmri_instruct.artefacts import check_schema, load_splits, write_json, write_jsonl
-from fmri_instruct.errors import InputError
-from fmri_instruct.evaluation.baseline_answers import read_recordings, reference_methods
-from fmri_instruct.evaluation.scores import Method, ScanAnswer, most_probable, score_task
+from fmri_instruct.answers.probabilities import ModelReader, ScanReader, most_probable
+from fmri_instruct.evaluation.answer_table import ScanAnswer
+from fmri_instruct.evaluation.baseline_answers import baseline_methods, read_connectomes
+from fmri_instruct.evaluation.scores import Method, score_task
 from fmri_instruct.prompts.bank import PromptBank
 from fmri_instruct.prompts.instructions import Instruction, read_instructions, read_tasks
 from fmri_instruct.settings import EvaluateSettings
 from fmri_instruct.tasks.definitions import Task
+from fmri_vqtok.errors import InputError
+from fmri_vqtok.formats.cohort import Cohort
+from fmri_vqtok.formats.json_files import write_json, write_json_lines
+from fmri_vqtok.formats.tokens import TokenTable, read_tokens_record
 
 if TYPE_CHECKING:
     from fmri_llm.model.fmri_lm import FMRILM
@@ -56,7 +58,7 @@ class Results:
         directory : Path
             An existing folder.
         """
-        write_jsonl(map(asdict, self.answers), directory / "answers.jsonl")
+        write_json_lines(map(asdict, self.answers), directory / "answers.jsonl")
         write_json(self.scores, directory / "scores.json")
 
     def summary(self) -> str:
@@ -83,7 +85,7 @@ def evaluate(
     model : FMRILM
         A tuned model.
     tokens_dir, instructions_dir, cohort_dir : Path
-        Brain tokens, instructions and recordings of one cohort. Only test scans are asked about;
+        Brain tokens, instructions and signals of one cohort. Only test scans are asked about;
         the baselines are fitted on training scans.
     settings : EvaluateSettings
         Length of generated text, bootstrap.
@@ -103,7 +105,7 @@ def evaluate(
         the model's, a scan has no tokens, or a scan with a question about it is longer than the
         positions that the base model knows.
     """
-    from fmri_instruct.tuning.lengths import check_held_out_length
+    from fmri_instruct.prompts.lengths import check_held_out_length
     from fmri_vqtok.tokens.dataset import check_tokens_of
 
     check_tokens_of(tokens_dir, model.brain_tokenizer)
@@ -129,7 +131,7 @@ def evaluate_reader(
     seed: int = 0,
     progress: Progress = lambda _done, _total: None,
 ) -> Results:
-    """Evaluate anything that reads scans; see `evaluate`.
+    """Evaluate any `ScanReader`; see `evaluate`.
 
     Parameters
     ----------
@@ -152,95 +154,46 @@ def evaluate_reader(
     tasks = read_tasks(instructions_dir)
     train = read_instructions(instructions_dir, "train")
     held_out = read_instructions(instructions_dir, "test")
-    recordings = read_recordings(cohort_dir)
-    subjects = {recording.scan_id: recording.subject for recording in recordings}
-    windows = read_windows(tokens_dir, "test")
+    connectomes = read_connectomes(cohort_dir)
+    subjects = {scan.scan_id: scan.subject for scan in connectomes}
+    windows = TokenTable.read(tokens_dir, "test")
     answers = list(_answers(reader, held_out, tasks, windows, subjects, settings, progress))
     table = {}
     for task in tasks:
-        references = reference_methods(task, train, held_out, recordings, settings, seed)
-        methods = [*_model_methods(task, answers), *references]
+        baselines = baseline_methods(task, train, held_out, connectomes, settings, seed)
+        methods = [*_model_methods(task, answers), *baselines]
         table[task.name] = score_task(task, methods, settings, seed)
     bootstrap = {"resamples": settings.resamples, "unit": "subject", "level": settings.level}
     return Results(answers=answers, scores={"schema": 1, "tasks": table, "bootstrap": bootstrap})
-
-
-@dataclass(frozen=True)
-class ScanWindows:
-    """Brain tokens of one scan.
-
-    Parameters
-    ----------
-    codes : (B, W, N) ndarray of int64
-        Windows in order.
-    present : (N,) ndarray of bool
-        False for a region without signal.
-    """
-
-    codes: NDArray[np.int64]
-    present: NDArray[np.bool_]
-
-
-def read_windows(tokens_dir: Path, split: str) -> dict[str, ScanWindows]:
-    """Read the brain tokens of a split, by scan id.
-
-    Parameters
-    ----------
-    tokens_dir : Path
-        A tokens folder.
-    split : str
-        ``train``, ``validation`` or ``test``.
-
-    Returns
-    -------
-    dict of str to ScanWindows
-        Empty if the folder lacks the split.
-
-    Raises
-    ------
-    InputError
-        If the folder cannot be read.
-    """
-    splits = load_splits(tokens_dir)
-    if split not in splits:
-        return {}
-    by_scan: dict[str, list[Mapping[str, Any]]] = {}
-    for row in splits[split].with_format("numpy"):
-        by_scan.setdefault(str(row["scan_id"]), []).append(row)
-    return {scan_id: _in_order(rows) for scan_id, rows in by_scan.items()}
-
-
-def _in_order(rows: list[Mapping[str, Any]]) -> ScanWindows:
-    rows = sorted(rows, key=lambda row: int(row["window"]))
-    codes = np.stack([np.asarray(row["codes"], dtype=np.int64) for row in rows])
-    return ScanWindows(codes, np.asarray(rows[0]["mask"], dtype=bool))
 
 
 def _answers(
     reader: ScanReader,
     instructions: Sequence[Instruction],
     tasks: Sequence[Task],
-    windows: Mapping[str, ScanWindows],
+    windows: TokenTable,
     subjects: Mapping[str, str],
     settings: EvaluateSettings,
     progress: Progress,
 ) -> Iterator[ScanAnswer]:
-    """Answers to all instructions; the windows of a scan are read once for all of its own."""
+    """Answers to all instructions; each scan is read once for all its questions."""
     by_name = {task.name: task for task in tasks}
     scan_id, scan = None, None
     for done, instruction in enumerate(instructions, start=1):
         if instruction.scan_id != scan_id:
             scan_id = instruction.scan_id
-            if scan_id not in windows or scan_id not in subjects:
+            if scan_id not in windows.by_scan or scan_id not in subjects:
                 raise InputError(f"{scan_id}: asked about, but has no test tokens; tokenize it")
-            scan = reader.read(windows[scan_id].codes, windows[scan_id].present)
+            codes, region_mask, _ = windows.windows(scan_id)
+            scan = reader.read(codes, region_mask)
+        truth = instruction.answer
         for task, answer in _ask(reader, scan, instruction, by_name, settings):
             yield ScanAnswer(
                 scan_id=instruction.scan_id,
                 subject=subjects[instruction.scan_id],
                 task=task,
                 paradigm=instruction.paradigm,
-                truth=_truth(instruction, task),
+                truth=truth if isinstance(truth, str) else truth[task],
                 **answer,
             )
         progress(done, len(instructions))
@@ -283,10 +236,6 @@ def _ask(
         )
 
 
-def _truth(instruction: Instruction, task: str) -> str:
-    return instruction.answer if isinstance(instruction.answer, str) else instruction.answer[task]
-
-
 def _model_methods(task: Task, answers: Sequence[ScanAnswer]) -> Iterator[Method]:
     for paradigm, name in METHODS.items():
         own = [a for a in answers if a.task == task.name and a.paradigm == paradigm]
@@ -294,7 +243,7 @@ def _model_methods(task: Task, answers: Sequence[ScanAnswer]) -> Iterator[Method
 
 
 def _order_note(answers: Sequence[ScanAnswer], n_candidates: int) -> str | None:
-    """How much the order of the listed answers decided, before it was averaged out."""
+    """Effect of the order of the listed answers, before it was averaged out."""
     shares = [answer.first_named for answer in answers if answer.first_named is not None]
     if not shares:
         return None
@@ -312,8 +261,7 @@ def _accuracies(entry: Mapping[str, Any]) -> str:
 
 
 def _check_same_cohort(tokens_dir: Path, cohort_dir: Path) -> None:
-    tokens = check_schema(tokens_dir, "tokens.json").get("order_hash")
-    cohort = check_schema(cohort_dir, "cohort.json").get("order_hash")
+    tokens, cohort = read_tokens_record(tokens_dir)["order_hash"], Cohort(cohort_dir).order_hash
     if tokens != cohort:
         raise InputError(
             f"{tokens_dir}: region order {tokens}, but {cohort_dir} has {cohort};"

@@ -1,4 +1,8 @@
-"""Scores of answers to a question with several possible answers."""
+"""Scores of answers to a question with several possible answers.
+
+They equal scikit-learn's where those are defined. Thousands of resamples are scored, and
+scikit-learn's checks of its input take ten times as long as the sums, so these are the sums alone.
+"""
 
 from collections.abc import Sequence
 
@@ -10,7 +14,7 @@ UNPARSED = -1
 
 
 def accuracy(truth: ArrayLike, answers: ArrayLike) -> float:
-    """Part of the scans that were answered rightly; an unparsed answer is wrong.
+    """Share of correct answers; an unparsed answer is incorrect.
 
     Parameters
     ----------
@@ -29,7 +33,7 @@ def accuracy(truth: ArrayLike, answers: ArrayLike) -> float:
 def balanced_accuracy(
     truth: ArrayLike, answers: ArrayLike, classes: ArrayLike | None = None
 ) -> float | None:
-    """Mean over the classes of the part of each that was answered rightly.
+    """Mean over the classes of the share of correct answers to each (macro-averaged recall).
 
     Parameters
     ----------
@@ -84,7 +88,7 @@ def auc(
 
 
 def why_no_auc(truth: ArrayLike, candidates: Sequence[str]) -> str | None:
-    """Say in words why `auc` is None, or None where it is defined.
+    """Reason why `auc` is None; None where it is defined.
 
     Parameters
     ----------

@@ -1,53 +1,17 @@
 """From single answers to the table of scores, each beside its baselines."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from fmri_instruct.evaluation.answer_table import METRICS, AnswerTable
+from fmri_instruct.evaluation.answer_table import METRICS, AnswerTable, ScanAnswer
 from fmri_instruct.evaluation.comparisons import compare_all
 from fmri_instruct.evaluation.intervals import SubjectBootstrap
 from fmri_instruct.evaluation.metrics import UNPARSED, why_no_auc
 from fmri_instruct.settings import EvaluateSettings
 from fmri_instruct.tasks.definitions import Task
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScanAnswer:
-    """One method's answer to one task about one scan.
-
-    Parameters
-    ----------
-    scan_id, subject : str
-        Who was scanned.
-    task : str
-        Task name.
-    paradigm : str or None
-        ``single``, ``multi`` or ``open``; None for a baseline, which reads no prompt.
-    truth : str
-        The true answer.
-    answer : str or None
-        The given answer; None if the text could not be parsed.
-    probabilities : dict of str to float, or None
-        By candidate; None where the answer was read from free text.
-    text : str or None
-        The generated text, where there is one.
-    first_named : float or None
-        Part of the prompts in which the answer listed first was the most probable; None where no
-        prompt lists answers.
-    """
-
-    scan_id: str
-    subject: str
-    task: str
-    paradigm: str | None
-    truth: str
-    answer: str | None
-    probabilities: dict[str, float] | None
-    text: str | None = None
-    first_named: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,21 +79,6 @@ def score_task(
         "rows": [_row(task, method, tables[method.name], bootstrap) for method in answered],
         "comparisons": [comparison.to_dict() for comparison in compared],
     }
-
-
-def most_probable(probabilities: Mapping[str, float]) -> str:
-    """Candidate with the highest probability; of equals, the first.
-
-    Parameters
-    ----------
-    probabilities : mapping of str to float
-        By candidate.
-
-    Returns
-    -------
-    str
-    """
-    return max(probabilities, key=lambda candidate: probabilities[candidate])
 
 
 def _row(

@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from fmri_instruct.errors import InputError
 from fmri_instruct.settings import PARADIGMS
 from fmri_instruct.tasks.definitions import Task
-from fmri_instruct.yaml_files import YamlError, read_yaml
+from fmri_vqtok.errors import InputError
+from fmri_vqtok.formats.reading import reading
+from fmri_vqtok.formats.yaml_files import read_yaml
 
 BANK = Path(__file__).parents[1] / "bank"
 PLACEHOLDER = "<fmri>"
@@ -232,12 +233,8 @@ def _choose(items: Sequence[Item], chance: random.Random | None) -> Item:
 
 
 def _read_list(path: Path) -> list[str]:
-    try:
+    with reading(path, "give a bank with this file"):
         lines = read_yaml(path)
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; give a bank with this file") from error
-    except YamlError as error:
-        raise InputError(f"{path}: not valid YAML ({error}); correct it") from error
     if not isinstance(lines, list) or not lines or not all(isinstance(x, str) for x in lines):
         raise InputError(f"{path}: not a list of texts; write one template per item")
     return lines

@@ -3,27 +3,29 @@
 import hashlib
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fmri_instruct.artefacts import (
-    SPLITS,
-    check_schema,
-    read_cohort,
-    read_jsonl,
-    write_json,
-    write_jsonl,
-)
-from fmri_instruct.errors import InputError
 from fmri_instruct.prompts.bank import PromptBank, described, numbered, question_turn
 from fmri_instruct.settings import MakeInstructionsSettings
-from fmri_instruct.tasks.definitions import SCHEMA, Task, task_from_dict
+from fmri_instruct.tasks.definitions import SCHEMA, Task, read_task
 from fmri_instruct.tasks.labels import label_scans
 from fmri_instruct.tasks.prompt_leaks import refuse_hint
+from fmri_vqtok.errors import InputError
+from fmri_vqtok.formats.cohort import read_scan_table
+from fmri_vqtok.formats.json_files import (
+    read_description,
+    read_json_lines,
+    write_json,
+    write_json_lines,
+)
+from fmri_vqtok.formats.names import SPLITS
 
 if TYPE_CHECKING:
     import pandas as pd
+
+FIX = "give the folder that `fmri make-instructions` wrote"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,10 +107,10 @@ def build_instructions(
     Raises
     ------
     InputError
-        If a label source is missing, a prompt would give its verdict away, or a task has no
+        If a label source is missing, a prompt would give its answer away, or a task has no
         labelled training scan.
     """
-    cohort = read_cohort(cohort_dir)
+    cohort = read_scan_table(cohort_dir)
     labels = label_scans(tasks, cohort, descriptors_dir)
     counts = _count(tasks, labels, cohort)
     _check_training(counts, cohort_dir)
@@ -138,10 +140,10 @@ def write_instructions(
         An existing folder.
     """
     for split, conversations in instructions.splits.items():
-        write_jsonl(map(asdict, conversations), directory / f"{split}.jsonl")
+        write_json_lines(map(asdict, conversations), directory / f"{split}.jsonl")
     document = {
         "schema": SCHEMA,
-        "tasks": [task.to_dict() for task in tasks],
+        "tasks": [task.model_dump(mode="json") for task in tasks],
         "scans": instructions.counts,
     }
     write_json(document, directory / "tasks.json")
@@ -166,7 +168,12 @@ def read_instructions(directory: Path, split: str) -> list[Instruction]:
     InputError
         If the file cannot be read.
     """
-    return [Instruction(**row) for row in read_jsonl(directory / f"{split}.jsonl")]
+    path = directory / f"{split}.jsonl"
+    keys = [field.name for field in fields(Instruction)]
+    return [
+        Instruction(**{key: row[key] for key in keys})
+        for row in read_json_lines(path, FIX, keys=keys)
+    ]
 
 
 def read_tasks(directory: Path) -> tuple[Task, ...]:
@@ -186,8 +193,9 @@ def read_tasks(directory: Path) -> tuple[Task, ...]:
     InputError
         If ``tasks.json`` cannot be read or is of a newer schema.
     """
-    document = check_schema(directory, "tasks.json")
-    return tuple(task_from_dict(entry) for entry in document["tasks"])
+    path = directory / "tasks.json"
+    document = read_description(path, SCHEMA, FIX, keys=["tasks"], package="fmri-instruct")
+    return tuple(read_task(entry, f"{path}: tasks") for entry in document["tasks"])
 
 
 @dataclass(frozen=True)

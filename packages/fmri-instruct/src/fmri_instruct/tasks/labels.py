@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fmri_instruct.artefacts import read_zscores
-from fmri_instruct.errors import InputError, nearest
 from fmri_instruct.tasks.definitions import PhenotypeLabel, Task, ZScoreLabel
+from fmri_vqtok.errors import InputError, did_you_mean
+from fmri_vqtok.formats.reading import reading
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,7 +24,7 @@ def label_scans(
     tasks : sequence of Task
         What is asked.
     cohort : pandas.DataFrame
-        From `fmri_instruct.artefacts.read_cohort`.
+        From `fmri_vqtok.formats.cohort.read_scan_table`.
     descriptors_dir : Path
         Folder with ``zscores.parquet``; read only if a task needs it.
 
@@ -51,15 +51,54 @@ def label_scans(
     return pd.DataFrame(columns, index=cohort.index, dtype=object)
 
 
+def read_zscores(directory: Path, cohort: "pd.DataFrame") -> "pd.DataFrame":
+    """Cohort z-scores of the descriptors folder, one row per scan of the cohort that has any.
+
+    Parameters
+    ----------
+    directory : Path
+        A descriptors folder with ``zscores.parquet``.
+    cohort : pandas.DataFrame
+        From `fmri_vqtok.formats.cohort.read_scan_table`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index ``scan_id``, one column per feature.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or has a scan in another split than the cohort does (its
+        norms would then have seen held-out scans).
+    """
+    import pandas as pd
+
+    path = directory / "zscores.parquet"
+    with reading(path, "give the folder that `fmri describe` wrote"):
+        table = pd.read_parquet(path)
+    if "scan_id" in table.columns:
+        table = table.set_index("scan_id")
+    table = table.loc[table.index.intersection(cohort.index)].sort_index()
+    moved = table.index[table["split"] != cohort.loc[table.index, "split"]]
+    if len(moved):
+        scan = moved[0]
+        raise InputError(
+            f"{path}: {scan} is in split '{table.loc[scan, 'split']}', but the cohort has it in"
+            f" '{cohort.loc[scan, 'split']}'; describe this cohort again"
+        )
+    return table.drop(columns="split")
+
+
 def bin_of(z: float, thresholds: Sequence[float]) -> int:
     """Find the bin that a z-score falls in, counted from the lowest.
 
     Parameters
     ----------
     z : float
-        Standard deviations from the mean of the training subjects.
+        In standard deviations.
     thresholds : sequence of float
-        Rising bin edges; a z-score on an edge belongs to the bin farther from zero.
+        Ascending bin edges; a z-score on an edge belongs to the bin farther from zero.
 
     Returns
     -------
@@ -74,12 +113,14 @@ def bin_of(z: float, thresholds: Sequence[float]) -> int:
 
 
 def _from_phenotype(task: Task, label: PhenotypeLabel, cohort: "pd.DataFrame") -> list[str | None]:
-    if label.column not in cohort.columns:
+    if label.phenotype not in cohort.columns:
         raise InputError(
-            f"task {task.name}: the cohort has no column '{label.column}';"
-            f" {nearest(label.column, map(str, cohort.columns))}"
+            f"task {task.name}: the cohort has no column '{label.phenotype}';"
+            f" {did_you_mean(label.phenotype, map(str, cohort.columns))}"
         )
-    return [_answer(task, label, scan_id, value) for scan_id, value in cohort[label.column].items()]
+    return [
+        _answer(task, label, scan_id, value) for scan_id, value in cohort[label.phenotype].items()
+    ]
 
 
 def _answer(task: Task, label: PhenotypeLabel, scan_id: Any, value: Any) -> str | None:
@@ -89,11 +130,13 @@ def _answer(task: Task, label: PhenotypeLabel, scan_id: Any, value: Any) -> str 
     written = str(int(value) if isinstance(value, float) and value.is_integer() else value)
     # Keys of a tasks file are text, and `true` may be written in three ways.
     ways = (written, written.lower(), written.upper()) if isinstance(value, bool) else (written,)
-    answer = next((label.answers[way] for way in ways if way in label.answers), written)
+    answers = label.values  # noqa: PD011 - a mapping, no table
+    answer = next((answers[way] for way in ways if way in answers), written)
     if answer not in task.candidates:
         raise InputError(
-            f"task {task.name}: {scan_id} has '{value}' in column '{label.column}';"
-            f" {nearest(answer, task.candidates)} Or map it under label.values"
+            f"task {task.name}: {scan_id} has '{value}' in column '{label.phenotype}';"
+            f" {did_you_mean(answer, task.candidates)} Answers are {', '.join(task.candidates)};"
+            " or map it under label.values"
         )
     return answer
 
@@ -101,12 +144,12 @@ def _answer(task: Task, label: PhenotypeLabel, scan_id: Any, value: Any) -> str 
 def _from_zscores(
     task: Task, label: ZScoreLabel, zscores: "pd.DataFrame", scan_ids: "pd.Index"
 ) -> list[str | None]:
-    if label.feature not in zscores.columns:
+    if label.zscore not in zscores.columns:
         raise InputError(
-            f"task {task.name}: the descriptors have no feature '{label.feature}';"
-            f" {nearest(label.feature, map(str, zscores.columns))}"
+            f"task {task.name}: the descriptors have no feature '{label.zscore}';"
+            f" {did_you_mean(label.zscore, map(str, zscores.columns))}"
         )
     return [
         task.candidates[bin_of(z, label.thresholds)] if np.isfinite(z) else None
-        for z in zscores[label.feature].reindex(scan_ids).astype(float)
+        for z in zscores[label.zscore].reindex(scan_ids).astype(float)
     ]

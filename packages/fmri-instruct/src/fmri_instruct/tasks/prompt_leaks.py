@@ -1,10 +1,10 @@
-"""A prompt must not give the verdict away: it names all answers equally often, or none."""
+"""A prompt must not give the answer away: it names all answers equally often, or none."""
 
 import re
 from collections.abc import Sequence
 from typing import Protocol
 
-from fmri_instruct.errors import InputError
+from fmri_vqtok.errors import InputError
 
 
 class HasCandidates(Protocol):

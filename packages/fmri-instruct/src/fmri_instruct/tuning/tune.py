@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch.utils.data import Dataset
 
-from fmri_instruct.errors import InputError
 from fmri_instruct.prompts.instructions import Instruction, read_instructions
-from fmri_instruct.tuning.lengths import SHORTER, longest_conversation
+from fmri_instruct.prompts.lengths import SHORTER, longest_conversation
 from fmri_llm.data.examples import Example, TokenWindows, conversation_segment
 from fmri_llm.settings import LossWeights
+from fmri_vqtok.errors import InputError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from fmri_instruct.tuning.settings import TuneSettings
+    from fmri_instruct.settings import TuneSettings
     from fmri_vqtok.training.log import LossRecord
 
 ANSWERS_ONLY = LossWeights(f2t=1.0, f2f=0.0, t2t=0.0)
@@ -27,9 +27,9 @@ Progress = Callable[[int, int], None]
 class PackedConversations(Dataset):
     """Training examples: a scan and several conversations about it.
 
-    Example i depends on the seed and i alone, so a resumed run sees what it would have seen. Scans
-    take turns; their conversations are drawn. No two conversations of an example are
-    of the same paradigm about the same tasks, so that several paradigms meet in one pass.
+    Example i depends on the seed and i alone, so a resumed run sees the same examples. Scans come
+    in shuffled epochs; their conversations are drawn. No two conversations of an example are of the
+    same paradigm about the same tasks, so that one pass trains several paradigms.
 
     Parameters
     ----------
@@ -83,7 +83,9 @@ class PackedConversations(Dataset):
     def __getitem__(self, index: int) -> Example:
         if not 0 <= index < self.n_examples:
             raise IndexError(index)
-        scan_id = self._scan_in_turn(index)
+        epoch, place = divmod(index, len(self.scan_ids))
+        order = np.random.default_rng([self.seed, 0, epoch]).permutation(len(self.scan_ids))
+        scan_id = self.scan_ids[order[place]]
         chance = np.random.default_rng([self.seed, 1, index])
         drawn = self._draw(self.by_scan[scan_id], chance)
         segments = [conversation_segment(self.tokenizer, each.messages) for each in drawn]
@@ -102,11 +104,6 @@ class PackedConversations(Dataset):
         conversations = [each for kind in kinds for each in kind]
         longest = longest_conversation(self.tokenizer, conversations)
         return n_steps * self.windows.most_windows(self.max_windows) + longest
-
-    def _scan_in_turn(self, index: int) -> str:
-        round_number, place = divmod(index, len(self.scan_ids))
-        order = np.random.default_rng([self.seed, 0, round_number]).permutation(len(self.scan_ids))
-        return self.scan_ids[order[place]]
 
     def _draw(
         self, kinds: Sequence[Sequence[Instruction]], chance: np.random.Generator
@@ -164,9 +161,9 @@ def tune(  # noqa: PLR0913 - what the stage reads and writes, each named
         If the parts do not belong together, or a scan and a conversation about it are longer than
         the positions that the base model knows.
     """
-    from fmri_llm.data.examples import read_tokens_record
     from fmri_llm.model.fmri_lm import FMRILM
     from fmri_llm.training import checks, fit
+    from fmri_vqtok.formats.tokens import read_tokens_record
     from fmri_vqtok.tokens.dataset import check_tokens_of
     from fmri_vqtok.training.run_identity import digest
 

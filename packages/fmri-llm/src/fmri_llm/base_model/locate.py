@@ -7,8 +7,6 @@ import importlib.metadata
 import importlib.util
 import json
 import logging
-import os
-import shutil
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -16,6 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from fmri_vqtok.errors import InputError
+from fmri_vqtok.formats.atomic import whole_folder
 from fmri_vqtok.text.cache_folder import CACHE_VARIABLE, cache_folder
 
 if TYPE_CHECKING:
@@ -175,7 +174,7 @@ def _from_hub(name: str) -> Path:
     except (OSError, HFValidationError, ValueError) as error:
         known = ", ".join(PACKAGED_MODELS)
         msg = (
-            f"language model {name!r}: neither a folder nor to be had from the Hugging Face hub "
+            f"language model {name!r}: neither a folder nor available from the Hugging Face hub "
             f"({type(error).__name__}); check the spelling and the network, "
             f"or use a packaged one ({known})"
         )
@@ -191,15 +190,14 @@ def _converted(name: str, packaged: PackagedModel) -> Path:
     from filelock import FileLock
 
     folder.parent.mkdir(parents=True, exist_ok=True)
-    # The lock dies with its process, so under it a leftover partial folder is nobody's.
+    # The lock ends with its process, so nobody writes into a partial folder found under it.
     with FileLock(folder.with_name(f"{folder.name}.lock")):
         if not _is_whole(folder):
             _require_reader(name)
-            partial = folder.with_name(f"{folder.name}.partial")
-            shutil.rmtree(partial, ignore_errors=True)
-            _convert(source, packaged.gguf_file, partial)
-            _seal(partial)
-            _replace(partial, folder)
+            with whole_folder(folder) as partial:
+                _convert(source, packaged.gguf_file, partial)
+                digests = json.dumps(_digests(partial), indent=2)
+                (partial / DIGESTS).write_text(digests + "\n", encoding="utf-8")
             _log.info("converted %s to %s", packaged.gguf_file, folder)
     return folder
 
@@ -225,29 +223,6 @@ def _digests(folder: Path) -> dict[str, str]:
             status = file.stat()
             found[file.name] = _digest(file, status.st_size, status.st_mtime_ns)
     return found
-
-
-def _seal(folder: Path) -> None:
-    """Write the digests of a converted model, and all of it through to the disk."""
-    (folder / DIGESTS).write_text(json.dumps(_digests(folder), indent=2) + "\n", encoding="utf-8")
-    for path in (*folder.iterdir(), folder):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def _replace(partial: Path, folder: Path) -> None:
-    """Give a whole folder its name; a broken one that has the name goes."""
-    if folder.exists():
-        broken = folder.with_name(f"{folder.name}.broken")
-        shutil.rmtree(broken, ignore_errors=True)
-        folder.rename(broken)
-        partial.rename(folder)
-        shutil.rmtree(broken, ignore_errors=True)
-    else:
-        partial.rename(folder)
 
 
 def _gguf_folder(name: str, packaged: PackagedModel) -> Path:

@@ -16,17 +16,12 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from fmri_llm.base_model import chat
-from fmri_llm.data.captions import (
-    DESCRIBE_PROMPTS,
-    Caption,
-    Captions,
-    read_captions,
-    split_sentences,
-)
-from fmri_llm.data.token_windows import ScanTokens, TokenWindows, read_tokens_record
+from fmri_llm.data.captions import DESCRIBE_PROMPTS
+from fmri_llm.data.token_windows import ScanTokens, TokenWindows
 from fmri_llm.packing import sequences
 from fmri_llm.packing.sequences import TextSegment
 from fmri_vqtok.errors import InputError
+from fmri_vqtok.formats.captions import Caption
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -39,9 +34,6 @@ __all__ = [
     "TokenWindows",
     "collate",
     "conversation_segment",
-    "read_captions",
-    "read_tokens_record",
-    "split_sentences",
     "token_lengths",
 ]
 
@@ -103,7 +95,8 @@ class PretrainingPlan(Dataset):
     ----------
     windows : TokenWindows
     captions : dict of dict of str
-        From `fmri_llm.data.captions.read_captions`.
+        From `fmri_vqtok.formats.captions.read_captions`; a plain text is taken as a `Caption`
+        without known sentences.
     corpus : ndarray of int, shape (n,)
         Plain text as tokens of the language model.
     tokenizer : PreTrainedTokenizerBase
@@ -126,7 +119,7 @@ class PretrainingPlan(Dataset):
     def __init__(  # noqa: PLR0913 - what an example is made of, each named
         self,
         windows: TokenWindows,
-        captions: Captions,
+        captions: Mapping[str, Mapping[str, str]],
         corpus: np.ndarray,
         tokenizer: PreTrainedTokenizerBase,
         *,
@@ -277,7 +270,7 @@ def token_lengths(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> l
     return [len(ids) for ids in tokenizer(list(texts), add_special_tokens=False)["input_ids"]]
 
 
-def _domains(captions: Captions, scan_id: str) -> dict[str, Caption]:
+def _domains(captions: Mapping[str, Mapping[str, str]], scan_id: str) -> dict[str, Caption]:
     texts = captions.get(scan_id, {})
     found = {
         domain: text if isinstance(text, Caption) else Caption(text)

@@ -5,21 +5,14 @@ V windows of a scan, W steps of a window, N regions.
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fmri_vqtok.formats.reading import read_description, read_splits
+from fmri_vqtok.formats.tokens import TokenTable
 
-if TYPE_CHECKING:
-    import datasets
-
-__all__ = ["ScanTokens", "TokenWindows", "in_order", "read_tokens_record", "spread"]
-
-TOKENS_SCHEMA = 1
-TOKENS_FIX = "give the folder that tokenize wrote"
+__all__ = ["ScanTokens", "TokenWindows", "in_order", "spread"]
 
 
 class ScanTokens(NamedTuple):
@@ -39,53 +32,13 @@ class ScanTokens(NamedTuple):
     follows: NDArray[np.bool_]
 
 
-class TokenWindows:
-    """Windows of brain tokens of one split, by scan.
-
-    Parameters
-    ----------
-    table : datasets.Dataset
-        Columns scan_id, window, codes (W, N) and mask (N,), which is False for a region
-        without signal; and new (W,), which is False for a step with frames of the window before
-        (absent where no windows overlap).
-    """
-
-    def __init__(self, table: datasets.Dataset) -> None:
-        columns = [name for name in ("codes", "mask", "new") if name in table.column_names]
-        self._table = table.with_format("numpy", columns=columns)
-        self.by_scan: dict[str, list[int]] = {}
-        places = list(table["window"])
-        for number, scan_id in enumerate(table["scan_id"]):
-            self.by_scan.setdefault(scan_id, []).append(number)
-        for numbers in self.by_scan.values():
-            numbers.sort(key=lambda number: places[number])
-        self.scan_ids: list[str] = list(self.by_scan)
-
-    @classmethod
-    def read(cls, directory: Path, split: str) -> TokenWindows:
-        """Windows of a split of a tokens folder; none if the folder lacks the split.
-
-        Raises
-        ------
-        InputError
-            If the folder holds no tokens, or broken ones.
-        """
-        tables = read_splits(directory, ["scan_id", "window", "codes", "mask"], TOKENS_FIX)
-        return cls(tables[split] if split in tables else next(iter(tables.values())).select([]))
-
-    def __len__(self) -> int:
-        return sum(map(len, self.by_scan.values()))
+class TokenWindows(TokenTable):
+    """Windows of brain tokens of one split, as a model is shown them."""
 
     def scan(self, scan_id: str, max_windows: int | None = None) -> ScanTokens:
         """All windows of a scan in order, or at most so many that are spread evenly over it."""
-        numbers = self.by_scan[scan_id]
-        shown = spread(len(numbers), max_windows)
-        rows = self._table[[numbers[k] for k in shown]]
-        codes = np.asarray(rows["codes"], dtype=np.int64)
-        present = np.asarray(rows["mask"], dtype=bool)[0]
-        new = (
-            np.asarray(rows["new"], dtype=bool) if "new" in rows else np.ones(codes.shape[:2], bool)
-        )
+        shown = spread(len(self.by_scan[scan_id]), max_windows)
+        codes, present, new = self.windows(scan_id, shown)
         return ScanTokens(np.concatenate(codes), present, _follows(new, shown))
 
     def n_left_out(self, max_windows: int | None) -> int:
@@ -115,23 +68,6 @@ def in_order(codes: NDArray[np.int64], max_windows: int | None = None) -> NDArra
     """Codes (V, W, N) of the windows of a scan as one series of steps, shape (V * W, N)."""
     windows = np.asarray(codes, dtype=np.int64)
     return np.concatenate(windows[spread(len(windows), max_windows)])
-
-
-def read_tokens_record(directory: Path) -> dict[str, Any]:
-    """Read ``tokens.json``: schema, fingerprints, order hash and sizes of a tokens folder.
-
-    Raises
-    ------
-    InputError
-        If there is none or a broken one, or its schema is newer than this package knows.
-    """
-    return read_description(
-        directory / "tokens.json",
-        TOKENS_SCHEMA,
-        TOKENS_FIX,
-        keys=("order_hash", "n_codes", "n_steps", "n_regions"),
-        package="fmri-llm",
-    )
 
 
 def _follows(new: NDArray[np.bool_], shown: list[int]) -> NDArray[np.bool_]:

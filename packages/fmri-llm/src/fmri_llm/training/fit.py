@@ -20,6 +20,8 @@ from fmri_llm.training import checks
 from fmri_llm.training.forecast_baselines import reference_forecasts
 from fmri_vqtok.config.stages import LoopSettings
 from fmri_vqtok.distributed import barrier, init_process_group, is_main_process
+from fmri_vqtok.formats.captions import read_captions
+from fmri_vqtok.formats.tokens import read_tokens_record
 from fmri_vqtok.text import features
 from fmri_vqtok.text.cache import model_fingerprint
 from fmri_vqtok.tokens.dataset import check_tokens_of
@@ -95,7 +97,7 @@ def fit_llm(  # noqa: PLR0913 - what the stage reads and writes, each named
         of another tokenizer.
     """
     init_process_group(device)
-    record = examples.read_tokens_record(tokens_dir)
+    record = read_tokens_record(tokens_dir)
     tokenizer = pretrained.brain_tokenizer(tokenizer_dir)
     checks.check_order(record["order_hash"], tokenizer.order_hash)
     checks.check_sizes(record, tokenizer.config)
@@ -113,7 +115,7 @@ def fit_llm(  # noqa: PLR0913 - what the stage reads and writes, each named
     )
     model.max_windows = settings.max_windows
     corpus, held_out = _corpus(model, language_model, text_path, settings)
-    captions = examples.read_captions(descriptors_dir / "captions.jsonl")
+    captions = read_captions(descriptors_dir / "captions.jsonl")
 
     def plan(split: str, text: np.ndarray, n_examples: int) -> examples.PretrainingPlan:
         return examples.PretrainingPlan(

@@ -2,11 +2,10 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, fields
-from difflib import get_close_matches
 from typing import Any, Self
 
 from fmri_vqtok.config.quantizers import QuantizerChoice, quantizer_sizes, without_default_quantizer
-from fmri_vqtok.errors import InputError, check_choice
+from fmri_vqtok.errors import InputError, check_choice, did_you_mean
 
 PRESETS: dict[str, dict[str, int]] = {
     "tiny": {
@@ -91,8 +90,8 @@ def refuse_unknown(given: Collection[str], known: Collection[str], where: str = 
     """
     for key in given:
         if key not in known:
-            near = get_close_matches(key, known, n=1, cutoff=0)[0]
-            raise InputError(f"{where}{key}: no such field of a tokenizer; did you mean '{near}'?")
+            hint = did_you_mean(key, known)
+            raise InputError(f"{where}{key}: no such field of a tokenizer; {hint}")
 
 
 @dataclass(frozen=True, kw_only=True)

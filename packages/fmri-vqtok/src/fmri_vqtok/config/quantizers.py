@@ -3,10 +3,9 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from difflib import get_close_matches
 from typing import Any
 
-from fmri_vqtok.errors import InputError, check_choice
+from fmri_vqtok.errors import InputError, check_choice, did_you_mean
 
 MOST_LEVELS = 256
 MOST_FSQ_CODES = 2**31 - 1
@@ -291,8 +290,7 @@ def _from_mapping(kind: Any, mapping: Mapping[str, Any], section: str) -> Any:
     known = [f.name for f in fields(kind)]
     for key in mapping:
         if key not in known:
-            near = get_close_matches(key, known, n=1, cutoff=0)[0]
-            raise InputError(f"{section}.{key}: no such setting; did you mean '{near}'?")
+            raise InputError(f"{section}.{key}: no such setting; {did_you_mean(key, known)}")
     try:
         return kind(**mapping)
     except InputError as error:

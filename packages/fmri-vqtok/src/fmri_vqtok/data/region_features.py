@@ -16,8 +16,8 @@ from fmri_vqtok.errors import InputError
 
 if TYPE_CHECKING:
     from fmri_vqtok.config.stages import FitTokenizerSettings
-    from fmri_vqtok.data.cohort import Cohort
     from fmri_vqtok.data.window_dataset import NormalisedScan
+    from fmri_vqtok.formats.cohort import Cohort
 
 KEPT = 0.1
 """Share of a region's connections, the strongest, that its profile keeps."""

@@ -1,1 +1,1 @@
-"""The written formats that the torch packages share; importing it loads no torch."""
+"""The written formats that the torch packages share; importing its modules loads no torch."""

@@ -11,7 +11,8 @@ from safetensors.torch import save as to_safetensors
 
 from fmri_vqtok.config.model import FMRITokenizerConfig
 from fmri_vqtok.errors import InputError
-from fmri_vqtok.formats.reading import read_description, read_weights, reading
+from fmri_vqtok.formats.json_files import read_description
+from fmri_vqtok.formats.reading import read_weights, reading
 from fmri_vqtok.pretrained import hub
 from fmri_vqtok.pretrained.region_order import how_to_reorder
 from fmri_vqtok.processor import TimeSeriesProcessor

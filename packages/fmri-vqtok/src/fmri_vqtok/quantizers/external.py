@@ -4,13 +4,12 @@ import inspect
 import math
 from collections.abc import Mapping
 from copy import deepcopy
-from difflib import get_close_matches
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from fmri_vqtok.errors import InputError
+from fmri_vqtok.errors import InputError, did_you_mean
 from fmri_vqtok.quantizers.base import Quantized, Quantizer
 from fmri_vqtok.quantizers.external_probe import FIX, foreign, probe, without_trace
 
@@ -141,14 +140,13 @@ def make_external(name: str, options: Mapping[str, Any], dim: int) -> ExternalQu
         ) from error
     known = [key for key, value in vars(package).items() if isinstance(value, type)]
     if name not in known:
-        near = get_close_matches(name, known, n=1, cutoff=0)[0]
-        raise InputError(f"external.name: '{name}'; did you mean '{near}'?")
+        raise InputError(f"external.name: '{name}'; {did_you_mean(name, known)}")
     kind = getattr(package, name)
     taken = [key for key in inspect.signature(kind).parameters if key not in ("dim", "self")]
     for key in options:
         if key not in taken and "kwargs" not in " ".join(taken):
-            near = get_close_matches(key, taken, n=1, cutoff=0)[0]
-            raise InputError(f"external.options.{key}: {name} takes none; did you mean '{near}'?")
+            hint = did_you_mean(key, taken)
+            raise InputError(f"external.options.{key}: {name} takes none; {hint}")
     with foreign(name, "be made with these options"):
         module = kind(dim=dim, **options)
     quantizer = ExternalQuantizer(module, dim)

@@ -4,7 +4,6 @@ import functools
 import hashlib
 import json
 import logging
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from fmri_vqtok.formats.atomic import whole_file
 from fmri_vqtok.text.cache_folder import cache_folder
 
 LAYOUT = 1
@@ -82,18 +82,11 @@ def _read(path: Path) -> Tensor | None:
 
 
 def _write(path: Path, tensor: Tensor) -> None:
-    """Write beside the final name and rename: a reader sees a whole file, whoever writes too."""
     content = save({"tensor": tensor}, {"sha256": _tensor_digest(tensor)})
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as beside:
-            try:
-                beside.write(content)
-                beside.close()
-                Path(beside.name).replace(path)
-            except OSError:
-                Path(beside.name).unlink(missing_ok=True)
-                raise
+        with whole_file(path) as file:
+            file.write(content)
     except OSError as error:
         _log.warning("%s: cannot be written (%s); computed anew next time", path, error)
 

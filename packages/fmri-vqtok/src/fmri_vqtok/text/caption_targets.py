@@ -12,9 +12,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from fmri_vqtok.data.cohort import Caption
 from fmri_vqtok.errors import InputError
+from fmri_vqtok.formats.captions import read_captions
+from fmri_vqtok.formats.names import ALL_DOMAINS
 from fmri_vqtok.text.features import text_features
+
+Sentences = dict[str, list[str]]
+"""Sentences of a scan's caption by domain."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +66,40 @@ class CaptionTargets:
     counts: CaptionCounts
 
 
+def read_sentences(descriptors_dir: Path, scan_ids: Sequence[str]) -> list[Sentences]:
+    """Sentences of each scan's caption by domain, in the order of ``scan_ids``.
+
+    Where a scan has no paragraph of a single domain, the captions over all domains are read in
+    their place, for every scan.
+
+    Raises
+    ------
+    InputError
+        If there is no captions file or a broken one, or a scan has no caption in it.
+    """
+    path = descriptors_dir / "captions.jsonl"
+    captions = read_captions(path)
+    found = [
+        {
+            domain: [sentence.text for sentence in caption.sentences]
+            for domain, caption in captions.get(scan_id, {}).items()
+        }
+        for scan_id in scan_ids
+    ]
+    by_domain = [{d: texts[d] for d in texts if d != ALL_DOMAINS} for texts in found]
+    if all(by_domain):
+        return by_domain
+    for scan_id, texts in zip(scan_ids, found, strict=True):
+        if ALL_DOMAINS not in texts:
+            raise InputError(
+                f"{path}: no caption of scan {scan_id}; describe the cohort that is tokenized"
+            )
+    return [{ALL_DOMAINS: texts[ALL_DOMAINS]} for texts in found]
+
+
 def caption_targets(
     model_dir: Path,
-    captions: Sequence[Caption],
+    captions: Sequence[Sentences],
     is_training: Sequence[bool],
     max_tokens: int,
     *,
@@ -76,7 +111,7 @@ def caption_targets(
     ----------
     model_dir : Path
         Local folder of a transformers model with its tokenizer.
-    captions : sequence of Caption
+    captions : sequence of dict of list of str
         Sentences by domain, one caption a scan.
     is_training : sequence of bool
         Whether the scan is of the training split: no other enters the mean.
@@ -106,15 +141,15 @@ def caption_targets(
     )
 
 
-def _domains(captions: Sequence[Caption]) -> set[str]:
+def _domains(captions: Sequence[Sentences]) -> set[str]:
     return {domain for caption in captions for domain in caption}
 
 
-def _has(captions: Sequence[Caption], domain: str) -> Tensor:
+def _has(captions: Sequence[Sentences], domain: str) -> Tensor:
     return torch.tensor([domain in caption for caption in captions])
 
 
-def _count(captions: Sequence[Caption], known: set[str]) -> CaptionCounts:
+def _count(captions: Sequence[Sentences], known: set[str]) -> CaptionCounts:
     def sentences(domains: set[str]) -> int:
         return sum(len(caption[d]) for caption in captions for d in domains & set(caption))
 

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from fmri_vqtok.errors import InputError
+from fmri_vqtok.formats.captions import split_sentences
 from fmri_vqtok.text.cache import cached_tensor, model_fingerprint
 from fmri_vqtok.text.corpus import read_corpus
-from fmri_vqtok.text.sentences import split_sentences
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -1,6 +1,5 @@
 """Codes of every window of a cohort, as a dataset directory."""
 
-import json
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,16 +9,14 @@ from datasets import Dataset, DatasetDict
 
 from fmri_vqtok.config.stages import TokenizeSettings
 from fmri_vqtok.errors import InputError
-from fmri_vqtok.formats.reading import read_description
+from fmri_vqtok.formats.json_files import write_json
+from fmri_vqtok.formats.tokens import SCHEMA, read_tokens_record
 from fmri_vqtok.library_logging import quiet_datasets
 from fmri_vqtok.tokenizer import FMRITokenizer
 from fmri_vqtok.tokens.shards import ScanEncoder, join_shards, make_shards, plan_shards
 
 if TYPE_CHECKING:
     from fmri_vqtok.training.loop import Progress
-
-SCHEMA = 1
-"""Newest layout of ``tokens.json`` that this version reads, and the one it writes."""
 
 SHARDS = "checkpoints"
 """Folder of what a run has made so far; gone when the tokens are whole."""
@@ -90,9 +87,7 @@ def check_tokens_of(tokens_dir: Path, tokenizer: FMRITokenizer) -> None:
     InputError
         If the folder holds no tokens, or those of another tokenizer.
     """
-    made_by = read_description(
-        tokens_dir / "tokens.json", SCHEMA, "give the folder that `fmri tokenize` wrote"
-    ).get("tokenizer")
+    made_by = read_tokens_record(tokens_dir).get("tokenizer")
     if made_by != tokenizer.fingerprint:
         raise InputError(
             f"{tokens_dir}: its tokens are those of tokenizer {made_by}, but this is tokenizer "
@@ -121,8 +116,7 @@ def _write_whole(
     }
     with quiet_datasets():
         DatasetDict(tables).save_to_disk(str(directory))
-    text = json.dumps(description, indent=2, sort_keys=True)
-    (directory / "tokens.json").write_text(text + "\n", encoding="utf-8")
+    write_json(description, directory / "tokens.json")
     n_windows = sum(len(table) for table, _ in splits.values())
     n_scans = sum(len(table["scan_id"].unique()) for table, _ in splits.values())
     return (

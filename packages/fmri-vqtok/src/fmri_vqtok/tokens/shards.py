@@ -14,8 +14,9 @@ from typing import Any
 import pyarrow as pa
 import torch
 
-from fmri_vqtok.data.cohort import Cohort, CohortScan
 from fmri_vqtok.errors import InputError
+from fmri_vqtok.formats.atomic import whole_file
+from fmri_vqtok.formats.cohort import Cohort, CohortScan
 from fmri_vqtok.tokenizer import FMRITokenizer
 from fmri_vqtok.tokens.new_steps import new_steps
 
@@ -169,13 +170,8 @@ class ScanEncoder:
         notes = {"made_of": shard.made_of, "stretched": json.dumps(stretched)}
         table = pa.Table.from_pylist(rows, SCHEMA_OF_ROWS.with_metadata(notes))
         shard.path.parent.mkdir(exist_ok=True)
-        beside = shard.path.with_suffix(".part")
-        with beside.open("wb") as file:
-            with pa.ipc.new_stream(file, table.schema) as writer:
-                writer.write_table(table)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(shard.path)
+        with whole_file(shard.path) as file, pa.ipc.new_stream(file, table.schema) as writer:
+            writer.write_table(table)
 
     @torch.no_grad()
     def rows(self, scan: CohortScan) -> list[dict[str, object]]:

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from fmri_vqtok.alignment.alignment import TextAlignment
 from fmri_vqtok.config.stages import FitTokenizerSettings, LoopSettings
-from fmri_vqtok.data.cohort import Cohort, read_captions
 from fmri_vqtok.data.region_features import training_features
 from fmri_vqtok.data.window_dataset import (
     NormalisedScan,
@@ -24,10 +23,11 @@ from fmri_vqtok.data.window_dataset import (
 )
 from fmri_vqtok.distributed import barrier, init_process_group, is_main_process
 from fmri_vqtok.errors import InputError
+from fmri_vqtok.formats.cohort import Cohort
 from fmri_vqtok.pretrained.model_card import RunFacts, model_card
 from fmri_vqtok.processor import TimeSeriesProcessor
 from fmri_vqtok.text.cache import model_fingerprint
-from fmri_vqtok.text.caption_targets import CaptionCounts, caption_targets
+from fmri_vqtok.text.caption_targets import CaptionCounts, caption_targets, read_sentences
 from fmri_vqtok.text.features import embedding_table, token_stream
 from fmri_vqtok.tokenizer import FMRITokenizer, FMRITokenizerConfig
 from fmri_vqtok.training.log import LossRecord, write_losses
@@ -178,7 +178,7 @@ def _identity(
 ) -> dict[str, Any]:
     """Name what decides the outcome of a fit beside the settings of the loop."""
     return {
-        "cohort": cohort.digest([split for split in cohort.splits() if split != "test"]),
+        "cohort": digest(cohort.content([split for split in cohort.splits() if split != "test"])),
         "settings of the stage": asdict(replace(settings, training=LoopSettings())),
         "configuration": tokenizer.config.to_dict(),
         "language model": None if text is None else model_fingerprint(text.language_model)[:16],
@@ -230,7 +230,7 @@ def _text_targets(
     """
     everyone = [scan for group in scans.values() for scan in group]
     used = [scan for split in ("train", "validation") for scan in scans.get(split, [])]
-    captions = read_captions(text.descriptors_dir, [scan.scan_id for scan in used])
+    captions = read_sentences(text.descriptors_dir, [scan.scan_id for scan in used])
     found = caption_targets(
         text.language_model,
         captions,

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fmri_instruct.prompts.instructions import Instruction, read_instructions
-from fmri_llm.data.examples import TokenWindows, conversation_segment, read_tokens_record
+from fmri_llm.data.examples import TokenWindows, conversation_segment
+from fmri_vqtok.formats.tokens import read_tokens_record
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -69,7 +69,7 @@ def test_an_interrupt_is_one_line_and_exit_code_130(tiny, monkeypatch):
     monkeypatch.setattr(tiny_stages.random, "Random", interrupted)
     code, _, err = tiny.draw()
     assert code == 130
-    assert err.strip() == "fmri: interrupted; the same command goes on from here"
+    assert err.strip() == "fmri: interrupted; run the same command again to resume"
 
 
 def test_the_second_of_two_writers_is_told_who_the_first_is(tiny):

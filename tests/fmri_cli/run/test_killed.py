@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from fmri_cli.run.records import damage, read_record
+from fmri_cli.run.integrity import first_damage
+from fmri_cli.run.records import read_record
 
 from ..conftest import HERE
 from ..trees import tree
@@ -65,7 +66,7 @@ def assert_old_or_new(stage, before, after):
     """A directory under its final name, if it is there at all, is one of the two whole ones."""
     if not stage.exists():
         return
-    assert damage(stage, read_record(stage)) is None
+    assert first_damage(stage, read_record(stage)) is None
     found = {f"{stage.name}/{name}": content for name, content in tree(stage).items()}
     whole = [
         {name: content for name, content in run.items() if name.startswith(f"{stage.name}/")}

@@ -9,7 +9,8 @@ from importlib import metadata
 import pytest
 
 from fmri_cli.fingerprints import derive_seed, file_digest
-from fmri_cli.run.records import Request, differences
+from fmri_cli.run.records import Request
+from fmri_cli.run.up_to_date import differences
 
 from ..conftest import install_tiny
 from ..trees import tree

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from importlib import metadata
 from typing import Any
 
-from fmri_cli.errors import InputError
+import click
 
 OURS = "fmri-"
 LIBRARIES = (
@@ -77,19 +77,24 @@ def seed_globals(seed: int) -> None:
 def choose_device(wanted: str) -> str:
     """Turn `auto`, `cpu` or `cuda` into the device that torch is to use.
 
+    On `cuda`, a process that a launcher started gets the GPU of its LOCAL_RANK.
+
     Raises
     ------
-    InputError
+    click.ClickException
         If `cuda` is asked for and torch sees none.
     """
     import torch
 
     available = torch.cuda.is_available()
     if wanted == "cuda" and not available:
-        raise InputError("--device: cuda, but torch sees no CUDA device; give cpu or auto")
-    if wanted == "auto":
-        return "cuda" if available else "cpu"
-    return wanted
+        raise click.ClickException(
+            "--device: cuda, but torch sees no CUDA device; give cpu or auto"
+        )
+    if wanted == "cpu" or not available:
+        return "cpu"
+    torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+    return "cuda"
 
 
 @contextmanager

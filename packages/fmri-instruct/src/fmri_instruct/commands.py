@@ -1,12 +1,16 @@
 """The stages of this package as commands: `make-instructions`, `tune`, `evaluate`."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from fmri_instruct.errors import InputError
 from fmri_instruct.settings import EvaluateSettings, MakeInstructionsSettings
+
+if TYPE_CHECKING:
+    from fmri_instruct.tuning.settings import TuneSettings
+    from fmri_vqtok.stage import Context, Stage
 
 DEMO_TASKS = Path(__file__).parent / "cohorts" / "demo.yaml"
 FOLDER = click.Path(path_type=Path)
@@ -19,7 +23,7 @@ FOLDER = click.Path(path_type=Path)
     "--tasks", type=FOLDER, default=DEMO_TASKS, help="Tasks file (YAML). Left out: the demo's."
 )
 @click.pass_obj
-def make_instructions(context: Any, cohort: Path, descriptors: Path, tasks: Path) -> None:
+def make_instructions(context: "Context", cohort: Path, descriptors: Path, tasks: Path) -> None:
     """Write questions and answers about the scans of a cohort, in three paradigms."""
     from fmri_instruct.tasks.definitions import load_tasks
 
@@ -39,7 +43,7 @@ def make_instructions(context: Any, cohort: Path, descriptors: Path, tasks: Path
 @click.argument("tokens", type=FOLDER)
 @click.argument("instructions", type=FOLDER)
 @click.pass_obj
-def tune(context: Any, model: Path, tokens: Path, instructions: Path) -> None:
+def tune(context: "Context", model: Path, tokens: Path, instructions: Path) -> None:
     """Tune a language model on the instructions of the training scans."""
     try:
         from fmri_instruct.tuning.settings import TuneSettings
@@ -56,7 +60,9 @@ def tune(context: Any, model: Path, tokens: Path, instructions: Path) -> None:
 @click.argument("instructions", type=FOLDER)
 @click.argument("cohort", type=FOLDER)
 @click.pass_obj
-def evaluate(context: Any, model: Path, tokens: Path, instructions: Path, cohort: Path) -> None:
+def evaluate(
+    context: "Context", model: Path, tokens: Path, instructions: Path, cohort: Path
+) -> None:
     """Score a model on held-out subjects, with baselines beside every score."""
     context.run(
         _evaluate,
@@ -68,7 +74,9 @@ def evaluate(context: Any, model: Path, tokens: Path, instructions: Path, cohort
     )
 
 
-def _make_instructions(stage: Any, cohort: Path, descriptors: Path, tasks: Path) -> str:
+def _make_instructions(
+    stage: "Stage[MakeInstructionsSettings]", cohort: Path, descriptors: Path, tasks: Path
+) -> str:
     from fmri_instruct.prompts.instructions import build_instructions, write_instructions
     from fmri_instruct.tasks.definitions import load_tasks
 
@@ -80,7 +88,7 @@ def _make_instructions(stage: Any, cohort: Path, descriptors: Path, tasks: Path)
     return f"{len(asked)} tasks; conversations: {sizes}; {missing} missing labels left out"
 
 
-def _tune(stage: Any, model: Path, tokens: Path, instructions: Path) -> str:
+def _tune(stage: "Stage[TuneSettings]", model: Path, tokens: Path, instructions: Path) -> str:
     from fmri_instruct.tuning.tune import tune as tune_model
 
     records = tune_model(
@@ -98,7 +106,9 @@ def _tune(stage: Any, model: Path, tokens: Path, instructions: Path) -> str:
     return ", ".join(f"{split} loss {value:.3f} nats" for split, value in sorted(last.items()))
 
 
-def _evaluate(stage: Any, model: Path, tokens: Path, instructions: Path, cohort: Path) -> str:
+def _evaluate(
+    stage: "Stage[EvaluateSettings]", model: Path, tokens: Path, instructions: Path, cohort: Path
+) -> str:
     from fmri_instruct.evaluation.evaluate import evaluate as evaluate_model
     from fmri_llm.model.fmri_lm import FMRILM
 

@@ -6,7 +6,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fmri_cli.errors import InputError
+import click
+
 from fmri_cli.run.pipeline import STAGES
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Run:
 
     Raises
     ------
-    InputError
+    click.ClickException
         If a stage that the report draws on is not there.
     """
 
@@ -47,7 +48,7 @@ class Run:
     def __post_init__(self) -> None:
         for stage, command in COMMANDS.items():
             if not (self.root / stage / "record.json").is_file():
-                raise InputError(
+                raise click.ClickException(
                     f"{self.root / stage}: no whole stage is here, and the report needs it; "
                     f"make it with `fmri {command}` or finish the run with `fmri run-all`."
                 )
@@ -73,7 +74,7 @@ class Run:
         """`cohort.json`."""
         found = self.json("cohort", "cohort.json")
         if found["schema"] > COHORT_SCHEMA:
-            raise InputError(
+            raise click.ClickException(
                 f"{self.root / 'cohort'}: cohort schema {found['schema']}, and this fmri-cli knows "
                 f"up to {COHORT_SCHEMA}; upgrade fmri-cli."
             )
@@ -113,7 +114,7 @@ class Run:
                 series = np.asarray(row["bold"], dtype=np.float32)
                 masked = np.asarray(row["std"]).ravel() == 0
                 return np.where(masked, np.nan, series)
-        raise InputError(f"scan {scan_id!r} is not in {self.root / 'cohort'}.")
+        raise click.ClickException(f"scan {scan_id!r} is not in {self.root / 'cohort'}.")
 
     @property
     def has_groups(self) -> bool:
@@ -133,7 +134,9 @@ class Run:
             return held_out[0]
         if wanted not in held_out:
             known = ", ".join(held_out)
-            raise InputError(f"report.scan: {wanted!r} is not a held-out scan; choose from {known}")
+            raise click.ClickException(
+                f"report.scan: {wanted!r} is not a held-out scan; choose from {known}"
+            )
         return wanted
 
     @cached_property
@@ -146,7 +149,7 @@ class Run:
     def _file(self, *parts: str) -> Path:
         path = self.root.joinpath(*parts)
         if not path.is_file():
-            raise InputError(
+            raise click.ClickException(
                 f"{path}: not here, and the report needs it; "
                 f"make it again with `fmri {COMMANDS[parts[0]]}`."
             )

@@ -35,7 +35,7 @@ def write_report(
 
     Raises
     ------
-    InputError
+    click.ClickException
         If a stage of the run is missing, or the wanted scan is not a held-out one.
     """
     artefacts = Run(run)

@@ -140,6 +140,9 @@ BESIDE = {
 }
 """Stages that are no part of a run: a recipe may have their sections. Their settings by command."""
 
+DISTRIBUTED = ("fit-tokenizer", "fit-llm", "tune")
+"""Commands whose work several processes of a launcher share."""
+
 SETTINGS = {row.command: row.settings for row in STAGES} | BESIDE
 """Where the settings of each of our stages are declared, as `module:Class`."""
 

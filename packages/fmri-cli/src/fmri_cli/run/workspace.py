@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Collection
 from pathlib import Path
 
-from fmri_cli.errors import InputError
+import click
 
 WORK = ".work"
 _DISCARDED = "discarded-"
@@ -33,9 +33,11 @@ class Workspace:
         self.work = root / WORK
 
     def refuse_link(self) -> None:
-        """Raise InputError if the hidden folder is a link: what is deleted in it lies elsewhere."""
+        """Raise a ClickException if the hidden folder is a link to somewhere else."""
         if self.work.is_symlink():
-            raise InputError(f"{self.work}: is a link, and must be a folder of its own; remove it")
+            raise click.ClickException(
+                f"{self.work}: is a link, and must be a folder of its own; remove it"
+            )
 
     def recover(self) -> None:
         """Put right what a process killed between two renames left behind."""

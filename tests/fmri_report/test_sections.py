@@ -17,6 +17,7 @@ from fmri_cli.report.sections.answers import build as build_answers
 from fmri_cli.report.sections.base import listed
 from fmri_cli.report.sections.caption import _row
 from fmri_cli.report.sections.caption import build as build_caption
+from fmri_cli.report.sections.cohort import build as build_cohort
 from fmri_cli.report.sections.limits import (
     confounds,
     given_away,
@@ -60,6 +61,24 @@ def test_next_step_prediction_stands_beside_forecasts_without_a_model(page: str)
 def test_what_a_model_wrote_is_shown_and_not_run(page: str) -> None:
     assert "&lt;b&gt;word&lt;/b&gt;" in page
     assert "<b>word</b>" not in page
+
+
+def test_the_cohort_says_what_became_of_all_that_was_found(own_run: Path) -> None:
+    path = own_run / "cohort" / "cohort.json"
+    cohort = json.loads(path.read_text())
+    cohort["accounting"] = {
+        "unit": "files",
+        "found": 1206,
+        "used": 1000,
+        "rejected": 200,
+        "left_out": 6,
+    }
+    cohort["choices"] = ["task rest of nback, rest", "space T1w of T1w, MNI152NLin6Asym"]
+    path.write_text(json.dumps(cohort))
+    loaded = Run(own_run)
+    page = render(loaded, [build_cohort(loaded, ReportSettings())])
+    assert "1,206 files found: 1,000 used, 200 rejected, 6 left out" in page
+    assert "Chosen: task rest of nback, rest; space T1w of T1w, MNI152NLin6Asym" in page
 
 
 def test_an_assumed_tr_is_marked_and_explained(page: str) -> None:
@@ -162,14 +181,14 @@ def test_a_label_that_varies_within_a_data_set_is_not_called_confounded(run: Pat
     assert confounds(loaded) == []
 
 
-def test_a_label_that_the_length_gives_away_is_told_with_the_area(run: Path) -> None:
+def test_a_label_that_the_length_gives_away_is_listed_with_its_auc(run: Path) -> None:
     loaded = Run(run)
     loaded.cohort["confounds"] = {
         "eyes_open": {"n_frames": {"auc": 0.967, "value": "yes"}},
         "age_group": {"site": {"auc": 1.0, "value": "older"}},
     }
-    [remark] = given_away(loaded)  # the data set decides age_group, which is told already
-    assert remark.about == "Eyes open can be told without the brain"
+    [remark] = given_away(loaded)  # the data set decides age_group, which has a remark of its own
+    assert remark.about == "Eyes open can be predicted without the brain"
     assert "n_frames (AUC 0.97)" in remark.text
 
 

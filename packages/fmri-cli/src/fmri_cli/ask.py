@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 SEEN = {
     "train": "the model was trained on {}; this says nothing about new scans.",
-    "validation": "training was judged by {}, so it is not held out: this says little about new "
+    "validation": "{} was used for validation in training, so it is not held out: this says little about new "
     "scans.",
 }
 """What to warn of, by the split of a scan that is not held out."""
@@ -44,7 +44,7 @@ class FoundScan:
 
 
 def answer_lines(run: Path, scan_id: str, question: str, answers: tuple[str, ...]) -> Iterator[str]:
-    """Lines that tell a model's answer, its probability and those of the other answers.
+    """Yield lines with a model's answer, its probability and those of the other answers.
 
     Parameters
     ----------

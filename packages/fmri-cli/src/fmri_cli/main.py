@@ -56,14 +56,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         if session.debug and not isinstance(error, click.UsageError):
             traceback.print_exc()
-        if processes.rank() == 0:  # all processes of a launcher meet it, and one tells it
+        if processes.rank() == 0:  # every process of a launcher meets this error
             _show(error)
         return error.exit_code
     except click.Abort:
         _complain("interrupted; run the same command again to resume")
         return INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our lines, such as `head`, has seen enough; what is left goes nowhere.
+        # The reader of the output, such as `head`, closed it; the rest is discarded.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     except Exception as error:
@@ -90,9 +90,9 @@ def _show(error: click.ClickException) -> None:
     if not isinstance(error, click.UsageError):
         _complain(error.message)
         return
-    said = io.StringIO()
-    error.show(said)
-    for line in said.getvalue().splitlines():
+    text = io.StringIO()
+    error.show(text)
+    for line in text.getvalue().splitlines():
         click.echo(printable(line), err=True)
 
 

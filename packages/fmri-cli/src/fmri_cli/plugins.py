@@ -25,7 +25,7 @@ class CommandGroup(click.Group):
         return [*COMMANDS, *others, *super().list_commands(ctx)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Command of a name; a stage that cannot be loaded becomes one that says why."""
+        """Command of a name; one that cannot be loaded is replaced by one that says why."""
         own = super().get_command(ctx, cmd_name)
         if own is not None:
             return own

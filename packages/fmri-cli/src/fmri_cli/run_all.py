@@ -29,7 +29,7 @@ class RunOptions:
     out
         Directory of the run.
     sets
-        Assignments `section.key=value`, or `key=value` for what stands outside the sections.
+        Assignments `section.key=value`, or `key=value` for the keys outside the sections.
     seed
         Seed of the run; None for the recipe's.
     device
@@ -47,7 +47,7 @@ def run_all(ctx: click.Context, options: RunOptions, *, dry_run: bool) -> None:
     """Make every stage that is not up to date; with `dry_run`, say which and why instead.
 
     All stages are planned before the first one runs, so that a mistake in the settings of the
-    last is not found out an hour later.
+    last one is reported at once.
 
     Raises
     ------

@@ -1,4 +1,7 @@
-"""A run's stage directories, read once and handed to the sections."""
+"""A run's stage directories, read once and handed to the sections.
+
+Only this module opens artefacts; what it needs to know of them is in docs/formats.md.
+"""
 
 import json
 from dataclasses import dataclass
@@ -63,6 +66,10 @@ class Run:
         lines = self._file(*parts).read_text(encoding="utf-8").split("\n")
         return [json.loads(line) for line in lines if line]
 
+    def has(self, *parts: str) -> bool:
+        """Whether the run has this file, which some runs lack."""
+        return self.root.joinpath(*parts).is_file()
+
     def losses(self, stage: str) -> "pd.DataFrame":
         """Columns step, split, name, value of a training stage."""
         import pandas as pd
@@ -85,7 +92,7 @@ class Run:
         """One row per scan, without its series, in split order, then by name.
 
         Beside the cohort's columns: `split`, and `group`, which is the data set that the scan is
-        from where the cohort says so, and otherwise its site.
+        from where the cohort names it, and otherwise its site.
         """
         import pandas as pd
 
@@ -103,6 +110,63 @@ class Run:
     def tasks(self) -> dict[str, dict[str, Any]]:
         """The resolved tasks of `instructions/tasks.json` by name."""
         return {task["name"]: task for task in self.json("instructions", "tasks.json")["tasks"]}
+
+    @cached_property
+    def network_names(self) -> tuple[str, ...]:
+        """Networks in the order in which the regions first mention them, length K."""
+        return tuple(dict.fromkeys(self.cohort["networks"]))
+
+    @cached_property
+    def norm_scans(self) -> list[str]:
+        """Training scans that define what is typical."""
+        return self.json("descriptors", "norms.json")["fitted_on"]
+
+    def captions(self, scan_id: str) -> dict[str, str]:
+        """Captions of a scan by domain, `all` for the whole scan."""
+        rows = self.json_lines("descriptors", "captions.jsonl")
+        return {row["domain"]: row["text"] for row in rows if row["scan_id"] == scan_id}
+
+    def descriptors(self, scan_id: str) -> list[dict[str, Any]]:
+        """Rows of `descriptors.parquet` of a scan, their `values` parsed."""
+        table = self._descriptors
+        rows = table[table["scan_id"] == scan_id].to_dict("records")
+        return [row | {"values": json.loads(row["values"])} for row in rows]
+
+    def typical_range(self, scan_id: str) -> dict[str, float]:
+        """How many `features` of a scan there are, are `outside` and are `expected` outside."""
+        import pandas as pd
+
+        path = self._file("descriptors", "typical_range.tsv")
+        table = pd.read_csv(path, sep="\t", dtype={"scan_id": str}, index_col="scan_id")
+        return table.loc[scan_id].to_dict()
+
+    def network_connectivity(self, scan_id: str) -> "np.ndarray":
+        """Mean Fisher-transformed r of a scan within and between networks, (K, K)."""
+        import numpy as np
+        import pandas as pd
+
+        features = pd.read_parquet(self._file("descriptors", "features.parquet")).loc[scan_id]
+        means = np.full((len(self.network_names), len(self.network_names)), np.nan)
+        for i, a in enumerate(self.network_names):
+            for j, b in enumerate(self.network_names[i:], start=i):
+                means[i, j] = means[j, i] = features[f"fc.{a}-{b}"]
+        return means
+
+    def gradient_template(self) -> tuple["np.ndarray", float]:
+        """Components (N, C) that scans are aligned to, and the sparsity of the connectivity."""
+        import numpy as np
+
+        with np.load(self._file("descriptors", "extractor.npz"), allow_pickle=False) as arrays:
+            template = arrays["template"]
+        settings = self.json("descriptors", "extractor.json")["settings"]
+        return template, settings["gradient_sparsity"]
+
+    def reconstruction(self) -> dict[str, "np.ndarray"]:
+        """One held-out window as the tokenizer got it and gave it back."""
+        import numpy as np
+
+        with np.load(self._file("tokenizer", "reconstruction.npz"), allow_pickle=False) as kept:
+            return dict(kept)
 
     def bold(self, scan_id: str) -> "np.ndarray":
         """Return the z-scored series (T, N) of one scan; a masked region is NaN."""
@@ -138,6 +202,12 @@ class Run:
                 f"report.scan: {wanted!r} is not a held-out scan; choose from {known}"
             )
         return wanted
+
+    @cached_property
+    def _descriptors(self) -> "pd.DataFrame":
+        import pandas as pd
+
+        return pd.read_parquet(self._file("descriptors", "descriptors.parquet"))
 
     @cached_property
     def _splits(self) -> dict[str, Any]:

@@ -19,7 +19,7 @@ def write_report(
 ) -> str:
     """Write `directory/report.html` and return one line about it.
 
-    The page asks nothing of the network: styles are inline and figures are data URIs. The same run
+    The page needs no network: styles are inline and figures are data URIs. The same run
     and settings give the same bytes.
 
     Parameters

@@ -38,9 +38,9 @@ class Session:
     Parameters
     ----------
     what
-        Command that the user typed, told to whoever meets the lock.
+        Command that the user typed, named to a second writer.
     debug
-        Show tracebacks also of errors that are the user's to put right.
+        Show tracebacks also of errors that the user can fix.
     planning
         Decide only; write nothing.
     plan

@@ -54,8 +54,8 @@ def refuse_changed(path: Path) -> None:
     """Raise a ClickException if an input is not, or no longer, what its record says.
 
     Every file of a stage's directory is compared with the digest in its record, and the base
-    language model of a model's folder with the one that it was trained on. A folder without a
-    record is anybody's: only names in it that lead out of it are refused.
+    language model of a model's folder with the one that it was trained on. Of a
+    folder without a record, only names that lead out of it are refused.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def refuse_changed(path: Path) -> None:
 
 
 def _named_files(directory: Path) -> Iterator[tuple[str, Path]]:
-    """Names by which the parts of a saved dataset find each other, with the file that says so."""
+    """Yield the names by which parts of a saved dataset find each other, and the file with each."""
     for split in _listed(directory / _SPLITS, "splits"):
         yield split, directory / _SPLITS
     for state in (directory / _STATE, *sorted(directory.glob(f"*/{_STATE}"))):
@@ -98,7 +98,7 @@ def _named_files(directory: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _listed(file: Path, key: str) -> list[Any]:
-    """List in a JSON file; empty where there is none, which its reader will tell."""
+    """List in a JSON file; empty where there is none, which the file's reader reports."""
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError, RecursionError):

@@ -19,7 +19,7 @@ def run_lock(file: Path, *, what: str) -> Iterator[None]:
     file
         Lock file; it and its folder are created, and stay. It names its holder.
     what
-        The command that asks, told to whoever comes second.
+        The command that asks, named to a second writer.
 
     Raises
     ------

@@ -49,8 +49,8 @@ def announce(directory: Path | None) -> None:
 
 def announced() -> Path | None:
     """Wait for the first process; where the stage is being made, or None if it is up to date."""
-    told = _store().get(_DIRECTORY).decode()
-    return None if told == _NOTHING else Path(told)
+    answer = _store().get(_DIRECTORY).decode()
+    return None if answer == _NOTHING else Path(answer)
 
 
 @lru_cache(maxsize=1)

@@ -90,7 +90,7 @@ class Job:
     device: str
 
     def run_in(self, directory: Path, progress: screen.ProgressCallback) -> dict[str, Any]:
-        """Let the stage write its files, and return what its record says of this."""
+        """Let the stage write its files, and return the facts for its record."""
         seed = derive_seed(self.run_seed, self.command)
         runtime.seed_globals(seed)
         with ExitStack() as cleanup:

@@ -40,7 +40,7 @@ class Workspace:
             )
 
     def recover(self) -> None:
-        """Put right what a process killed between two renames left behind."""
+        """Repair what a process killed between two renames left behind."""
         if not self.work.is_dir():
             return
         for entry in sorted(self.work.iterdir()):
@@ -65,7 +65,7 @@ class Workspace:
         name, key
             Of the stage.
         keep
-            Folders in it that a killed run of the same stage left and this one goes on from;
+            Folders in it that a killed run of the same stage left and this one resumes from;
             beside them, if there are any, hidden folders stay. Everything else is removed: it may
             be half written, by a library and under a name that nobody knows.
         """

@@ -1,4 +1,4 @@
-"""From a mapping to a frozen dataclass, strictly: whoever mistypes is told where and what."""
+"""From a mapping to a frozen dataclass, strictly: an error names the key, its value and the fix."""
 
 import dataclasses
 import difflib

@@ -15,7 +15,7 @@ from fmri_cli.settings.yaml_files import DEEPEST, YamlError, parse_yaml, read_ya
 
 @dataclass(frozen=True, kw_only=True)
 class RunSettings:
-    """The keys of a recipe that stand outside its sections.
+    """The keys of a recipe outside its sections.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ class RunSettings:
     confounds
         Strategy of nilearn by which confounds of fMRIPrep are chosen.
     tr
-        Repetition time in seconds, where the files do not tell it.
+        Repetition time in seconds, where the files do not have it.
     task
         Tasks of the recordings that are read; those named `rest...` if none is given.
     space
@@ -109,7 +109,7 @@ class Recipe:
         """Recipe with `a.b=value` assignments, as given to `--set`, on top of one section.
 
         Keys may name the section too: `cohort.tr=2` is `tr=2` of the section `cohort`. With an
-        empty section, keys name theirs themselves or stand outside all sections.
+        empty section, keys name theirs themselves or are outside all sections.
         """
         sections = {name: _copy(values) for name, values in self.sections.items()}
         top, overridden = dict(self.top), set(self.overridden)
@@ -223,7 +223,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
             f"{path}: cannot be read ({error.strerror}); give a YAML file"
         ) from error
     except YamlError as error:
-        raise click.ClickException(f"{path.name}: {error}; put the YAML right") from error
+        raise click.ClickException(f"{path.name}: {error}; correct the YAML") from error
     if not isinstance(content, dict | None):
         raise click.ClickException(
             f"{path.name}: holds no mapping; write `section: {{key: value}}`"

@@ -31,6 +31,8 @@ def build(run: Run, settings: ReportSettings) -> Section:
             "a matrix that is red nearly everywhere means that a global signal dominates."
         ),
         values={
+            "found": found_scans(run.cohort["accounting"]),
+            "choices": run.cohort["choices"],
             "rows": split_table(run),
             "has_groups": run.has_groups,
             "assumed": assumed_trs(run),
@@ -41,6 +43,14 @@ def build(run: Run, settings: ReportSettings) -> Section:
             "carpet": carpet(series, float(row["tr"]), order),
             "connectivity": connectivity(series, order),
         },
+    )
+
+
+def found_scans(accounting: dict[str, Any]) -> str:
+    """Say what became of everything that was found in the source."""
+    return (
+        f"{accounting['found']:,} {accounting['unit']} found: {accounting['used']:,} used, "
+        f"{accounting['rejected']:,} rejected, {accounting['left_out']:,} left out"
     )
 
 

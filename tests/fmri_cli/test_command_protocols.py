@@ -6,6 +6,7 @@ The first four functions are a contract that mypy checks: this file is one of th
 import inspect
 from contextlib import ExitStack
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -34,7 +35,7 @@ def stage_of_the_torch_packages(stage: Stage) -> vqtok.Stage[TokenizeSettings]:
 
 
 @pytest.mark.parametrize("protocols", [descriptors, vqtok])
-def test_a_command_may_give_the_context_what_its_package_declares(protocols):
+def test_a_command_may_give_the_context_what_its_package_declares(protocols: ModuleType) -> None:
     taken = inspect.signature(Context.run).parameters
     declared = inspect.signature(protocols.Context.run).parameters
     assert {(name, declared[name].kind) for name in declared} == {
@@ -43,7 +44,7 @@ def test_a_command_may_give_the_context_what_its_package_declares(protocols):
 
 
 @pytest.mark.parametrize("protocols", [descriptors, vqtok])
-def test_a_stage_has_what_its_package_declares(protocols):
+def test_a_stage_has_what_its_package_declares(protocols: ModuleType) -> None:
     stage = Stage(Path(), None, 0, lambda _done, _total: None, "cpu", ExitStack())
     declared = {name for name in vars(protocols.Stage) if not name.startswith("_")}
     assert "language_model" in declared

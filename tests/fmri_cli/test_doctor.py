@@ -192,7 +192,7 @@ def test_a_base_that_is_not_here_yet_is_a_note():
     assert "not on this machine yet" in finding.value
 
 
-def test_a_base_that_passes_is_said_to(smollm2):
+def test_a_base_that_passes_is_ok(smollm2):
     (finding,) = doctor.check_base_model("smollm2-135m-instruct")
     assert finding.state == "ok"
     assert finding.value == "llama, attention sdpa, probed"

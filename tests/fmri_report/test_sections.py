@@ -52,7 +52,7 @@ def test_only_the_stage_that_measures_something_says_so(page: str) -> None:
     assert page.count(told) == page.count("measured and not minimised") == 1
 
 
-def test_next_step_prediction_stands_beside_forecasts_without_a_model(page: str) -> None:
+def test_next_step_prediction_is_compared_with_forecasts_without_a_model(page: str) -> None:
     # The losses of the example end near 1.04.
     assert "a linear forecast of its vector 0.70" in page
     assert page.count("The model forecasts no better than the best of these.") == 1
@@ -91,7 +91,7 @@ def test_an_unparsed_answer_is_shown_as_unparsed(page: str) -> None:
     assert page.count(">unparsed<") == 1
 
 
-def test_the_caveat_of_a_task_stands_beside_its_score(page: str) -> None:
+def test_the_caveat_of_a_task_is_shown_with_its_score(page: str) -> None:
     assert page.count("confounded with scanner, site, repetition time") == 1
     assert page.count("The answer is computed from the same scan") == 3  # two scores, one limit
 
@@ -160,7 +160,7 @@ def test_a_z_is_written_on_the_same_side_of_a_limit_as_its_words() -> None:
     assert row["z_text"] == "+1.99"
 
 
-def test_a_feature_without_a_z_is_told_from_one_at_the_norm() -> None:
+def test_a_feature_without_a_z_differs_from_one_at_the_norm() -> None:
     row = _row({"feature": "f", "value": None, "z": None, "level_word": "not comparable"})
     assert (row["value"], row["z_text"], row["bar_width"]) == ("missing", "not defined", 0)
 

@@ -68,7 +68,7 @@ def test_a_figure_shows_any_text(name: str) -> None:
     assert connectivity(series, NetworkOrder.of([name, "other"])).startswith("data:")
 
 
-def test_a_label_is_one_line_that_no_terminal_or_figure_stumbles_over() -> None:
+def test_a_label_is_one_printable_line() -> None:
     assert label("two\nlines\tand \x1b[31mred") == "two lines and \\x1b[31mred"
     assert label("n" * 500) == "n" * 39 + "…"
 

@@ -72,7 +72,7 @@ def test_two_processes_make_the_stage_that_one_makes(lab, tmp_path, stage):
     lab.copy_of_what_comes_before(stage, run)
     done = lab.start(run, stage, *LAUNCHER)
     assert done.returncode == 0, done.stderr
-    # The second process prints nothing, and what the first holds is let go.
+    # The second process prints nothing, and the lock is released.
     assert [line.split()[0] for line in done.stdout.splitlines()] == [stage]
     assert [path.name for path in (run / ".work").iterdir()] == ["lock"]
     together, alone = losses(run / stage), losses(lab.alone / stage)
@@ -90,14 +90,14 @@ def test_two_processes_make_the_stage_that_one_makes(lab, tmp_path, stage):
 
 
 @pytest.mark.slow
-def test_a_mistake_is_told_once_and_nothing_is_made(lab, tmp_path):
+def test_a_mistake_is_reported_once_and_nothing_is_made(lab, tmp_path):
     lab.copy_of_what_comes_before("tokenizer", tmp_path / "run")
     (tmp_path / "run" / "cohort" / "cohort.json").write_text("{}")
     done = lab.start(tmp_path / "run", "tokenizer", *LAUNCHER)
     assert done.returncode == 1
-    told = [line for line in done.stderr.splitlines() if line.startswith("fmri")]
-    assert len(told) == 1
-    assert "cohort.json: was changed since `fmri cohort` wrote it" in told[0]
+    messages = [line for line in done.stderr.splitlines() if line.startswith("fmri")]
+    assert len(messages) == 1
+    assert "cohort.json: was changed since `fmri cohort` wrote it" in messages[0]
     assert not (tmp_path / "run" / "tokenizer").exists()
 
 

@@ -75,7 +75,7 @@ def assert_old_or_new(stage, before, after):
     assert found in whole
 
 
-def test_a_killed_training_goes_on_from_its_last_checkpoint(tiny, kill_server):
+def test_a_killed_training_resumes_from_its_last_checkpoint(tiny, kill_server):
     tiny.draw()
     command = [tiny.sum_line("--set", "loop.steps=500")]
     assert kill_server(command, 700) == "killed"

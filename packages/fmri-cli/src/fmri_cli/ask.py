@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 SEEN = {
     "train": "the model was trained on {}; this says nothing about new scans.",
-    "validation": "{} was used for validation in training, so it is not held out: this says little about new "
+    "validation": "training was validated on {}, so it is not held out: this says little about new "
     "scans.",
 }
 """What to warn of, by the split of a scan that is not held out."""

@@ -63,10 +63,7 @@ def run_all(ctx: click.Context, options: RunOptions, *, dry_run: bool) -> None:
         _print_plan(session, lines)
         return
     workspace = Workspace(options.out)
-    if workspace.work.is_dir():
-        with session.hold(workspace):
-            _plan(ctx, session, lines)
-    else:
+    with session.hold_existing(workspace):
         _plan(ctx, session, lines)
     with session.hold(workspace):
         for row, line in lines:

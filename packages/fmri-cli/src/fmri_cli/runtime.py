@@ -4,7 +4,6 @@ import io
 import os
 import platform
 import random
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from importlib import metadata
 from typing import Any
 
 import click
+from packaging.requirements import Requirement
 
 OURS = "fmri-"
 LIBRARIES = (
@@ -137,7 +137,7 @@ def our_packages(distribution: str) -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
         found[name] = version
-        names = [_bare_name(line) for line in metadata.requires(name) or []]
+        names = [Requirement(line).name.lower() for line in metadata.requires(name) or []]
         waiting += [other for other in names if other.startswith(OURS) and other not in found]
     return found
 
@@ -149,8 +149,3 @@ def machine() -> dict[str, Any]:
         "cpus": os.cpu_count(),
         "omp_num_threads": os.environ.get("OMP_NUM_THREADS"),
     }
-
-
-def _bare_name(requirement: str) -> str:
-    name = re.match(r"[A-Za-z0-9._-]+", requirement)
-    return name.group().lower() if name else ""

@@ -4,6 +4,7 @@ Only this module opens artefacts; what it needs to know of them is in docs/forma
 """
 
 import json
+from csv import DictReader
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -129,16 +130,20 @@ class Run:
     def descriptors(self, scan_id: str) -> list[dict[str, Any]]:
         """Rows of `descriptors.parquet` of a scan, their `values` parsed."""
         table = self._descriptors
-        rows = table[table["scan_id"] == scan_id].to_dict("records")
-        return [row | {"values": json.loads(row["values"])} for row in rows]
+        columns = ("name", "domain", "text", "values")
+        rows = table.loc[table["scan_id"] == scan_id, list(columns)]
+        return [
+            {**dict(zip(columns, row, strict=True)), "values": json.loads(row[-1])}
+            for row in rows.itertuples(index=False, name=None)
+        ]
 
     def typical_range(self, scan_id: str) -> dict[str, float]:
         """How many `features` of a scan there are, are `outside` and are `expected` outside."""
-        import pandas as pd
-
-        path = self._file("descriptors", "typical_range.tsv")
-        table = pd.read_csv(path, sep="\t", dtype={"scan_id": str}, index_col="scan_id")
-        return table.loc[scan_id].to_dict()
+        with self._file("descriptors", "typical_range.tsv").open(
+            encoding="utf-8", newline=""
+        ) as file:
+            row = next(row for row in DictReader(file, delimiter="\t") if row["scan_id"] == scan_id)
+        return {name: float(row[name]) for name in ("features", "outside", "expected")}
 
     def network_connectivity(self, scan_id: str) -> "np.ndarray":
         """Mean Fisher-transformed r of a scan within and between networks, (K, K)."""

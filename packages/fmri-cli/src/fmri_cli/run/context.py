@@ -69,6 +69,10 @@ class Session:
             finally:
                 self._held.discard(root)
 
+    def hold_existing(self, workspace: Workspace) -> AbstractContextManager[None]:
+        """Hold the lock while stages are read, but create no run: the input may be wrong."""
+        return self.hold(workspace) if workspace.work.is_dir() else nullcontext()
+
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
@@ -157,7 +161,7 @@ class Context:
                 job.run_in(directory, lambda _done, _total: None)
             return
         workspace = Workspace(final.parent)
-        with self._recovered(workspace):
+        with self.session.hold_existing(workspace):
             self._refuse_missing(inputs)
             for path in (path for value in inputs.values() for path in paths_in(value)):
                 refuse_changed(path)
@@ -172,10 +176,6 @@ class Context:
                     screen.stage_line(final.name, f"runs again: {'; '.join(reasons)}")
                 folders = (*_RESUMED, *working_folders) if resumable else ()
                 make(job, final.name, request, workspace, folders)
-
-    def _recovered(self, workspace: Workspace) -> AbstractContextManager[None]:
-        """Lock a run that exists before its stages are read; do not create one for bad input."""
-        return self.session.hold(workspace) if workspace.work.is_dir() else nullcontext()
 
     def _plan(self, final: Path, settings: Any, inputs: dict[str, Input]) -> list[str]:
         pending = list(self._pending(inputs))

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from fmri_cli.report.artefacts import Run
 from fmri_cli.report.figures.cohort import carpet, connectivity
 from fmri_cli.report.figures.networks import NetworkOrder
@@ -36,7 +38,7 @@ def build(run: Run, settings: ReportSettings) -> Section:
             "rows": split_table(run),
             "has_groups": run.has_groups,
             "assumed": assumed_trs(run),
-            "masked": int(_masked(series)),
+            "masked": int(np.isnan(series).all(axis=0).sum()),
             "cohort": run.cohort,
             "scan": scan,
             "minutes": f"{row['n_frames'] * row['tr'] / 60:.1f}",
@@ -79,12 +81,6 @@ def _group_row(run: Run, split: str, name: str, part: "pd.DataFrame") -> dict[st
 def assumed_trs(run: Run) -> dict[str, dict[str, Any]]:
     """Find the data sets whose TR is not documented, with the assumed value and its note."""
     return {name: facts for name, facts in run.cohort["tr"].items() if not facts["documented"]}
-
-
-def _masked(series: Any) -> int:
-    import numpy as np
-
-    return np.isnan(series).all(axis=0).sum()
 
 
 def _counts(column: "pd.Series") -> str:

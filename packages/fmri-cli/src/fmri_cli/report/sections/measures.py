@@ -35,7 +35,7 @@ def build(run: Run, settings: ReportSettings) -> Section:
                 summary["gradients"],
                 _resemblance(maps, template),
                 _ALIGNMENT,
-                _components(summary["components"]),
+                *(f"Independent components: {remark}." for remark in summary["components"]),
                 _outside(run.typical_range(scan_id)),
             ]
         ),
@@ -62,7 +62,8 @@ def gradient_maps(run: Run, scan_id: str) -> tuple[np.ndarray, np.ndarray]:
 
     template, sparsity = run.gradient_template()
     with np.errstate(invalid="ignore"):  # masked regions are NaN
-        connectivity = np.corrcoef(run.bold(scan_id).astype(np.float64), rowvar=False)
+        series = run.bold(scan_id).astype(np.float64)
+        connectivity = np.asarray(np.corrcoef(series, rowvar=False))
     maps = scan_gradients(connectivity, template, sparsity)
     return maps, template[:, : maps.shape[1]]
 
@@ -80,10 +81,6 @@ def _resemblance(maps: np.ndarray, template: np.ndarray) -> str:
     ]
     order = "; ".join(swapped) if swapped else "each is nearest to its own"
     return f"The scan's gradients correlate with the template's by {values}: {order}."
-
-
-def _components(remarks: list[str]) -> str:
-    return f"Of the independent components: {'; '.join(remarks)}." if remarks else ""
 
 
 def _outside(counts: dict[str, float]) -> str:

@@ -67,7 +67,7 @@ def test_required_kernels_without_a_gpu_are_a_problem_with_its_fix():
     assert network["value"] == "1: only the cache is read"
 
 
-def test_the_screen_says_that_the_fused_kernels_agree_with_exact_distances():
+def test_the_screen_says_that_the_triton_kernels_passed_their_self_test():
     pytest.importorskip("triton")
     # Triton's interpreter runs the fused kernels without a GPU.
     done = run(FMRI_VQTOK_KERNELS="require", TRITON_INTERPRET="1")
@@ -82,20 +82,19 @@ def test_the_screen_says_that_the_fused_kernels_agree_with_exact_distances():
 def test_a_kernel_that_gives_wrong_codes_is_a_problem(monkeypatch):
     import torch
 
-    from fmri_vqtok.kernels import reference
+    from fmri_vqtok.kernels import verification
 
-    monkeypatch.delenv("FMRI_VQTOK_KERNELS", raising=False)
-    monkeypatch.setattr(
-        reference, "nearest_code", lambda x, _: torch.zeros(len(x), dtype=torch.int64)
-    )
-    found = doctor.kernel_finding(torch.device("cpu"), used=True)
+    monkeypatch.setenv("FMRI_VQTOK_KERNELS", "require")
+    monkeypatch.setenv("TRITON_INTERPRET", "1")
+    monkeypatch.setattr(verification, "triton_agrees", lambda _device: False)
+    found = doctor.check_kernels(torch.device("cpu"), used=True)
     assert found.state == "problem"
-    assert "wrong codes in the self-test" in found.value
+    assert "the self-test failed" in found.value
     assert "FMRI_VQTOK_KERNELS=off" in found.fix
 
 
 def test_a_library_that_is_too_old_or_missing_is_a_problem_with_the_command(needy):
-    found = {finding.name: finding for finding in doctor.library_findings()}
+    found = {finding.name: finding for finding in doctor.check_libraries()}
     assert set(found) == {"numpy", "no-such-library", "click"}
     assert found["numpy"].state == found["no-such-library"].state == "problem"
     assert found["numpy"].fix == "pip install 'numpy>=999'"
@@ -104,7 +103,7 @@ def test_a_library_that_is_too_old_or_missing_is_a_problem_with_the_command(need
 
 
 def test_an_extra_that_is_not_installed_is_a_note_with_the_command(needy):
-    found = {finding.name: finding for finding in doctor.extra_findings()}
+    found = {finding.name: finding for finding in doctor.check_extras()}
     extra = found["fmri-descriptors[rewrite]"]
     assert (extra.state, extra.value) == ("note", "without no-such-rewriter")
     assert extra.fix == "pip install 'fmri-descriptors[rewrite]'"
@@ -112,20 +111,20 @@ def test_an_extra_that_is_not_installed_is_a_note_with_the_command(needy):
 
 def test_a_package_of_ours_that_is_missing_is_a_note_with_its_extra(monkeypatch):
     monkeypatch.setattr(doctor, "OUR_PACKAGES", {"fmri-nothing": "tokenizer"})
-    [found] = doctor.package_findings()
+    [found] = doctor.check_packages()
     assert (found.state, found.fix) == ("note", "pip install 'fmri-cli[tokenizer]'")
 
 
 def test_without_torch_there_is_a_note_and_nothing_else(monkeypatch):
     monkeypatch.setattr(doctor, "find_spec", lambda _name: None)
-    [found] = doctor.torch_findings()
+    [found] = doctor.check_torch()
     assert found.state == "note"
     assert found.fix == "pip install 'fmri-cli[tokenizer]'"
 
 
 def test_a_full_disk_is_a_problem_and_a_filling_one_a_note(tmp_path, monkeypatch):
     def state():
-        return doctor.folder_finding("here", tmp_path / "not" / "yet", "go elsewhere").state
+        return doctor.check_folder("here", tmp_path / "not" / "yet", "go elsewhere").state
 
     free = doctor.shutil.disk_usage(tmp_path).free
     monkeypatch.setattr(doctor, "LEAST_FREE", free * 2)
@@ -137,20 +136,21 @@ def test_a_full_disk_is_a_problem_and_a_filling_one_a_note(tmp_path, monkeypatch
 
 
 def test_a_folder_that_cannot_be_written_to_is_a_problem():
-    found = doctor.folder_finding("cache", Path("/proc/nothing"), "set HF_HOME elsewhere")
+    found = doctor.check_folder("cache", Path("/proc/nothing"), "set HF_HOME elsewhere")
     assert (found.state, found.fix) == ("problem", "set HF_HOME elsewhere")
 
 
 def test_the_caches_are_where_the_variables_say(monkeypatch, tmp_path):
     monkeypatch.setenv("FMRI_LM_CACHE", str(tmp_path / "ours"))
     monkeypatch.setenv("HF_HOME", str(tmp_path / "theirs"))
-    folders = [folder for folder, _ in doctor.cache_folders().values()]
-    assert folders == [tmp_path / "ours", tmp_path / "theirs"]
+    _, *caches = doctor.check_folders()
+    folders = [finding.value.partition(":")[0] for finding in caches]
+    assert folders == [str(tmp_path / "ours"), str(tmp_path / "theirs")]
 
 
 def test_demo_files_that_are_missing_are_a_note_with_the_command(monkeypatch):
     monkeypatch.setattr(doctor, "DEMO_WHEELS", {"json": "*.mat", "no_such_module": "*"})
-    states = [(finding.state, finding.value) for finding in doctor.demo_findings()]
+    states = [(finding.state, finding.value) for finding in doctor.check_demo()]
     assert states == [("note", "its files are missing"), ("note", "not installed")]
 
 
@@ -165,7 +165,7 @@ def test_notes_and_problems_have_a_line_each_and_what_is_well_shares_one():
         "ok a x 1; z 3",
         "note a y: 2 -> do that",
         "problem b w: two lines -> do this",
-        "Not ready: 1 to put right, see above.",
+        "Not ready: 1 to fix, see above.",
     ]
 
 
@@ -180,19 +180,19 @@ def odd_base(tmp_path):
 
 
 def test_a_base_that_cannot_be_trained_on_is_a_problem_with_what_to_give(odd_base):
-    (finding,) = doctor.base_findings(odd_base)
+    (finding,) = doctor.check_base_model(odd_base)
     assert finding.state == "problem"
     assert "(mamba): it carries a state from token to token" in finding.value
     assert finding.fix.startswith("give a base with attention and position ids")
 
 
 def test_a_base_that_is_not_here_yet_is_a_note():
-    (finding,) = doctor.base_findings("nobody/nothing")
+    (finding,) = doctor.check_base_model("nobody/nothing")
     assert finding.state == "note"
     assert "not on this machine yet" in finding.value
 
 
-def test_a_base_that_passes_is_said_to(smollm2):
-    (finding,) = doctor.base_findings("smollm2-135m-instruct")
+def test_a_base_that_passes_is_ok(smollm2):
+    (finding,) = doctor.check_base_model("smollm2-135m-instruct")
     assert finding.state == "ok"
     assert finding.value == "llama, attention sdpa, probed"

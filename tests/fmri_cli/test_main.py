@@ -11,7 +11,7 @@ from fmri_cli.run.pipeline import COMMANDS
 from .trees import tree
 
 
-def test_bad_input_is_one_line_with_exit_code_one_and_harms_nothing(tiny):
+def test_bad_input_is_one_line_with_exit_code_one_and_changes_nothing(tiny):
     tiny.draw()
     before = tree(tiny.run)
     tiny.source.write_text("bad\n")
@@ -36,7 +36,7 @@ def test_debug_shows_the_traceback_before_the_line(tiny):
     assert err.splitlines()[-1] == "fmri: source.txt: says bad; say good"
 
 
-def test_a_bug_is_not_dressed_up_as_bad_input(tiny):
+def test_a_bug_is_raised_and_not_reported_as_bad_input(tiny):
     tiny.source.write_text("bug\n")
     with pytest.raises(KeyError):
         main(tiny.draw_line())
@@ -69,10 +69,10 @@ def test_an_interrupt_is_one_line_and_exit_code_130(tiny, monkeypatch):
     monkeypatch.setattr(tiny_stages.random, "Random", interrupted)
     code, _, err = tiny.draw()
     assert code == 130
-    assert err.strip() == "fmri: interrupted; the same command goes on from here"
+    assert err.strip() == "fmri: interrupted; run the same command again to resume"
 
 
-def test_the_second_of_two_writers_is_told_who_the_first_is(tiny):
+def test_the_message_to_a_second_writer_names_the_first(tiny):
     tiny.draw()
     script = (
         "import sys; from pathlib import Path; from fmri_cli.run.locks import run_lock\n"

@@ -62,7 +62,7 @@ def run(script, *arguments, **more):
         ("memory of torch", MEMORY),
     ],
 )
-def test_what_the_system_refuses_a_library_is_told_in_one_line(tmp_path, library, words):
+def test_a_system_error_inside_a_library_is_one_line(tmp_path, library, words):
     pytest.importorskip("torch")
     write = library_writes(tmp_path)[library]
     with files_of_at_most(20_000), pytest.raises(Exception) as refused:  # noqa: PT011 - of any kind
@@ -121,7 +121,7 @@ def test_a_link_that_leads_to_itself_is_one_line(tiny, place):
         (OSError(28, "No space left on device", "here"), "here: No space left on device; make"),
     ],
 )
-def test_a_refusal_is_told_with_its_fix(error, words):
+def test_a_system_error_is_reported_with_its_fix(error, words):
     assert words in system_line(error)
 
 

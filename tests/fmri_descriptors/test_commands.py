@@ -94,6 +94,8 @@ def test_describe_writes_what_the_next_stages_read(invoke, cohort_dir):
         "extractor.json",
         "descriptors.parquet",
         "captions.jsonl",
+        "summary.json",
+        "typical_range.tsv",
     }
     assert context.summary.startswith(
         "12 scans, 165 features, 23 descriptors each; norms from 7 training scans of 7 people; "

@@ -10,8 +10,7 @@ import pandas as pd
 
 from fmri_cli.report.artefacts import Run
 from fmri_cli.report.figures.brain import glass_brain
-from fmri_cli.report.sections import measures
-from fmri_cli.report.sections.measures import build, descriptor_rows
+from fmri_cli.report.sections.measures import build, descriptor_rows, gradient_maps
 from fmri_cli.report.settings import ReportSettings
 from fmri_descriptors.registry import DESCRIPTORS
 
@@ -37,17 +36,19 @@ def test_the_section_lists_the_23_descriptors_in_the_order_of_the_registry(run: 
 
 def test_the_network_matrix_prints_the_scan_s_own_features(run: Path) -> None:
     features = pd.read_parquet(run / "descriptors" / "features.parquet").loc[MASKED_SCAN]
-    _, _, means = measures._maps(*measures._measured(Run(run), MASKED_SCAN))
+    means = Run(run).network_connectivity(MASKED_SCAN)
     names = json.loads((run / "cohort" / "cohort.json").read_text())["networks"]
-    visual = list(dict.fromkeys(names)).index("Visual")
+    names = list(dict.fromkeys(names))
+    first, *_, last = names
+    visual = names.index("Visual")
     assert means[visual, visual] == features["fc.Visual-Visual"]
+    assert means[0, -1] == means[-1, 0] == features[f"fc.{first}-{last}"]
 
 
 def test_the_gradients_drawn_average_to_the_gradient_features(run: Path) -> None:
-    extractor, scan = measures._measured(Run(run), MASKED_SCAN)
-    maps, _, _ = measures._maps(extractor, scan)
+    maps, _ = gradient_maps(Run(run), MASKED_SCAN)
     features = pd.read_parquet(run / "descriptors" / "features.parquet").loc[MASKED_SCAN]
-    visual = np.asarray(scan.parcellation.networks) == "Visual"
+    visual = np.asarray(Run(run).cohort["networks"]) == "Visual"
     np.testing.assert_allclose(np.nanmean(maps[visual, 1]), features["gradient2.Visual"])
 
 
@@ -63,3 +64,11 @@ def test_the_page_has_the_glass_brain_only_where_the_regions_have_places(run: Pa
     section = build(Run(run), SHOWN)
     placed = Run(run).cohort.get("centroids") is not None
     assert (section.values["brain"] is not None) == placed  # noqa: PD011
+
+
+def test_the_section_counts_the_features_outside_the_typical_range(run: Path) -> None:
+    z = pd.read_parquet(run / "descriptors" / "zscores.parquet").drop(columns="split")
+    judged = z.loc[MASKED_SCAN].dropna()
+    text = build(Run(run), SHOWN).look_for
+    n_outside = int((judged.abs() >= 1).sum())
+    assert f"Of the scan's {len(judged)} features, {n_outside} are outside the typical" in text

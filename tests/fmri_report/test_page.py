@@ -8,12 +8,13 @@ import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
+import click
 import pytest
 
-from fmri_cli.errors import InputError
 from fmri_cli.report import ReportSettings, write_report
 from fmri_cli.report.artefacts import COMMANDS, Run
 from fmri_cli.report.sections import ORDER
+from fmri_cli.settings.recipes import Recipe
 
 
 class Tags(HTMLParser):
@@ -77,7 +78,7 @@ def test_a_missing_stage_is_named_with_the_command_that_makes_it(
 ) -> None:
     broken = Path(shutil.copytree(run, tmp_path / "run"))
     shutil.rmtree(broken / stage)
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(click.ClickException) as caught:
         write_report(broken, tmp_path)
     message = str(caught.value)
     assert str(broken / stage) in message
@@ -88,7 +89,7 @@ def test_a_missing_stage_is_named_with_the_command_that_makes_it(
 def test_a_missing_file_is_named_with_the_command_that_makes_it(run: Path, tmp_path: Path) -> None:
     broken = Path(shutil.copytree(run, tmp_path / "run"))
     (broken / "tokenizer" / "quality.json").unlink()
-    with pytest.raises(InputError, match=r"quality\.json.*fmri fit-tokenizer"):
+    with pytest.raises(click.ClickException, match=r"quality\.json.*fmri fit-tokenizer"):
         write_report(broken, tmp_path)
 
 
@@ -96,20 +97,20 @@ def test_a_cohort_of_a_newer_schema_is_refused_with_both_schemas(run: Path, tmp_
     newer = Path(shutil.copytree(run, tmp_path / "run"))
     path = newer / "cohort" / "cohort.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"schema": 7}))
-    with pytest.raises(InputError, match=r"cohort schema 7.*up to 1; upgrade"):
+    with pytest.raises(click.ClickException, match=r"cohort schema 7.*up to 1; upgrade"):
         write_report(newer, tmp_path)
 
 
 def test_only_a_held_out_scan_can_be_shown(run: Path) -> None:
     assert Run(run).held_out_scan("131217") == "131217"
-    with pytest.raises(InputError, match="'101309' is not a held-out scan"):
+    with pytest.raises(click.ClickException, match="'101309' is not a held-out scan"):
         Run(run).held_out_scan("101309")
 
 
 @pytest.mark.parametrize(("name", "value"), [("regions", 1), ("features", 0), ("answers", 0)])
-def test_a_setting_out_of_range_is_named_with_its_range(name: str, value: int) -> None:
-    with pytest.raises(InputError, match=rf"{name}: {value}; give a number from \d+ to \d+"):
-        ReportSettings(**{name: value})
+def test_a_setting_out_of_range_is_named_with_the_bound(name: str, value: int) -> None:
+    with pytest.raises(click.ClickException, match=rf"report\.{name}: {value}; give at least \d"):
+        Recipe({"report": {name: value}}).settings("report", ReportSettings)
 
 
 def test_importing_the_report_loads_no_heavy_library() -> None:

@@ -17,6 +17,7 @@ from fmri_cli.report.sections.answers import build as build_answers
 from fmri_cli.report.sections.base import listed
 from fmri_cli.report.sections.caption import _row
 from fmri_cli.report.sections.caption import build as build_caption
+from fmri_cli.report.sections.cohort import build as build_cohort
 from fmri_cli.report.sections.limits import (
     confounds,
     given_away,
@@ -51,7 +52,7 @@ def test_only_the_stage_that_measures_something_says_so(page: str) -> None:
     assert page.count(told) == page.count("measured and not minimised") == 1
 
 
-def test_next_step_prediction_stands_beside_forecasts_without_a_model(page: str) -> None:
+def test_next_step_prediction_is_compared_with_forecasts_without_a_model(page: str) -> None:
     # The losses of the example end near 1.04.
     assert "a linear forecast of its vector 0.70" in page
     assert page.count("The model forecasts no better than the best of these.") == 1
@@ -60,6 +61,24 @@ def test_next_step_prediction_stands_beside_forecasts_without_a_model(page: str)
 def test_what_a_model_wrote_is_shown_and_not_run(page: str) -> None:
     assert "&lt;b&gt;word&lt;/b&gt;" in page
     assert "<b>word</b>" not in page
+
+
+def test_the_cohort_says_what_became_of_all_that_was_found(own_run: Path) -> None:
+    path = own_run / "cohort" / "cohort.json"
+    cohort = json.loads(path.read_text())
+    cohort["accounting"] = {
+        "unit": "files",
+        "found": 1206,
+        "used": 1000,
+        "rejected": 200,
+        "left_out": 6,
+    }
+    cohort["choices"] = ["task rest of nback, rest", "space T1w of T1w, MNI152NLin6Asym"]
+    path.write_text(json.dumps(cohort))
+    loaded = Run(own_run)
+    page = render(loaded, [build_cohort(loaded, ReportSettings())])
+    assert "1,206 files found: 1,000 used, 200 rejected, 6 left out" in page
+    assert "Chosen: task rest of nback, rest; space T1w of T1w, MNI152NLin6Asym" in page
 
 
 def test_an_assumed_tr_is_marked_and_explained(page: str) -> None:
@@ -72,7 +91,7 @@ def test_an_unparsed_answer_is_shown_as_unparsed(page: str) -> None:
     assert page.count(">unparsed<") == 1
 
 
-def test_the_caveat_of_a_task_stands_beside_its_score(page: str) -> None:
+def test_the_caveat_of_a_task_is_shown_with_its_score(page: str) -> None:
     assert page.count("confounded with scanner, site, repetition time") == 1
     assert page.count("The answer is computed from the same scan") == 3  # two scores, one limit
 
@@ -141,7 +160,7 @@ def test_a_z_is_written_on_the_same_side_of_a_limit_as_its_words() -> None:
     assert row["z_text"] == "+1.99"
 
 
-def test_a_feature_without_a_z_is_told_from_one_at_the_norm() -> None:
+def test_a_feature_without_a_z_differs_from_one_at_the_norm() -> None:
     row = _row({"feature": "f", "value": None, "z": None, "level_word": "not comparable"})
     assert (row["value"], row["z_text"], row["bar_width"]) == ("missing", "not defined", 0)
 
@@ -162,14 +181,14 @@ def test_a_label_that_varies_within_a_data_set_is_not_called_confounded(run: Pat
     assert confounds(loaded) == []
 
 
-def test_a_label_that_the_length_gives_away_is_told_with_the_area(run: Path) -> None:
+def test_a_label_that_the_length_gives_away_is_listed_with_its_auc(run: Path) -> None:
     loaded = Run(run)
     loaded.cohort["confounds"] = {
         "eyes_open": {"n_frames": {"auc": 0.967, "value": "yes"}},
         "age_group": {"site": {"auc": 1.0, "value": "older"}},
     }
-    [remark] = given_away(loaded)  # the data set decides age_group, which is told already
-    assert remark.about == "Eyes open can be told without the brain"
+    [remark] = given_away(loaded)  # the data set decides age_group, which has a remark of its own
+    assert remark.about == "Eyes open can be predicted without the brain"
     assert "n_frames (AUC 0.97)" in remark.text
 
 

@@ -68,7 +68,7 @@ def test_a_figure_shows_any_text(name: str) -> None:
     assert connectivity(series, NetworkOrder.of([name, "other"])).startswith("data:")
 
 
-def test_a_label_is_one_line_that_no_terminal_or_figure_stumbles_over() -> None:
+def test_a_label_is_one_printable_line() -> None:
     assert label("two\nlines\tand \x1b[31mred") == "two lines and \\x1b[31mred"
     assert label("n" * 500) == "n" * 39 + "…"
 
@@ -86,6 +86,10 @@ def test_the_report_of_a_run_with_such_names_is_whole(run: Path, tmp_path: Path)
                 new = json.dumps(f"{word} {name}", ensure_ascii=False)
                 text = re.sub(rf'"{word}"(?!:)', lambda _: new, text)  # noqa: B023 - used at once
             file.write_text(text, encoding="utf-8")
+    path = own / "descriptors" / "features.parquet"
+    features = pd.read_parquet(path)
+    features.columns = [column.replace("Visual", f"Visual {name}") for column in features.columns]
+    features.to_parquet(path)
     write_report(own, tmp_path)
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert page.rstrip().endswith("</html>")

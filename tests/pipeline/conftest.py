@@ -1,4 +1,4 @@
-"""One run of the whole road on real scans, shared by all tests of this folder."""
+"""One end-to-end run on real scans, shared by all tests of this folder."""
 
 import os
 import subprocess
@@ -30,7 +30,7 @@ def small_model(smollm2, tmp_path_factory):
 
 
 @dataclass(frozen=True)
-class Road:
+class Pipeline:
     """`fmri run-all` with the fast recipe."""
 
     model: Path
@@ -50,8 +50,8 @@ class Road:
 
 
 @pytest.fixture(scope="session")
-def road(small_model):
-    return Road(small_model)
+def pipeline(small_model):
+    return Pipeline(small_model)
 
 
 @dataclass(frozen=True)
@@ -64,10 +64,10 @@ class Finished:
 
 
 @pytest.fixture(scope="session")
-def finished(road, tmp_path_factory):
+def finished(pipeline, tmp_path_factory):
     """A run that was never disturbed. Tests must not write to it."""
     directory = tmp_path_factory.mktemp("runs") / "whole"
-    with road.start(directory) as process:
+    with pipeline.start(directory) as process:
         output, errors = process.communicate()
     assert process.returncode == 0, errors
     return Finished(directory, output, errors)

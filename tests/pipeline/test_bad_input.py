@@ -1,4 +1,4 @@
-"""Bad input, each through the real command: one line with thing, value and fix; no harm done."""
+"""Bad input through the real command: one line with thing, value and fix, and nothing changes."""
 
 import json
 

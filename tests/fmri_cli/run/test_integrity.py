@@ -5,9 +5,9 @@ import os
 import shutil
 from pathlib import Path
 
+import click
 import pytest
 
-from fmri_cli.errors import InputError
 from fmri_cli.fingerprints import file_digest
 from fmri_cli.main import main
 from fmri_cli.run import base_model, context
@@ -127,7 +127,7 @@ def test_a_record_cannot_send_the_reader_to_another_folder(tiny, tmp_path):
     record = json.loads((stage / "record.json").read_text())
     record["outputs"] = {"../outside.txt": digest}
     (stage / "record.json").write_text(json.dumps(record))
-    with pytest.raises(InputError, match=r"record\.json: was changed"):
+    with pytest.raises(click.ClickException, match=r"record\.json: was changed"):
         refuse_changed(stage)
 
 
@@ -157,7 +157,7 @@ def test_a_lock_that_is_a_link_is_refused_and_its_target_kept(tiny):
     (tiny.run / ".work" / "lock").symlink_to(thesis)
     code, _, err = tiny.draw()
     assert (code, err.count("\n")) == (1, 1)
-    assert f"{tiny.run}/.work/lock: is no ordinary file" in err
+    assert f"{tiny.run}/.work/lock: is not a regular file" in err
     assert thesis.read_text() == "mine"
 
 
@@ -243,7 +243,7 @@ def test_a_model_on_a_base_that_was_changed_is_refused(model, tmp_path):
     base_model.refuse_changed(trained, record)
     flip_a_bit(model / "model.safetensors")
     with pytest.raises(
-        InputError, match=r"base: was changed since .*tuned-model was trained on it"
+        click.ClickException, match=r"base: was changed since .*tuned-model was trained on it"
     ):
         base_model.refuse_changed(trained, record)
 

@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from fmri_cli.run.records import damage, read_record
+from fmri_cli.run.integrity import first_damage
+from fmri_cli.run.records import read_record
 
 from ..conftest import HERE
 from ..trees import tree
@@ -65,7 +66,7 @@ def assert_old_or_new(stage, before, after):
     """A directory under its final name, if it is there at all, is one of the two whole ones."""
     if not stage.exists():
         return
-    assert damage(stage, read_record(stage)) is None
+    assert first_damage(stage, read_record(stage)) is None
     found = {f"{stage.name}/{name}": content for name, content in tree(stage).items()}
     whole = [
         {name: content for name, content in run.items() if name.startswith(f"{stage.name}/")}
@@ -74,7 +75,7 @@ def assert_old_or_new(stage, before, after):
     assert found in whole
 
 
-def test_a_killed_training_goes_on_from_its_last_checkpoint(tiny, kill_server):
+def test_a_killed_training_resumes_from_its_last_checkpoint(tiny, kill_server):
     tiny.draw()
     command = [tiny.sum_line("--set", "loop.steps=500")]
     assert kill_server(command, 700) == "killed"

@@ -3,11 +3,11 @@
 import os
 import random
 
+import click
 import numpy as np
 import pytest
 
 from fmri_cli import runtime
-from fmri_cli.errors import InputError
 from fmri_cli.fingerprints import fingerprint, json_digest
 from fmri_cli.screen import duration
 
@@ -53,7 +53,7 @@ def test_a_device_that_is_not_there_is_refused():
         assert runtime.choose_device("auto") == "cuda"
     else:
         assert runtime.choose_device("auto") == "cpu"
-        with pytest.raises(InputError, match="--device: cuda, but torch sees no CUDA device"):
+        with pytest.raises(click.ClickException, match="--device: cuda, but torch sees no CUDA"):
             runtime.choose_device("cuda")
 
 

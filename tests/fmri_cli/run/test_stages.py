@@ -9,7 +9,8 @@ from importlib import metadata
 import pytest
 
 from fmri_cli.fingerprints import derive_seed, file_digest
-from fmri_cli.run.records import Request, differences
+from fmri_cli.run.records import Request
+from fmri_cli.run.up_to_date import differences
 
 from ..conftest import install_tiny
 from ..trees import tree
@@ -113,7 +114,7 @@ def test_a_stage_runs_again_and_says_why(tiny, change, reason):
         ("a" * 64, {"tune": {}}, "input `x` changed"),
     ],
 )
-def test_a_changed_input_is_told_as_exactly_as_the_record_knows_it(before, after, reason):
+def test_a_changed_input_is_named_as_exactly_as_the_record_allows(before, after, reason):
     same = {"command": "draw", "settings": {}, "seed": 0, "packages": {}}
     names = ["cohort", "tokens", "report"]
     record = same | {"inputs": {"x": before}, "read": {"x": names}}

@@ -1,8 +1,8 @@
 """Recipes and `--set`: right values arrive, wrong ones are named with their place and the fix."""
 
+import click
 import pytest
 
-from fmri_cli.errors import InputError
 from fmri_cli.run.pipeline import COMMANDS
 from fmri_cli.settings.parsing import parse_settings
 from fmri_cli.settings.recipes import Recipe, load_recipe
@@ -85,7 +85,7 @@ def test_values_arrive_in_the_declared_type(tmp_path, written, meant):
     ],
 )
 def test_a_mistake_is_named_with_file_key_value_and_fix(tmp_path, text, section, message):
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(click.ClickException) as caught:
         settings_of(tmp_path, text, section, {"draw": DrawSettings, "sum": SumSettings}[section])
     assert message in str(caught.value)
 
@@ -114,7 +114,7 @@ def test_set_reaches_into_nested_settings():
     ],
 )
 def test_a_mistake_in_set_is_not_blamed_on_the_recipe(assignment, message):
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(click.ClickException) as caught:
         Recipe(label="lab.yaml").with_sets([assignment], "sum").settings("sum", SumSettings)
     assert message in str(caught.value)
 
@@ -123,12 +123,14 @@ def test_a_required_field_that_is_missing_is_named():
     from dataclasses import make_dataclass
 
     needy = make_dataclass("Needy", [("width", int)], frozen=True, kw_only=True)
-    with pytest.raises(InputError, match=r"fit\.width: has no value; give one"):
+    with pytest.raises(click.ClickException, match=r"fit\.width: has no value; give one"):
         parse_settings(needy, {}, "fit", lambda _key: "")
 
 
 def test_a_recipe_that_is_not_there_is_named_with_the_built_in_ones():
-    with pytest.raises(InputError, match=r"absent\.yaml: no such recipe; .*built-in: demo"):
+    with pytest.raises(
+        click.ClickException, match=r"absent\.yaml: no such recipe; .*built-in: demo"
+    ):
         load_recipe("absent.yaml", COMMANDS)
 
 
@@ -149,5 +151,7 @@ def test_an_unknown_key_in_a_list_of_mappings_is_named():
     class Listed:
         sites: tuple[Site, ...] = ()
 
-    with pytest.raises(InputError, match=r"section\.sites\.tt: unknown key; did you mean 'tr'\?"):
+    with pytest.raises(
+        click.ClickException, match=r"section\.sites\.tt: unknown key; did you mean 'tr'\?"
+    ):
         check_keys(Listed, {"sites": [{"tr": 2.0}, {"tt": 1.0}]}, "section", lambda _: "")

@@ -1,16 +1,17 @@
 """`fmri ask`: one question about one scan of a finished run."""
 
-import difflib
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fmri_cli.errors import InputError
+import click
+
 from fmri_cli.run.integrity import refuse_changed
 from fmri_cli.run.pipeline import STAGES
 from fmri_cli.run.records import read_record
+from fmri_cli.settings.parsing import nearest
 
 if TYPE_CHECKING:
     from fmri_instruct.answers.ask import Answer
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 SEEN = {
     "train": "the model was trained on {}; this says nothing about new scans.",
-    "validation": "training was judged by {}, so it is not held out: this says little about new "
+    "validation": "training was validated on {}, so it is not held out: this says little about new "
     "scans.",
 }
 """What to warn of, by the split of a scan that is not held out."""
@@ -43,7 +44,7 @@ class FoundScan:
 
 
 def answer_lines(run: Path, scan_id: str, question: str, answers: tuple[str, ...]) -> Iterator[str]:
-    """Lines that tell a model's answer, its probability and those of the other answers.
+    """Yield lines with a model's answer, its probability and those of the other answers.
 
     Parameters
     ----------
@@ -58,7 +59,7 @@ def answer_lines(run: Path, scan_id: str, question: str, answers: tuple[str, ...
 
     Raises
     ------
-    InputError
+    click.ClickException
         If a stage is missing, the scan unknown, or the question unknown and without answers.
     """
     require_stages(run, "tokens", "instructions", "tuned-model")
@@ -74,14 +75,16 @@ def answer_lines(run: Path, scan_id: str, question: str, answers: tuple[str, ...
 
 
 def require_stages(run: Path, *names: str) -> None:
-    """Raise InputError for the first of these stages that a run does not have, or has changed."""
+    """Raise a ClickException for the first of these stages that is not there, or was changed."""
     commands = {row.directory: row.command for row in STAGES}
     if all(read_record(run / name) is None for name in commands):
-        raise InputError(f"{run}: is not a run; name a directory that `fmri run-all --out` wrote")
+        raise click.ClickException(
+            f"{run}: is not a run; name a directory that `fmri run-all --out` wrote"
+        )
     for name in names:
         if read_record(run / name) is None:
             msg = f"{run}: has no {name}; make it with `fmri {commands[name]}` or `fmri run-all`"
-            raise InputError(msg)
+            raise click.ClickException(msg)
         refuse_changed(run / name)
 
 
@@ -90,7 +93,7 @@ def find_scan(run: Path, scan_id: str) -> FoundScan:
 
     Raises
     ------
-    InputError
+    click.ClickException
         If the run has no such scan; the held-out ones are listed.
     """
     from fmri_vqtok.formats.tokens import TokenTable
@@ -101,12 +104,12 @@ def find_scan(run: Path, scan_id: str) -> FoundScan:
         if scan_id in table.by_scan:
             return FoundScan(table.windows(scan_id), split)
         known[split] = sorted(table.by_scan)
-    raise InputError(_no_such_scan(scan_id, known))
+    raise click.ClickException(_no_such_scan(scan_id, known))
 
 
 def _no_such_scan(scan_id: str, known: dict[str, list[str]]) -> str:
-    near = difflib.get_close_matches(scan_id, itertools.chain(*known.values()), n=1)
-    hint = f"did you mean {near[0]}? " if near else ""
+    near = nearest(scan_id, itertools.chain(*known.values()))
+    hint = f"did you mean '{near}'? " if near else ""
     held_out = known["test"]
     more = f" and {len(held_out) - _SHOWN} more" if len(held_out) > _SHOWN else ""
     shown = ", ".join(held_out[:_SHOWN]) or "none"
@@ -117,7 +120,6 @@ def _answer(run: Path, scan: FoundScan, question: str, answers: tuple[str, ...])
     from fmri_instruct.answers.ask import answer_question, find_task
     from fmri_instruct.prompts.instructions import read_tasks
     from fmri_llm.model.fmri_lm import FMRILM
-    from fmri_vqtok.errors import InputError as QuestionError
     from fmri_vqtok.tokens.dataset import check_tokens_of
 
     tasks = read_tasks(run / "instructions")
@@ -125,8 +127,8 @@ def _answer(run: Path, scan: FoundScan, question: str, answers: tuple[str, ...])
         # Before the model is read, which takes much longer than to find out this.
         try:
             find_task(question, tasks)
-        except QuestionError as error:
-            raise InputError(f"{error}: --answers A,B") from error
+        except ValueError as error:
+            raise click.ClickException(f"{error}: --answers A,B") from error
     model = FMRILM.from_pretrained(run / "tuned-model")
     check_tokens_of(run / "tokens", model.brain_tokenizer)
     return answer_question(

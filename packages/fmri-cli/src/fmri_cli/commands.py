@@ -1,5 +1,6 @@
 """The commands of this package: `run-all`, `report`, `ask`, `doctor`."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,8 @@ import click
 
 from fmri_cli.plugins import debug_option, shared_options
 from fmri_cli.run import base_model
+from fmri_cli.run.context import Context
+from fmri_cli.run.stage import Stage
 
 
 @click.command("run-all", short_help="All stages that are not up to date.")
@@ -51,7 +54,7 @@ def run_all(
 @click.command("report", short_help="Write report.html about a run.")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.pass_obj
-def report(context: Any, run: Path) -> None:
+def report(context: Context, run: Path) -> None:
     """Write report.html about the stages of RUN (into RUN/report unless --out is given)."""
     from fmri_cli.ask import require_stages
     from fmri_cli.report.settings import ReportSettings
@@ -61,11 +64,19 @@ def report(context: Any, run: Path) -> None:
     stages = [run / row.directory for row in STAGES if row.command != "report"]
     if not context.session.planning:
         require_stages(run, *(stage.name for stage in stages))
-    asked = requests_of(stages)
-    context.run(_report, ReportSettings, out=run / "report", stages=stages, **asked)
+    requests = requests_of(stages)
+    context = replace(context, out=context.out or run / "report")
+    context.run(
+        _report,
+        ReportSettings,
+        stages=stages,
+        settings=requests["settings"],
+        seeds=requests["seeds"],
+        packages=requests["packages"],
+    )
 
 
-def _report(stage: Any, stages: list[Path], **_asked: dict[str, Any]) -> str:
+def _report(stage: Stage, stages: list[Path], **_requests: dict[str, Any]) -> str:
     from fmri_cli.report import write_report
 
     return write_report(stages[0].parent, stage.directory, stage.settings, progress=stage.progress)

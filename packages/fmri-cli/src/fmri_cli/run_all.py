@@ -8,13 +8,13 @@ from pathlib import Path
 import click
 
 from fmri_cli import demo, screen
-from fmri_cli.errors import InputError
 from fmri_cli.fingerprints import real
 from fmri_cli.plugins import known_sections
+from fmri_cli.run import processes
 from fmri_cli.run.context import Session
 from fmri_cli.run.pipeline import COMMANDS, STAGES, StageRow, Value, stage_values
 from fmri_cli.run.workspace import Workspace
-from fmri_cli.settings.parsing import nearest
+from fmri_cli.settings.parsing import suggestion
 from fmri_cli.settings.recipes import RunSettings, load_recipe
 
 
@@ -29,7 +29,7 @@ class RunOptions:
     out
         Directory of the run.
     sets
-        Assignments `section.key=value`, or `key=value` for what stands outside the sections.
+        Assignments `section.key=value`, or `key=value` for the keys outside the sections.
     seed
         Seed of the run; None for the recipe's.
     device
@@ -47,13 +47,14 @@ def run_all(ctx: click.Context, options: RunOptions, *, dry_run: bool) -> None:
     """Make every stage that is not up to date; with `dry_run`, say which and why instead.
 
     All stages are planned before the first one runs, so that a mistake in the settings of the
-    last is not found out an hour later.
+    last one is reported at once.
 
     Raises
     ------
-    InputError
+    click.ClickException
         If the recipe, a setting or an input cannot be used.
     """
+    processes.refuse_several("run-all")
     session = ctx.find_root().ensure_object(Session)
     session.what = "run-all"
     lines = stage_lines(options)
@@ -62,10 +63,7 @@ def run_all(ctx: click.Context, options: RunOptions, *, dry_run: bool) -> None:
         _print_plan(session, lines)
         return
     workspace = Workspace(options.out)
-    if workspace.work.is_dir():
-        with session.hold(workspace):
-            _plan(ctx, session, lines)
-    else:
+    with session.hold_existing(workspace):
         _plan(ctx, session, lines)
     with session.hold(workspace):
         for row, line in lines:
@@ -79,11 +77,11 @@ def stage_lines(options: RunOptions) -> list[tuple[StageRow, list[str]]]:
     recipe = written.with_sets(options.sets, "")
     for section in recipe.sections:
         if section not in {*COMMANDS, *written.sections}:
-            known = nearest(section, {*COMMANDS, *RunSettings.__dataclass_fields__})
-            raise InputError(f"--set: {section}: unknown section; {known}")
+            known = suggestion(section, {*COMMANDS, *RunSettings.__dataclass_fields__})
+            raise click.ClickException(f"--set: {section}: unknown section; {known}")
     for name in recipe.top:
         if name in COMMANDS:
-            raise InputError(f"--set: {name}: is a section; write {name}.key=value")
+            raise click.ClickException(f"--set: {name}: is a section; write {name}.key=value")
     settings = recipe.run_settings()
     values = stage_values(options.out) | demo.recipe_values(recipe, settings)
     own_seed = options.seed is not None or "seed" in recipe.overridden
@@ -122,7 +120,7 @@ def _invoke(ctx: click.Context, name: str, line: list[str]) -> None:
     group = root.command
     command = group.get_command(root, name) if isinstance(group, click.Group) else None
     if command is None:
-        raise InputError(f"`fmri {name}` is not installed: pip install 'fmri-cli[all]'")
+        raise click.ClickException(f"`fmri {name}` is not installed: pip install 'fmri-cli[all]'")
     with command.make_context(name, list(line), parent=root) as stage_ctx:
         command.invoke(stage_ctx)
 

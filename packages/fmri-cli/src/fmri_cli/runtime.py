@@ -4,14 +4,14 @@ import io
 import os
 import platform
 import random
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
 from typing import Any
 
-from fmri_cli.errors import InputError
+import click
+from packaging.requirements import Requirement
 
 OURS = "fmri-"
 LIBRARIES = (
@@ -77,19 +77,24 @@ def seed_globals(seed: int) -> None:
 def choose_device(wanted: str) -> str:
     """Turn `auto`, `cpu` or `cuda` into the device that torch is to use.
 
+    On `cuda`, a process that a launcher started gets the GPU of its LOCAL_RANK.
+
     Raises
     ------
-    InputError
+    click.ClickException
         If `cuda` is asked for and torch sees none.
     """
     import torch
 
     available = torch.cuda.is_available()
     if wanted == "cuda" and not available:
-        raise InputError("--device: cuda, but torch sees no CUDA device; give cpu or auto")
-    if wanted == "auto":
-        return "cuda" if available else "cpu"
-    return wanted
+        raise click.ClickException(
+            "--device: cuda, but torch sees no CUDA device; give cpu or auto"
+        )
+    if wanted == "cpu" or not available:
+        return "cpu"
+    torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+    return "cuda"
 
 
 @contextmanager
@@ -132,7 +137,7 @@ def our_packages(distribution: str) -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
         found[name] = version
-        names = [_bare_name(line) for line in metadata.requires(name) or []]
+        names = [Requirement(line).name.lower() for line in metadata.requires(name) or []]
         waiting += [other for other in names if other.startswith(OURS) and other not in found]
     return found
 
@@ -144,8 +149,3 @@ def machine() -> dict[str, Any]:
         "cpus": os.cpu_count(),
         "omp_num_threads": os.environ.get("OMP_NUM_THREADS"),
     }
-
-
-def _bare_name(requirement: str) -> str:
-    name = re.match(r"[A-Za-z0-9._-]+", requirement)
-    return name.group().lower() if name else ""

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import click
+
 ProgressCallback = Callable[[int, int], None]
 
 LOG_EVERY = 60.0  # s between two lines about a stage at work, where there is no terminal
@@ -26,8 +28,6 @@ def printable(line: str) -> str:
 
 def say(line: str) -> None:
     """Print one line to standard output."""
-    import click
-
     click.echo(printable(line))
 
 
@@ -63,8 +63,6 @@ def progress_bar(name: str) -> Iterator[ProgressCallback]:
 @contextmanager
 def _log(name: str) -> Iterator[ProgressCallback]:
     """Write how far a stage is, and since when it works, into what may be a log."""
-    import click
-
     ended = threading.Event()
     started = time.monotonic()
     counted: list[str] = []

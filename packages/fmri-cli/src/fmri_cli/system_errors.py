@@ -1,4 +1,4 @@
-"""What the operating system refuses, as one line with a fix, also from inside other libraries."""
+"""Errors of the operating system as one line with a fix, also from inside other libraries."""
 
 import errno
 import os
@@ -33,9 +33,9 @@ FIXES = {
 
 _MEMORY = "not enough memory; give smaller batches and fewer --jobs, or close other programs"
 _WORKER = "a worker process was killed, as happens when memory runs out; give fewer --jobs"
-# How safetensors, tokenizers and Arrow pass on what the system said.
+# How safetensors, tokenizers and Arrow quote an error of the system.
 _CODE = re.compile(r"os error (\d+)|\[[Ee]rrno (\d+)\]|\berrno: (\d+)")
-# How torch and NumPy say that they got no memory, or could not finish a file.
+# How torch and NumPy report that memory ran out, or that a file could not be finished.
 _NO_MEMORY = re.compile(
     r"can't allocate memory|out of memory|not enough memory|std::bad_alloc", re.IGNORECASE
 )
@@ -80,7 +80,7 @@ def _line(error: BaseException) -> str | None:
 
 
 def _may_wrap(error: BaseException) -> bool:
-    """Whether a library wraps what the system says in errors of this kind."""
+    """Whether a library wraps errors of the system in errors of this kind."""
     if hasattr(error, "exit_code"):
         return False
     return isinstance(error, OSError | RuntimeError) or type(error).__name__ in _WRAPPERS

@@ -8,10 +8,13 @@ import click
 
 from fmri_descriptors.errors import InputError
 from fmri_descriptors.settings import CohortSettings, DescribeSettings
+from fmri_descriptors.stage import Context, Stage
 
 if TYPE_CHECKING:
     from fmri_descriptors.cohort.read import WriteOptions
+    from fmri_descriptors.probing.settings import EvaluateDescriptorsSettings
     from fmri_descriptors.readers import Source
+    from fmri_descriptors.simulate.settings import SimulateSettings
 
 
 @click.command("cohort")
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
 @click.option("--scheduler", metavar="ADDRESS", help="Dask scheduler whose workers read instead.")
 @click.option("--strict", is_flag=True, help="Fail at the first scan that cannot be used.")
 @click.pass_obj
-def cohort(context: Any, /, source: str, *, strict: bool, **options: Any) -> None:
+def cohort(context: Context, /, source: str, *, strict: bool, **options: Any) -> None:
     """Write a cohort from SOURCE.
 
     SOURCE is a scans table (.tsv), a folder of fMRIPrep, XCP-D, NIfTI, CIFTI, array, HDF5 or Arrow
@@ -74,7 +77,7 @@ def _path(given: str | None) -> Path | None:
     return None if given is None else Path(given)
 
 
-def _cohort(stage: Any, opened: "Source", write: "WriteOptions", **_: Any) -> str:
+def _cohort(stage: Stage[CohortSettings], opened: "Source", write: "WriteOptions", **_: Any) -> str:
     from fmri_descriptors.cohort.read import write_cohort
 
     return write_cohort(opened, stage.directory, stage.settings, stage.seed, stage.progress, write)
@@ -101,7 +104,7 @@ def _cohort(stage: Any, opened: "Source", write: "WriteOptions", **_: Any) -> st
 @click.option("--scheduler", metavar="ADDRESS", help="Dask scheduler whose workers do it instead.")
 @click.pass_obj
 def describe(
-    context: Any,
+    context: Context,
     /,
     cohort: Path,
     templates: Path | None,
@@ -131,7 +134,7 @@ def describe(
 
 
 def _describe(
-    stage: Any,
+    stage: Stage[DescribeSettings],
     cohort: Path,
     templates: Path | None,
     phenotype_dictionary: Path | None,
@@ -155,7 +158,7 @@ def _describe(
 @click.command("simulate")
 @click.option("--jobs", type=int, default=1, show_default=True, help="Processes that simulate.")
 @click.pass_obj
-def simulate(context: Any, jobs: int) -> None:
+def simulate(context: Context, jobs: int) -> None:
     """Write a simulated cohort with planted effects, as a scans table with its series."""
     from functools import partial
 
@@ -169,7 +172,7 @@ def simulate(context: Any, jobs: int) -> None:
     )
 
 
-def _simulate(stage: Any, jobs: int) -> str:
+def _simulate(stage: "Stage[SimulateSettings]", jobs: int) -> str:
     from fmri_descriptors.simulate.writing import write_simulation
 
     return write_simulation(
@@ -188,7 +191,7 @@ def _simulate(stage: Any, jobs: int) -> str:
 )
 @click.pass_obj
 def evaluate_descriptors(
-    context: Any, cohort: Path, descriptors: Path, target: str, text_encoder: str | None
+    context: Context, cohort: Path, descriptors: Path, target: str, text_encoder: str | None
 ) -> None:
     """Predict a phenotype from captions and features, next to the connectome.
 
@@ -207,7 +210,11 @@ def evaluate_descriptors(
 
 
 def _evaluate_descriptors(
-    stage: Any, cohort: Path, descriptors: Path, target: str, text_encoder: str | None
+    stage: "Stage[EvaluateDescriptorsSettings]",
+    cohort: Path,
+    descriptors: Path,
+    target: str,
+    text_encoder: str | None,
 ) -> str:
     from fmri_descriptors.probing.evaluation import evaluate_descriptors as evaluate
 
@@ -224,7 +231,7 @@ def _evaluate_descriptors(
     return evaluation.summary()
 
 
-def _encoder(stage: Any, name: str) -> tuple[str, Any]:
+def _encoder(stage: "Stage[EvaluateDescriptorsSettings]", name: str) -> tuple[str, Any]:
     from dataclasses import asdict
     from functools import partial
 

@@ -12,7 +12,9 @@ from fmri_descriptors.cohort.read import Cohort, read_cohort
 from fmri_descriptors.features.availability import by_column
 from fmri_descriptors.features.cohort_features import measure_cohort
 from fmri_descriptors.features.extractor import FeatureExtractor
+from fmri_descriptors.features.gradients.reference import told_of_gradients
 from fmri_descriptors.norms.cohort_norms import POOLED, CohortNorms
+from fmri_descriptors.norms.typical_range import outside_typical_range
 from fmri_descriptors.phenotypes.dictionary import load_dictionary
 from fmri_descriptors.phenotypes.sentences import require_columns, write_semantic
 from fmri_descriptors.registry import DESCRIPTORS
@@ -27,10 +29,13 @@ from fmri_descriptors.text.summary import (
     told_of_missing,
     write_unavailable,
 )
-from fmri_descriptors.utils.files import file_digest
+from fmri_descriptors.utils.files import file_digest, write_json
 
 if TYPE_CHECKING:
     import pandas as pd
+
+SUMMARY_SCHEMA = 1
+"""Version of ``summary.json``."""
 
 _PARTS = ".parts-"
 _JOURNALS = "checkpoints"
@@ -84,9 +89,10 @@ def describe_cohort(
     directory : Path
         An existing directory; gets ``features.parquet``, ``zscores.parquet``, ``norms.json``,
         ``norms-values.npy``, ``extractor.npz``, ``extractor.json``, ``descriptors.parquet``,
-        ``captions.jsonl``; where norms look at sites ``norms_used.tsv``, and where recordings
-        cannot show some features ``unavailable.tsv``, which says why. Where captions are
-        rewritten also ``rewriting.json``, and with a phenotype dictionary ``semantic.jsonl``.
+        ``captions.jsonl``, ``summary.json``, ``typical_range.tsv``; where norms look at sites
+        ``norms_used.tsv``, and where recordings cannot show some features ``unavailable.tsv``,
+        which says why. Where captions are rewritten also ``rewriting.json``, and with a phenotype
+        dictionary ``semantic.jsonl``.
     settings : DescribeSettings
         How scans are measured, compared and captioned.
     seed : int
@@ -126,6 +132,7 @@ def describe_cohort(
     norms, z, pooled = _compared(cohort, features, splits, settings, directory)
     fitted = FeatureExtractor.load(extractor)
     fitted.save(directory)
+    _write_summary(fitted, z, norms, directory)
     write_unavailable(reasons, directory / "unavailable.tsv")
     wording = Wording(seed=seed, form=settings.caption_form, templates=options.templates)
     write_texts(
@@ -154,6 +161,20 @@ def describe_cohort(
         f"each; norms from {len(norms.fitted_on_)} training scans of {norms.n_people_} people"
         f"{pooled}; {told_of_chance(z, norms)}{told}{rewritten}"
     )
+
+
+def _write_summary(
+    extractor: FeatureExtractor, z: "pd.DataFrame", norms: CohortNorms, directory: Path
+) -> None:
+    """Write what is to be known of the measures, in words, and the counts of each scan."""
+    document = {
+        "schema": SUMMARY_SCHEMA,
+        "gradients": told_of_gradients(extractor.reference_r_),
+        "components": list(told_of_components(extractor)),
+    }
+    write_json(document, directory / "summary.json")
+    counts = outside_typical_range(z, norms)
+    counts.to_csv(directory / "typical_range.tsv", sep="\t", lineterminator="\n")
 
 
 def _reasons_by_column(

@@ -1,11 +1,15 @@
 """The stages of this package as commands: `make-instructions`, `tune`, `evaluate`."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from fmri_instruct.settings import EvaluateSettings, MakeInstructionsSettings, TuneSettings
+
+if TYPE_CHECKING:
+    from fmri_instruct.tuning.settings import TuneSettings
+    from fmri_vqtok.stage import Context, Stage
 
 DEMO_TASKS = Path(__file__).parent / "cohorts" / "demo.yaml"
 FOLDER = click.Path(path_type=Path)
@@ -18,7 +22,7 @@ FOLDER = click.Path(path_type=Path)
     "--tasks", type=FOLDER, default=DEMO_TASKS, help="Tasks file (YAML). Left out: the demo's."
 )
 @click.pass_obj
-def make_instructions(context: Any, cohort: Path, descriptors: Path, tasks: Path) -> None:
+def make_instructions(context: "Context", cohort: Path, descriptors: Path, tasks: Path) -> None:
     """Write questions and answers about the scans of a cohort, in three paradigms."""
     from fmri_instruct.tasks.definitions import load_tasks
 
@@ -38,7 +42,7 @@ def make_instructions(context: Any, cohort: Path, descriptors: Path, tasks: Path
 @click.argument("tokens", type=FOLDER)
 @click.argument("instructions", type=FOLDER)
 @click.pass_obj
-def tune(context: Any, model: Path, tokens: Path, instructions: Path) -> None:
+def tune(context: "Context", model: Path, tokens: Path, instructions: Path) -> None:
     """Tune a language model on the instructions of the training scans."""
     context.run(
         _tune, TuneSettings, resumable=True, model=model, tokens=tokens, instructions=instructions
@@ -51,7 +55,9 @@ def tune(context: Any, model: Path, tokens: Path, instructions: Path) -> None:
 @click.argument("instructions", type=FOLDER)
 @click.argument("cohort", type=FOLDER)
 @click.pass_obj
-def evaluate(context: Any, model: Path, tokens: Path, instructions: Path, cohort: Path) -> None:
+def evaluate(
+    context: "Context", model: Path, tokens: Path, instructions: Path, cohort: Path
+) -> None:
     """Score a model on held-out subjects, with baselines beside every score."""
     context.run(
         _evaluate,
@@ -63,7 +69,9 @@ def evaluate(context: Any, model: Path, tokens: Path, instructions: Path, cohort
     )
 
 
-def _make_instructions(stage: Any, cohort: Path, descriptors: Path, tasks: Path) -> str:
+def _make_instructions(
+    stage: "Stage[MakeInstructionsSettings]", cohort: Path, descriptors: Path, tasks: Path
+) -> str:
     from fmri_instruct.prompts.instructions import build_instructions, write_instructions
     from fmri_instruct.tasks.definitions import load_tasks
 
@@ -75,7 +83,7 @@ def _make_instructions(stage: Any, cohort: Path, descriptors: Path, tasks: Path)
     return f"{len(asked)} tasks; conversations: {sizes}; {missing} missing labels left out"
 
 
-def _tune(stage: Any, model: Path, tokens: Path, instructions: Path) -> str:
+def _tune(stage: "Stage[TuneSettings]", model: Path, tokens: Path, instructions: Path) -> str:
     from fmri_instruct.tuning.tune import tune as tune_model
 
     records = tune_model(
@@ -93,7 +101,9 @@ def _tune(stage: Any, model: Path, tokens: Path, instructions: Path) -> str:
     return ", ".join(f"{split} loss {value:.3f} nats" for split, value in sorted(last.items()))
 
 
-def _evaluate(stage: Any, model: Path, tokens: Path, instructions: Path, cohort: Path) -> str:
+def _evaluate(
+    stage: "Stage[EvaluateSettings]", model: Path, tokens: Path, instructions: Path, cohort: Path
+) -> str:
     from fmri_instruct.evaluation.evaluate import evaluate as evaluate_model
     from fmri_llm.model.fmri_lm import FMRILM
 

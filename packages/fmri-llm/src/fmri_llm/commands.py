@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from fmri_llm.settings import FitLLMSettings
+from fmri_vqtok.stage import Context, Stage
 from fmri_vqtok.text.corpus import corpus_source
 
 # Whether they exist is checked when the stage runs: a dry run names folders that are yet to come.
@@ -36,7 +37,7 @@ _PATH = click.Path(path_type=Path)
 )
 @click.pass_obj
 def fit_llm(
-    context: Any,
+    context: Context,
     tokens: Path,
     tokenizer: Path,
     descriptors: Path,
@@ -61,7 +62,7 @@ def fit_llm(
 
 
 def _fit_llm(
-    stage: Any,
+    stage: Stage[FitLLMSettings],
     tokens: Path,
     tokenizer: Path,
     descriptors: Path,

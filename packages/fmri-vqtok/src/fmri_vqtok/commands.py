@@ -1,12 +1,12 @@
 """Command-line stages of this package, found through the entry points ``fmri.commands``."""
 
 from pathlib import Path
-from typing import Any
 
 import click
 
 from fmri_vqtok.config.stages import FitTokenizerSettings, TokenizeSettings
 from fmri_vqtok.errors import InputError
+from fmri_vqtok.stage import Context, Stage
 from fmri_vqtok.text.corpus import corpus_source
 
 
@@ -29,7 +29,7 @@ from fmri_vqtok.text.corpus import corpus_source
 @click.option("--language-model", help="Model whose text space the tokens are aligned with.")
 @click.pass_obj
 def fit_tokenizer(
-    context: Any,
+    context: Context,
     cohort: Path,
     descriptors: Path | None,
     text: Path | str | None,
@@ -55,13 +55,13 @@ def fit_tokenizer(
 @click.argument("cohort", type=click.Path(path_type=Path))
 @click.argument("tokenizer", type=click.Path(path_type=Path))
 @click.pass_obj
-def tokenize(context: Any, cohort: Path, tokenizer: Path) -> None:
+def tokenize(context: Context, cohort: Path, tokenizer: Path) -> None:
     """Write the codes that TOKENIZER gives the scans of COHORT."""
     context.run(_tokenize, TokenizeSettings, resumable=True, cohort=cohort, tokenizer=tokenizer)
 
 
 def _fit_tokenizer(
-    stage: Any,
+    stage: Stage[FitTokenizerSettings],
     cohort: Path,
     descriptors: Path | None,
     text: Path | str | None,
@@ -91,7 +91,7 @@ def _fit_tokenizer(
     )
 
 
-def _tokenize(stage: Any, cohort: Path, tokenizer: Path) -> str:
+def _tokenize(stage: Stage[TokenizeSettings], cohort: Path, tokenizer: Path) -> str:
     from fmri_vqtok.tokens.dataset import write_tokens
 
     stage.note(**_code_path(stage.device))

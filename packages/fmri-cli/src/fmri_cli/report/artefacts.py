@@ -1,12 +1,17 @@
-"""A run's stage directories, read once and handed to the sections."""
+"""A run's stage directories, read once and handed to the sections.
+
+Only this module opens artefacts; what it needs to know of them is in docs/formats.md.
+"""
 
 import json
+from csv import DictReader
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fmri_cli.errors import InputError
+import click
+
 from fmri_cli.run.pipeline import STAGES
 
 if TYPE_CHECKING:
@@ -38,7 +43,7 @@ class Run:
 
     Raises
     ------
-    InputError
+    click.ClickException
         If a stage that the report draws on is not there.
     """
 
@@ -47,7 +52,7 @@ class Run:
     def __post_init__(self) -> None:
         for stage, command in COMMANDS.items():
             if not (self.root / stage / "record.json").is_file():
-                raise InputError(
+                raise click.ClickException(
                     f"{self.root / stage}: no whole stage is here, and the report needs it; "
                     f"make it with `fmri {command}` or finish the run with `fmri run-all`."
                 )
@@ -62,6 +67,10 @@ class Run:
         lines = self._file(*parts).read_text(encoding="utf-8").split("\n")
         return [json.loads(line) for line in lines if line]
 
+    def has(self, *parts: str) -> bool:
+        """Whether the run has this file, which some runs lack."""
+        return self.root.joinpath(*parts).is_file()
+
     def losses(self, stage: str) -> "pd.DataFrame":
         """Columns step, split, name, value of a training stage."""
         import pandas as pd
@@ -73,7 +82,7 @@ class Run:
         """`cohort.json`."""
         found = self.json("cohort", "cohort.json")
         if found["schema"] > COHORT_SCHEMA:
-            raise InputError(
+            raise click.ClickException(
                 f"{self.root / 'cohort'}: cohort schema {found['schema']}, and this fmri-cli knows "
                 f"up to {COHORT_SCHEMA}; upgrade fmri-cli."
             )
@@ -84,7 +93,7 @@ class Run:
         """One row per scan, without its series, in split order, then by name.
 
         Beside the cohort's columns: `split`, and `group`, which is the data set that the scan is
-        from where the cohort says so, and otherwise its site.
+        from where the cohort names it, and otherwise its site.
         """
         import pandas as pd
 
@@ -103,6 +112,67 @@ class Run:
         """The resolved tasks of `instructions/tasks.json` by name."""
         return {task["name"]: task for task in self.json("instructions", "tasks.json")["tasks"]}
 
+    @cached_property
+    def network_names(self) -> tuple[str, ...]:
+        """Networks in the order in which the regions first mention them, length K."""
+        return tuple(dict.fromkeys(self.cohort["networks"]))
+
+    @cached_property
+    def norm_scans(self) -> list[str]:
+        """Training scans that define what is typical."""
+        return self.json("descriptors", "norms.json")["fitted_on"]
+
+    def captions(self, scan_id: str) -> dict[str, str]:
+        """Captions of a scan by domain, `all` for the whole scan."""
+        rows = self.json_lines("descriptors", "captions.jsonl")
+        return {row["domain"]: row["text"] for row in rows if row["scan_id"] == scan_id}
+
+    def descriptors(self, scan_id: str) -> list[dict[str, Any]]:
+        """Rows of `descriptors.parquet` of a scan, their `values` parsed."""
+        table = self._descriptors
+        columns = ("name", "domain", "text", "values")
+        rows = table.loc[table["scan_id"] == scan_id, list(columns)]
+        return [
+            {**dict(zip(columns, row, strict=True)), "values": json.loads(row[-1])}
+            for row in rows.itertuples(index=False, name=None)
+        ]
+
+    def typical_range(self, scan_id: str) -> dict[str, float]:
+        """How many `features` of a scan there are, are `outside` and are `expected` outside."""
+        with self._file("descriptors", "typical_range.tsv").open(
+            encoding="utf-8", newline=""
+        ) as file:
+            row = next(row for row in DictReader(file, delimiter="\t") if row["scan_id"] == scan_id)
+        return {name: float(row[name]) for name in ("features", "outside", "expected")}
+
+    def network_connectivity(self, scan_id: str) -> "np.ndarray":
+        """Mean Fisher-transformed r of a scan within and between networks, (K, K)."""
+        import numpy as np
+        import pandas as pd
+
+        features = pd.read_parquet(self._file("descriptors", "features.parquet")).loc[scan_id]
+        means = np.full((len(self.network_names), len(self.network_names)), np.nan)
+        for i, a in enumerate(self.network_names):
+            for j, b in enumerate(self.network_names[i:], start=i):
+                means[i, j] = means[j, i] = features[f"fc.{a}-{b}"]
+        return means
+
+    def gradient_template(self) -> tuple["np.ndarray", float]:
+        """Components (N, C) that scans are aligned to, and the sparsity of the connectivity."""
+        import numpy as np
+
+        with np.load(self._file("descriptors", "extractor.npz"), allow_pickle=False) as arrays:
+            template = arrays["template"]
+        settings = self.json("descriptors", "extractor.json")["settings"]
+        return template, settings["gradient_sparsity"]
+
+    def reconstruction(self) -> dict[str, "np.ndarray"]:
+        """One held-out window as the tokenizer got it and gave it back."""
+        import numpy as np
+
+        with np.load(self._file("tokenizer", "reconstruction.npz"), allow_pickle=False) as kept:
+            return dict(kept)
+
     def bold(self, scan_id: str) -> "np.ndarray":
         """Return the z-scored series (T, N) of one scan; a masked region is NaN."""
         import numpy as np
@@ -113,7 +183,7 @@ class Run:
                 series = np.asarray(row["bold"], dtype=np.float32)
                 masked = np.asarray(row["std"]).ravel() == 0
                 return np.where(masked, np.nan, series)
-        raise InputError(f"scan {scan_id!r} is not in {self.root / 'cohort'}.")
+        raise click.ClickException(f"scan {scan_id!r} is not in {self.root / 'cohort'}.")
 
     @property
     def has_groups(self) -> bool:
@@ -133,8 +203,16 @@ class Run:
             return held_out[0]
         if wanted not in held_out:
             known = ", ".join(held_out)
-            raise InputError(f"report.scan: {wanted!r} is not a held-out scan; choose from {known}")
+            raise click.ClickException(
+                f"report.scan: {wanted!r} is not a held-out scan; choose from {known}"
+            )
         return wanted
+
+    @cached_property
+    def _descriptors(self) -> "pd.DataFrame":
+        import pandas as pd
+
+        return pd.read_parquet(self._file("descriptors", "descriptors.parquet"))
 
     @cached_property
     def _splits(self) -> dict[str, Any]:
@@ -146,7 +224,7 @@ class Run:
     def _file(self, *parts: str) -> Path:
         path = self.root.joinpath(*parts)
         if not path.is_file():
-            raise InputError(
+            raise click.ClickException(
                 f"{path}: not here, and the report needs it; "
                 f"make it again with `fmri {COMMANDS[parts[0]]}`."
             )

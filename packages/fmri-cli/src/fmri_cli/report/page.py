@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from fmri_cli.report.artefacts import Run
 from fmri_cli.report.sections import build_sections
@@ -19,7 +18,7 @@ def write_report(
 ) -> str:
     """Write `directory/report.html` and return one line about it.
 
-    The page asks nothing of the network: styles are inline and figures are data URIs. The same run
+    The page needs no network: styles are inline and figures are data URIs. The same run
     and settings give the same bytes.
 
     Parameters
@@ -35,7 +34,7 @@ def write_report(
 
     Raises
     ------
-    InputError
+    click.ClickException
         If a stage of the run is missing, or the wanted scan is not a held-out one.
     """
     artefacts = Run(run)
@@ -48,21 +47,17 @@ def write_report(
 
 def render(run: Run, sections: list[Section]) -> str:
     """Render the page as HTML."""
-    return (
-        _environment().get_template("report.html.j2").render(sections=sections, facts=_facts(run))
-    )
-
-
-def _environment() -> Any:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    return Environment(
+    environment = Environment(
         loader=PackageLoader("fmri_cli.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    template = environment.get_template("report.html.j2")
+    return template.render(sections=sections, facts=_facts(run))
 
 
 def _facts(run: Run) -> list[tuple[str, str]]:

@@ -1,8 +1,9 @@
-"""Settings of the report; importing them costs nothing."""
+"""Settings of the report."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
-from fmri_cli.errors import InputError
+from pydantic import Field
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,20 +15,14 @@ class ReportSettings:
     scan
         `scan_id` of the held-out scan that is drawn and described; the first one by name if None.
     regions
-        Number of regions in the figure of signal against reconstruction.
+        Number of regions in the figure of signal against reconstruction, 2 to 12.
     features
-        Rows of each domain's descriptor table; the rest is folded away below it.
+        Rows of each domain's descriptor table, 1 to 200; the rest is folded away below it.
     answers
-        Rows of the table of answers.
+        Rows of the table of answers, 1 to 10,000.
     """
 
     scan: str | None = None
-    regions: int = 5
-    features: int = 8
-    answers: int = 120
-
-    def __post_init__(self) -> None:
-        for name, low, high in (("regions", 2, 12), ("features", 1, 200), ("answers", 1, 10_000)):
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise InputError(f"{name}: {value}; give a number from {low} to {high}.")
+    regions: Annotated[int, Field(ge=2, le=12)] = 5
+    features: Annotated[int, Field(ge=1, le=200)] = 8
+    answers: Annotated[int, Field(ge=1, le=10_000)] = 120

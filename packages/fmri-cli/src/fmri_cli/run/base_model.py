@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fmri_cli.errors import InputError
+import click
+
 from fmri_cli.fingerprints import file_digest, json_digest
 
 if TYPE_CHECKING:
@@ -27,14 +28,14 @@ def resolve(name: str) -> Path:
 
     Raises
     ------
-    InputError
+    click.ClickException
         If the package that finds it is not installed, or there is no such model.
     """
     try:
         from fmri_llm.base_model.locate import resolve as find
     except ModuleNotFoundError as error:
         msg = f"language model {name}: needs fmri-llm; pip install 'fmri-cli[all]'"
-        raise InputError(msg) from error
+        raise click.ClickException(msg) from error
     return find(name)
 
 
@@ -50,14 +51,14 @@ def check(name: str, attention: str | None = None) -> "CheckedModel":
 
     Raises
     ------
-    InputError
+    click.ClickException
         If the package that probes is not installed, or the model cannot be a base.
     """
     try:
         from fmri_llm.base_model.checks import check_base_model
     except ModuleNotFoundError as error:
         msg = f"language model {name}: needs fmri-llm; pip install 'fmri-cli[all]'"
-        raise InputError(msg) from error
+        raise click.ClickException(msg) from error
     if (name, attention) not in _checked:
         found = check_base_model(name, attention)
         if found.folder is None:
@@ -93,10 +94,10 @@ def facts_of(directory: Path) -> dict[str, Any]:
 
 
 def refuse_changed(directory: Path, record: dict[str, Any]) -> None:
-    """Raise InputError if the base of a model's folder is not the one that it was trained on."""
+    """Raise a ClickException if a model's base is not the one that it was trained on."""
     base = record.get(BASE)
     if isinstance(base, dict) and model_digest(base["name"]) != base["sha256"]:
-        raise InputError(
+        raise click.ClickException(
             f"language model {base['name']}: was changed since {directory} was trained on it; put "
             "the old one back, or run `fmri fit-llm` and what follows it, or `fmri run-all`, again"
         )

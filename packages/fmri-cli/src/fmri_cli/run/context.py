@@ -1,14 +1,14 @@
 """The `context` of a stage's command: is the stage up to date, and if not, why, and make it."""
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import click
+
 from fmri_cli import runtime, screen
-from fmri_cli.errors import InputError
 from fmri_cli.fingerprints import (
     Input,
     fingerprint,
@@ -17,16 +17,17 @@ from fmri_cli.fingerprints import (
     setting_files,
     setting_tables,
 )
-from fmri_cli.run import base_model
+from fmri_cli.run import base_model, processes
 from fmri_cli.run.integrity import refuse_changed
 from fmri_cli.run.locks import run_lock
-from fmri_cli.run.records import CHECKPOINTS, RECORD, Request, damage, differences, read_record
-from fmri_cli.run.stage import Job
+from fmri_cli.run.pipeline import DISTRIBUTED
+from fmri_cli.run.records import CHECKPOINTS, RECORD, Request, read_record
+from fmri_cli.run.stage import Job, make
+from fmri_cli.run.up_to_date import FIRST_RUN, is_absent, reasons_to_run
 from fmri_cli.run.workspace import Workspace
 from fmri_cli.settings.parsing import dump_settings
 from fmri_cli.settings.recipes import Recipe
 
-FIRST_RUN = "first run"
 _RESUMED = (CHECKPOINTS, "tensorboard")
 
 
@@ -37,9 +38,9 @@ class Session:
     Parameters
     ----------
     what
-        Command that the user typed, told to whoever meets the lock.
+        Command that the user typed, named to a second writer.
     debug
-        Show tracebacks also of errors that are the user's to put right.
+        Show tracebacks also of errors that the user can fix.
     planning
         Decide only; write nothing.
     plan
@@ -67,6 +68,10 @@ class Session:
                 yield
             finally:
                 self._held.discard(root)
+
+    def hold_existing(self, workspace: Workspace) -> AbstractContextManager[None]:
+        """Hold the lock while stages are read, but create no run: the input may be wrong."""
+        return self.hold(workspace) if workspace.work.is_dir() else nullcontext()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +112,6 @@ class Context:
         *,
         resumable: bool = False,
         working_folders: tuple[str, ...] = (),
-        out: Path | None = None,
         **inputs: Input,
     ) -> None:
         """Do a stage's work unless its directory already holds the result of just that.
@@ -122,18 +126,18 @@ class Context:
             Keep the folder `checkpoints` and hidden ones that an unfinished run of the same stage
             left in the directory.
         working_folders
-            Further folders that a resumable stage goes on from.
-        out
-            Final directory if the user gives no `--out`.
+            Further folders that a resumable stage resumes from.
         **inputs
             What the stage reads: paths are compared by content, names as they are.
 
         Raises
         ------
-        InputError
+        click.ClickException
             If settings or inputs cannot be used, or another process writes to the same run.
         """
-        final = self._final(out)
+        if self.out is None:
+            raise click.UsageError("Missing option '--out'.", ctx=click.get_current_context())
+        final = self.out
         settings = self.recipe.settings(self.command, settings_class)
         self._refuse_missing_tables(settings)
         inputs = {name: _from_anywhere(name, value) for name, value in inputs.items()}
@@ -141,8 +145,23 @@ class Context:
         if self.session.planning:
             self.session.plan[real(final)] = self._plan(final, settings, inputs)
             return
+        if self.command not in DISTRIBUTED:
+            processes.refuse_several(self.session.what)
+        job = Job(
+            command=self.command,
+            work=work,
+            settings=settings,
+            inputs=inputs,
+            run_seed=self.seed,
+            device=self.device,
+        )
+        if processes.rank() > 0:
+            directory = processes.announced()
+            if directory is not None:
+                job.run_in(directory, lambda _done, _total: None)
+            return
         workspace = Workspace(final.parent)
-        with self._recovered(workspace):
+        with self.session.hold_existing(workspace):
             self._refuse_missing(inputs)
             for path in (path for value in inputs.values() for path in paths_in(value)):
                 refuse_changed(path)
@@ -150,32 +169,13 @@ class Context:
             with self.session.hold(workspace):
                 reasons = reasons_to_run(final, request)
                 if not reasons:
+                    processes.announce(None)
                     screen.stage_line(final.name, "up to date")
                     return
                 if reasons != [FIRST_RUN]:
                     screen.stage_line(final.name, f"runs again: {'; '.join(reasons)}")
-                Job(
-                    name=final.name,
-                    request=request,
-                    work=work,
-                    settings=settings,
-                    inputs=inputs,
-                    run_seed=self.seed,
-                    device=self.device,
-                    working_folders=(*_RESUMED, *working_folders) if resumable else (),
-                ).make(workspace)
-
-    def _final(self, default: Path | None) -> Path:
-        import click
-
-        final = self.out or default
-        if final is None:
-            raise click.UsageError("Missing option '--out'.", ctx=click.get_current_context())
-        return final
-
-    def _recovered(self, workspace: Workspace) -> AbstractContextManager[None]:
-        """Lock a run that exists before its stages are read; do not create one for bad input."""
-        return self.session.hold(workspace) if workspace.work.is_dir() else nullcontext()
+                folders = (*_RESUMED, *working_folders) if resumable else ()
+                make(job, final.name, request, workspace, folders)
 
     def _plan(self, final: Path, settings: Any, inputs: dict[str, Input]) -> list[str]:
         pending = list(self._pending(inputs))
@@ -205,11 +205,11 @@ class Context:
         )
 
     def _refuse_missing(self, inputs: dict[str, Input]) -> None:
-        """Raise InputError for what is not there, and is not about to be made either."""
+        """Raise a ClickException for what is not there, and is not about to be made either."""
         for name, value in inputs.items():
             for path in paths_in(value):
                 if not path.exists() and not self.session.plan.get(real(path)):
-                    raise InputError(
+                    raise click.ClickException(
                         f"{self.command}: {name} {path}: no such file or folder; "
                         "make it or name another"
                     )
@@ -218,7 +218,7 @@ class Context:
         for key, table in setting_files(dump_settings(settings)):
             if not Path(table).is_file():
                 where = f"{self.recipe.origin(f'{self.command}.{key}')}{self.command}.{key}"
-                raise InputError(f"{where}: {table}: no such file; correct the path")
+                raise click.ClickException(f"{where}: {table}: no such file; correct the path")
 
 
 def _from_anywhere(name: str, value: Input) -> Input:
@@ -241,27 +241,8 @@ def paths_in(value: Input) -> list[Path]:
     return [path for path in map(input_path, values) if path is not None]
 
 
-def is_absent(final: Path) -> bool:
-    """Whether there is nothing yet under a stage's name (or an empty folder)."""
-    return not os.path.lexists(final) or (final.is_dir() and not any(final.iterdir()))
-
-
 def refuse_foreign(final: Path) -> None:
-    """Raise InputError for a folder that `fmri` did not write: it is never replaced."""
+    """Raise a ClickException for a folder that `fmri` did not write: it is never replaced."""
     if not is_absent(final) and not (final / RECORD).is_file():
         msg = f"{final}: exists and was not written by fmri; choose another --out or move it away"
-        raise InputError(msg)
-
-
-def reasons_to_run(final: Path, request: Request) -> list[str]:
-    """Why a stage has to be made, in words; empty if its directory is up to date."""
-    if is_absent(final):
-        return [FIRST_RUN]
-    record = read_record(final)
-    if record is None:
-        return [f"{RECORD} cannot be read"]
-    changed = list(differences(record, request))
-    if changed:
-        return changed
-    broken = damage(final, record)
-    return [broken] if broken else []
+        raise click.ClickException(msg)

@@ -1,16 +1,13 @@
-"""One writer a run: a lock that the kernel lets go when its holder dies, even by SIGKILL."""
+"""One writer a run: a lock that the kernel releases when its holder dies, even by SIGKILL."""
 
-import errno
-import fcntl
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from fmri_cli.errors import InputError
-
-_NO_FILE = {errno.ELOOP, errno.EISDIR, errno.ENXIO}
+import click
+from filelock import FileLock, Timeout
 
 
 @contextmanager
@@ -20,52 +17,30 @@ def run_lock(file: Path, *, what: str) -> Iterator[None]:
     Parameters
     ----------
     file
-        Lock file; it and its folder are created, and stay.
+        Lock file; it and its folder are created, and stay. It names its holder.
     what
-        The command that asks, told to whoever comes second.
+        The command that asks, named to a second writer.
 
     Raises
     ------
-    InputError
+    click.ClickException
         If another process holds the lock, or something else than a file has its name.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = _opened(file)
+    if os.path.lexists(file) and not stat.S_ISREG(file.lstat().st_mode):
+        raise click.ClickException(
+            f"{file}: is not a regular file, so it cannot be the run's lock; remove it"
+        )
+    # Without flock a lock would outlive a killed process, so a file system must have it.
+    lock = FileLock(file, mode=0o644, blocking=False, fallback_to_soft=False)
     try:
-        _acquire(descriptor, file)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"`fmri {what}` (process {os.getpid()})".encode(), 0)
+        lock.acquire()
+    except Timeout as error:
+        holder = file.read_text(errors="replace") or "another `fmri`"
+        msg = f"{file.parent.parent}: {holder} is writing here; wait or choose another --out"
+        raise click.ClickException(msg) from error
+    try:
+        file.write_text(f"`fmri {what}` (process {os.getpid()})")
         yield
     finally:
-        os.close(descriptor)
-
-
-def _opened(file: Path) -> int:
-    """Open a lock file for writing; never what a link in its place leads to."""
-    # Not opened for truncation: the second comer must still read who holds it. Without waiting,
-    # which the opening of a pipe would do for ever.
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    try:
-        descriptor = os.open(file, flags, 0o644)
-    except OSError as error:
-        if error.errno in _NO_FILE:
-            raise _no_lock(file) from error
-        raise
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise _no_lock(file)
-    return descriptor
-
-
-def _no_lock(file: Path) -> InputError:
-    return InputError(f"{file}: is no ordinary file, so it cannot be the run's lock; remove it")
-
-
-def _acquire(descriptor: int, file: Path) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        holder = os.pread(descriptor, 200, 0).decode(errors="replace") or "another `fmri`"
-        run = file.parent.parent
-        msg = f"{run}: {holder} is writing here; wait until it ends or choose another --out"
-        raise InputError(msg) from error
+        lock.release()

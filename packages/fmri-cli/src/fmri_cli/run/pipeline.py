@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 RUN = "run"
-"""Name under which the run's own directory stands among the inputs."""
+"""Name of the run's own directory among the inputs."""
 
 Value = str | Path | float | bool | tuple[str, ...] | None
-"""What a stage's argument or option is given; True stands for an option without a value."""
+"""Value of a stage's argument or option; True for an option without a value."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class StageRow:
         What its command reads, in order: directories of stages, or keys of the recipe.
     options
         The same for options, which are left out if the recipe does not have the key; an option
-        whose key is true stands alone.
+        whose key is true has no value.
     settings
         Where its settings are declared, as `module:Class`.
     extra
@@ -139,6 +139,9 @@ BESIDE = {
     "evaluate-descriptors": "fmri_descriptors.probing.settings:EvaluateDescriptorsSettings",
 }
 """Stages that are no part of a run: a recipe may have their sections. Their settings by command."""
+
+DISTRIBUTED = ("fit-tokenizer", "fit-llm", "tune")
+"""Commands whose work several processes of a launcher share."""
 
 SETTINGS = {row.command: row.settings for row in STAGES} | BESIDE
 """Where the settings of each of our stages are declared, as `module:Class`."""

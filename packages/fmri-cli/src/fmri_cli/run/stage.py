@@ -1,7 +1,7 @@
 """One stage at work: what it is handed, and its way from an empty folder to its final name."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,15 +9,9 @@ from typing import Any
 
 from fmri_cli import runtime, screen
 from fmri_cli.fingerprints import Input, derive_seed, input_path
-from fmri_cli.run import base_model
-from fmri_cli.run.records import (
-    CHECKPOINTS,
-    Request,
-    damage,
-    differences,
-    read_record,
-    write_record,
-)
+from fmri_cli.run import base_model, processes
+from fmri_cli.run.records import CHECKPOINTS, Request, read_record, write_record
+from fmri_cli.run.up_to_date import is_up_to_date
 from fmri_cli.run.workspace import Workspace
 
 
@@ -74,76 +68,79 @@ class Stage:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """A stage that is to be made.
+    """The work of a stage and all that it depends on.
 
     Parameters
     ----------
-    name
-        Name of its final directory.
-    request
-        What decides the result, and so the name of the working directory.
+    command
+        Name of the stage's command.
     work
         `work(stage, **inputs)` writes files and returns a one-line summary.
     settings, inputs
         What `work` gets.
     run_seed, device
         As asked for by the user.
-    working_folders
-        Folders from which the stage goes on when an unfinished run of the same request left them;
-        none for a stage that begins again.
     """
 
-    name: str
-    request: Request
+    command: str
     work: Callable[..., str]
     settings: Any
     inputs: dict[str, Input]
     run_seed: int
     device: str
-    working_folders: tuple[str, ...]
 
-    def make(self, workspace: Workspace) -> None:
-        """Do the work, write the record, give the directory its name; say what came out."""
-        started = time.perf_counter()
-        directory = workspace.working_directory(self.name, self.request.key)
-        if not is_whole(directory, self.request):
-            workspace.open(self.name, self.request.key, keep=self.working_folders)
-            facts = self._work(directory)
-            workspace.discard_hidden(directory)
-            write_record(directory, self.request, facts)
-        summary = (read_record(directory) or {}).get("summary", "")
-        if (directory / CHECKPOINTS).exists():
-            workspace.discard(directory / CHECKPOINTS)
-        workspace.publish(directory, self.name)
-        screen.stage_line(self.name, summary, time.perf_counter() - started)
-
-    def _work(self, directory: Path) -> dict[str, Any]:
-        """Let the stage write its files, and return what its record says beside the request."""
-        started = time.perf_counter()
-        seed = derive_seed(self.run_seed, self.request.command)
+    def run_in(self, directory: Path, progress: screen.ProgressCallback) -> dict[str, Any]:
+        """Let the stage write its files, and return the facts for its record."""
+        seed = derive_seed(self.run_seed, self.command)
         runtime.seed_globals(seed)
         with ExitStack() as cleanup:
-            progress = cleanup.enter_context(screen.progress_bar(self.name))
             stage = Stage(directory, self.settings, seed, progress, self.device, cleanup)
             summary = self.work(stage, **self.inputs)
-        return {
-            "summary": summary,
-            "stage_seed": seed,
-            "read": {name: read_names(value) for name, value in self.inputs.items()},
+        return {"summary": summary, "stage_seed": seed, "code_path": stage.notes}
+
+
+def make(
+    job: Job, name: str, request: Request, workspace: Workspace, working_folders: Collection[str]
+) -> None:
+    """Do the work, write the record, give the directory its name; say what came out.
+
+    Parameters
+    ----------
+    job
+        What to do.
+    name
+        Name of the final directory.
+    request
+        What decides the result, and so the name of the working directory.
+    workspace
+        The run, whose lock is held.
+    working_folders
+        Folders from which the stage resumes when an unfinished run of the same request left them;
+        none for a stage that begins again.
+    """
+    started = time.perf_counter()
+    directory = workspace.working_directory(name, request.key)
+    if is_up_to_date(directory, request):  # killed between its record and its final name
+        processes.announce(None)
+    else:
+        workspace.open(name, request.key, keep=working_folders)
+        processes.announce(directory)
+        with screen.progress_bar(name) as progress:
+            facts = job.run_in(directory, progress)
+        workspace.discard_hidden(directory)
+        facts |= {
+            "read": {key: read_names(value) for key, value in job.inputs.items()},
             "versions": runtime.installed_versions(),
             "machine": runtime.machine(),
-            "code_path": stage.notes,
             "wall_seconds": round(time.perf_counter() - started, 3),
             **base_model.facts_of(directory),
         }
-
-
-def is_whole(directory: Path, request: Request) -> bool:
-    """Whether a directory holds the complete answer to a request."""
-    record = read_record(directory)
-    if record is None:
-        return False
-    return not any(differences(record, request)) and damage(directory, record) is None
+        write_record(directory, request, facts)
+    summary = (read_record(directory) or {}).get("summary", "")
+    if (directory / CHECKPOINTS).exists():
+        workspace.discard(directory / CHECKPOINTS)
+    workspace.publish(directory, name)
+    screen.stage_line(name, summary, time.perf_counter() - started)
 
 
 def read_names(value: Input) -> Any:

@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Collection
 from pathlib import Path
 
-from fmri_cli.errors import InputError
+import click
 
 WORK = ".work"
 _DISCARDED = "discarded-"
@@ -33,12 +33,14 @@ class Workspace:
         self.work = root / WORK
 
     def refuse_link(self) -> None:
-        """Raise InputError if the hidden folder is a link: what is deleted in it lies elsewhere."""
+        """Raise a ClickException if the hidden folder is a link to somewhere else."""
         if self.work.is_symlink():
-            raise InputError(f"{self.work}: is a link, and must be a folder of its own; remove it")
+            raise click.ClickException(
+                f"{self.work}: is a link, and must be a folder of its own; remove it"
+            )
 
     def recover(self) -> None:
-        """Put right what a process killed between two renames left behind."""
+        """Repair what a process killed between two renames left behind."""
         if not self.work.is_dir():
             return
         for entry in sorted(self.work.iterdir()):
@@ -63,7 +65,7 @@ class Workspace:
         name, key
             Of the stage.
         keep
-            Folders in it that a killed run of the same stage left and this one goes on from;
+            Folders in it that a killed run of the same stage left and this one resumes from;
             beside them, if there are any, hidden folders stay. Everything else is removed: it may
             be half written, by a library and under a name that nobody knows.
         """

@@ -1,4 +1,4 @@
-"""From a mapping to a frozen dataclass, strictly: whoever mistypes is told where and what."""
+"""From a mapping to a frozen dataclass, strictly: an error names the key, its value and the fix."""
 
 import dataclasses
 import difflib
@@ -7,7 +7,7 @@ import typing
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
-from fmri_cli.errors import InputError
+import click
 
 Settings = TypeVar("Settings")
 Origin = Callable[[str], str]
@@ -18,8 +18,12 @@ _LONGEST_SHOWN = 120  # characters of a key or value that a message repeats
 _EXPECTED = {
     "bool_type": "true or false",
     "float_type": "a number",
+    "greater_than": "more than {gt}",
+    "greater_than_equal": "at least {ge}",
     "int_from_float": "an integer",
     "int_type": "an integer",
+    "less_than": "less than {lt}",
+    "less_than_equal": "at most {le}",
     "string_type": "text (put it in quotes)",
     "tuple_type": "a list",
 }
@@ -43,7 +47,7 @@ def parse_settings(
 
     Raises
     ------
-    InputError
+    click.ClickException
         For an unknown key, a value of the wrong type, or one that the dataclass refuses.
     """
     from pydantic import TypeAdapter, ValidationError
@@ -53,10 +57,10 @@ def parse_settings(
         # In JSON mode strict still means that a list becomes a tuple and 1 a float.
         return TypeAdapter(settings_class).validate_json(json.dumps(mapping), strict=True)
     except ValidationError as error:
-        raise InputError(_explain(error.errors()[0], section, origin)) from error
+        raise click.ClickException(_explain(error.errors()[0], section, origin)) from error
     except TypeError as error:
         msg = f"{origin(section)}{section}: {error}; put the value in quotes"
-        raise InputError(msg) from error
+        raise click.ClickException(msg) from error
 
 
 def dump_settings(settings: Any) -> dict[str, Any]:
@@ -67,25 +71,31 @@ def dump_settings(settings: Any) -> dict[str, Any]:
 def check_keys(
     settings_class: type, mapping: Mapping[str, Any], section: str, origin: Origin
 ) -> None:
-    """Raise InputError for the first key, at any depth, that the dataclass does not have."""
+    """Raise a ClickException for the first key, at any depth, that the dataclass does not have."""
     hints = typing.get_type_hints(settings_class)
     fields = [field.name for field in dataclasses.fields(settings_class)]
     for key, value in mapping.items():
         where = _dotted(section, key)
         if key not in fields:
-            msg = f"{origin(where)}{short(where)}: unknown key; {nearest(str(key), fields)}"
-            raise InputError(msg)
+            msg = f"{origin(where)}{short(where)}: unknown key; {suggestion(str(key), fields)}"
+            raise click.ClickException(msg)
         nested = _dataclass_in(hints[key])
         for item in value if isinstance(value, list) else [value]:
             if nested is not None and isinstance(item, Mapping):
                 check_keys(nested, item, where, origin)
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """`did you mean …?` with the nearest known word, or the list of all if none is near."""
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Return the known word that a mistyped one is closest to, or None if none is close."""
+    close = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.5)
+    return close[0] if close else None
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """`did you mean …?` with the nearest known word, or the list of all if none is close."""
     known = sorted(known)
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"did you mean '{close[0]}'?" if close else f"known are: {', '.join(known)}"
+    close = nearest(word, known)
+    return f"known are: {', '.join(known)}" if close is None else f"did you mean '{close}'?"
 
 
 def short(text: str) -> str:
@@ -113,7 +123,11 @@ def _explain(error: Mapping[str, Any], section: str, origin: Origin) -> str:
         return f"{origin(where)}{where}: has no value; give one"
     if error["type"] in {"dataclass_type", "dict_type"}:
         return f"{origin(where)}{where}: {_show(error['input'])}; give a mapping of settings"
-    expected = _EXPECTED.get(error["type"], error["msg"].removeprefix("Input should be "))
+    expected = _EXPECTED.get(error["type"])
+    if expected is None:
+        expected = error["msg"].removeprefix("Input should be ")
+    else:
+        expected = expected.format(**error.get("ctx", {}))
     return f"{origin(where)}{where}: {_show(error['input'])}; give {expected}"
 
 

@@ -5,7 +5,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fmri_cli.errors import InputError
+import click
+
 from fmri_cli.fingerprints import real
 
 SCIKIT_LEARN = "scikit-learn"
@@ -42,7 +43,7 @@ def located_top(top: dict[str, Any], folder: Path) -> dict[str, Any]:
 
     Raises
     ------
-    InputError
+    click.ClickException
         If a name is that of a file or folder in the working directory and of none in the recipe's.
     """
     found = dict(top)
@@ -61,7 +62,7 @@ def located_section(section: str, values: dict[str, Any], folder: Path) -> dict[
 
     Raises
     ------
-    InputError
+    click.ClickException
         As for `located_top`.
     """
 
@@ -89,7 +90,7 @@ def _named(folder: Path, value: str, key: str) -> str:
         return str(beside)
     here = Path(value)
     if here.exists() and not here.is_absolute():
-        raise InputError(
+        raise click.ClickException(
             f"{key}: {value}: is in the working directory and not in the recipe's folder, where "
             f"paths in a recipe start; write {here.absolute()}"
         )

@@ -6,15 +6,16 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from fmri_cli.errors import InputError
-from fmri_cli.settings.parsing import nearest, parse_settings, short
+import click
+
+from fmri_cli.settings.parsing import parse_settings, short, suggestion
 from fmri_cli.settings.recipe_paths import located_section, located_top
 from fmri_cli.settings.yaml_files import DEEPEST, YamlError, parse_yaml, read_yaml
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunSettings:
-    """The keys of a recipe that stand outside its sections.
+    """The keys of a recipe outside its sections.
 
     Parameters
     ----------
@@ -30,7 +31,7 @@ class RunSettings:
     confounds
         Strategy of nilearn by which confounds of fMRIPrep are chosen.
     tr
-        Repetition time in seconds, where the files do not tell it.
+        Repetition time in seconds, where the files do not have it.
     task
         Tasks of the recordings that are read; those named `rest...` if none is given.
     space
@@ -108,7 +109,7 @@ class Recipe:
         """Recipe with `a.b=value` assignments, as given to `--set`, on top of one section.
 
         Keys may name the section too: `cohort.tr=2` is `tr=2` of the section `cohort`. With an
-        empty section, keys name theirs themselves or stand outside all sections.
+        empty section, keys name theirs themselves or are outside all sections.
         """
         sections = {name: _copy(values) for name, values in self.sections.items()}
         top, overridden = dict(self.top), set(self.overridden)
@@ -136,7 +137,7 @@ def load_recipe(name: str, commands: Iterable[str]) -> Recipe:
 
     Raises
     ------
-    InputError
+    click.ClickException
         If the file is absent, is no YAML mapping, repeats a key or has an unknown one.
     """
     path = find_recipe(name)
@@ -151,8 +152,8 @@ def load_recipe(name: str, commands: Iterable[str]) -> Recipe:
         elif key in top_keys:
             top[key] = value
         else:
-            known = nearest(key, commands | top_keys)
-            raise InputError(f"{path.name}: {short(key)}: unknown key; {known}")
+            known = suggestion(key, commands | top_keys)
+            raise click.ClickException(f"{path.name}: {short(key)}: unknown key; {known}")
     return Recipe(sections, located_top(top, path.parent), path.name)
 
 
@@ -165,7 +166,9 @@ def find_recipe(name: str) -> Path:
     if (shipped / f"{name}.yaml").is_file():
         return shipped / f"{name}.yaml"
     names = ", ".join(sorted(file.stem for file in shipped.glob("*.yaml")))
-    raise InputError(f"{name}: no such recipe; give a YAML file or one of the built-in: {names}")
+    raise click.ClickException(
+        f"{name}: no such recipe; give a YAML file or one of the built-in: {names}"
+    )
 
 
 def parse_assignment(assignment: str) -> tuple[str, Any]:
@@ -174,12 +177,12 @@ def parse_assignment(assignment: str) -> tuple[str, Any]:
     parts = key.split(".")
     if not equals or not all(parts) or len(parts) > DEEPEST:
         msg = f"--set: {short(assignment)}; write it as key=value, for instance loop.steps=200"
-        raise InputError(msg)
+        raise click.ClickException(msg)
     try:
         return key, parse_yaml(text)
     except YamlError as error:
         msg = f"--set: {short(assignment)}; the value is not YAML: {error}"
-        raise InputError(msg) from error
+        raise click.ClickException(msg) from error
 
 
 def _assign(sections: dict[str, Any], top: dict[str, Any], key: str, value: Any) -> None:
@@ -206,7 +209,9 @@ def _section(label: str, key: str, value: Any) -> dict[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise InputError(f"{label}: {key}: {short(repr(value))}; give a mapping of settings")
+        raise click.ClickException(
+            f"{label}: {key}: {short(repr(value))}; give a mapping of settings"
+        )
     return value
 
 
@@ -214,9 +219,13 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         content = read_yaml(path)
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); give a YAML file") from error
+        raise click.ClickException(
+            f"{path}: cannot be read ({error.strerror}); give a YAML file"
+        ) from error
     except YamlError as error:
-        raise InputError(f"{path.name}: {error}; put the YAML right") from error
+        raise click.ClickException(f"{path.name}: {error}; correct the YAML") from error
     if not isinstance(content, dict | None):
-        raise InputError(f"{path.name}: holds no mapping; write `section: {{key: value}}`")
+        raise click.ClickException(
+            f"{path.name}: holds no mapping; write `section: {{key: value}}`"
+        )
     return content or {}

@@ -26,7 +26,7 @@ _STYLE: Any = {
     "svg.fonttype": "path",
     "font.family": "DejaVu Sans",
     "font.size": 9,
-    # Names are shown as they are: a dollar sign in one begins no formula.
+    # Names are shown as they are: a dollar sign does not begin a formula.
     "text.parse_math": False,
     "text.color": INK,
     "axes.labelcolor": INK,

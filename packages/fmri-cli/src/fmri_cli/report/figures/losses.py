@@ -1,4 +1,4 @@
-"""Training and validation losses, one panel a name, and behind them what is measured beside."""
+"""Training and validation losses, one panel a name, and then the metrics."""
 
 import math
 from typing import TYPE_CHECKING
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 _COLUMNS = 3
 
 MEASURED = {"normalised_mse": "normalised MSE", "perplexity": "codebook perplexity"}
-"""Titles of the panels of numbers that are in no total."""
+"""Titles of the panels of metrics, which are in no total."""
 
 NOT_DRAWN = ("codes_used", "dead_codes")
-"""Numbers that say again what the perplexity says."""
+"""Numbers that repeat what the perplexity shows."""
 
 CHANCE = "_chance"
 """How the name of a loss's chance ends, which is a line in the panel of that loss."""
@@ -49,7 +49,7 @@ def loss_curves(losses: "pd.DataFrame") -> str:
 
 
 def drawn_names(losses: "pd.DataFrame") -> list[str]:
-    """Names that have a panel: first the losses, then what is measured beside them."""
+    """Names that have a panel: first the losses, then the metrics."""
     found = [
         name
         for name in dict.fromkeys(losses["name"])
@@ -59,7 +59,7 @@ def drawn_names(losses: "pd.DataFrame") -> list[str]:
 
 
 def _chance_line(axes: "Axes", chance: "pd.DataFrame") -> None:
-    """Dashed: what the loss is where nothing is told apart, by split."""
+    """Draw the loss at chance level, dashed, by split."""
     for split, colour in (("train", BLUE), ("validation", ORANGE)):
         part = chance[chance["split"] == split].sort_values("step", kind="stable")
         axes.plot(part["step"], part["value"], color=colour, lw=0.8, ls="--")

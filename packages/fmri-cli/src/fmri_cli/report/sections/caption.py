@@ -1,6 +1,5 @@
 """A held-out scan in words: its caption in each domain and the numbers behind it."""
 
-import json
 import math
 from typing import Any
 
@@ -14,24 +13,25 @@ _Z_SHOWN = 4.0
 def build(run: Run, settings: ReportSettings) -> Section:
     """Show one held-out scan's caption and the descriptor table of each domain."""
     scan = run.held_out_scan(settings.scan)
-    norms = run.json("descriptors", "norms.json")
+    captions = run.captions(scan)
+    n_norm = len(run.norm_scans)
     return Section(
         anchor="caption",
         title="A held-out scan in words",
         look_for=(
             "Each sentence should say what its number says: a z above 1 reads as above the typical "
             "range, below −1 as below it, anything else as within it. The norms come from "
-            f"{len(norms['fitted_on'])} training scans only, so z-scores of held-out scans can be "
+            f"{n_norm} training scans only, so z-scores of held-out scans can be "
             "large; a z is a distance from those few scans, not a clinical finding."
         ),
         values={
             "scan": scan,
-            "caption": _caption_of(run, scan, "all"),
-            "n_norm": len(norms["fitted_on"]),
+            "caption": captions.get("all", ""),
+            "n_norm": n_norm,
             "domains": [
                 {
                     "name": title,
-                    "text": _caption_of(run, scan, domain),
+                    "text": captions.get(domain, ""),
                     "first": rows[: settings.features],
                     "rest": rows[settings.features :],
                 }
@@ -42,21 +42,13 @@ def build(run: Run, settings: ReportSettings) -> Section:
     )
 
 
-def _caption_of(run: Run, scan: str, domain: str) -> str:
-    for caption in run.json_lines("descriptors", "captions.jsonl"):
-        if caption["scan_id"] == scan and caption["domain"] == domain:
-            return caption["text"]
-    return ""
-
-
 def _feature_rows(run: Run, scan: str, domain: str) -> list[dict[str, Any]]:
     """Read the domain's features, the farthest from the norm first."""
-    import pandas as pd
-
-    table = pd.read_parquet(run.root / "descriptors" / "descriptors.parquet")
-    table = table[(table["scan_id"] == scan) & (table["domain"] == domain)]
     rows = {
-        value["feature"]: _row(value) for values in table["values"] for value in json.loads(values)
+        value["feature"]: _row(value)
+        for descriptor in run.descriptors(scan)
+        if descriptor["domain"] == domain
+        for value in descriptor["values"]
     }
     return sorted(rows.values(), key=lambda row: (-abs(row["z"]), row["feature"]))
 

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from fmri_cli.report.artefacts import Run
 from fmri_cli.report.figures.cohort import carpet, connectivity
 from fmri_cli.report.figures.networks import NetworkOrder
@@ -31,16 +33,26 @@ def build(run: Run, settings: ReportSettings) -> Section:
             "a matrix that is red nearly everywhere means that a global signal dominates."
         ),
         values={
+            "found": found_scans(run.cohort["accounting"]),
+            "choices": run.cohort["choices"],
             "rows": split_table(run),
             "has_groups": run.has_groups,
             "assumed": assumed_trs(run),
-            "masked": int(_masked(series)),
+            "masked": int(np.isnan(series).all(axis=0).sum()),
             "cohort": run.cohort,
             "scan": scan,
             "minutes": f"{row['n_frames'] * row['tr'] / 60:.1f}",
             "carpet": carpet(series, float(row["tr"]), order),
             "connectivity": connectivity(series, order),
         },
+    )
+
+
+def found_scans(accounting: dict[str, Any]) -> str:
+    """Say what became of everything that was found in the source."""
+    return (
+        f"{accounting['found']:,} {accounting['unit']} found: {accounting['used']:,} used, "
+        f"{accounting['rejected']:,} rejected, {accounting['left_out']:,} left out"
     )
 
 
@@ -69,12 +81,6 @@ def _group_row(run: Run, split: str, name: str, part: "pd.DataFrame") -> dict[st
 def assumed_trs(run: Run) -> dict[str, dict[str, Any]]:
     """Find the data sets whose TR is not documented, with the assumed value and its note."""
     return {name: facts for name, facts in run.cohort["tr"].items() if not facts["documented"]}
-
-
-def _masked(series: Any) -> int:
-    import numpy as np
-
-    return np.isnan(series).all(axis=0).sum()
 
 
 def _counts(column: "pd.Series") -> str:

@@ -1,4 +1,4 @@
-"""What the numbers can and cannot show, told from the artefacts themselves."""
+"""What the numbers can and cannot show, derived from the artefacts themselves."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -135,17 +135,17 @@ def _confound(run: Run, column: str) -> Remark:
 
 
 def given_away(run: Run) -> list[Remark]:
-    """Remark on each label that a fact of the recording tells, unless `confounds` has."""
-    told = {*_confounded(run), "dataset"}
+    """Remark on each label that a property of the recording predicts, unless `confounds` has."""
+    covered = {*_confounded(run), "dataset"}
     found = run.cohort.get("confounds", {})
-    return [_given_away(name, facts) for name, facts in found.items() if name not in told]
+    return [_given_away(name, facts) for name, facts in found.items() if name not in covered]
 
 
 def _given_away(name: str, facts: dict[str, dict[str, Any]]) -> Remark:
     words = name.replace("_", " ")
     areas = listed([f"{fact} (AUC {entry['auc']:.2f})" for fact, entry in facts.items()])
     return Remark(
-        f"{sentence_case(words)} can be told without the brain",
+        f"{sentence_case(words)} can be predicted without the brain",
         f"In this cohort, {words} follows from how a scan was recorded: {areas}. A score on "
         f"{words} that is no better than these says nothing about people. Scans can be made "
         "equally long by the cohort's settings crop_frames and crop_seconds.",
@@ -153,7 +153,7 @@ def _given_away(name: str, facts: dict[str, dict[str, Any]]) -> Remark:
 
 
 def caveats(run: Run) -> list[Remark]:
-    """Repeat the caveat of each task, unless `confounds` has already said it with figures."""
+    """Repeat the caveat of each task, unless `confounds` has a remark with figures."""
     by_text: dict[str, list[str]] = {}
     confounded = _confounded(run)
     for task in run.tasks.values():
@@ -164,12 +164,11 @@ def caveats(run: Run) -> list[Remark]:
 
 def norms(run: Run) -> Remark:
     """How few scans define what is typical."""
-    seen = len(run.json("descriptors", "norms.json")["fitted_on"])
     return Remark(
         "What typical means",
         f"Above, within and below the typical range are relative to "
-        f"{plural(seen, 'training scan')} of this very cohort. They are not population norms, and "
-        "a standard deviation of so few scans is itself uncertain.",
+        f"{plural(len(run.norm_scans), 'training scan')} of this very cohort. They are not "
+        "population norms, and a standard deviation of so few scans is itself uncertain.",
     )
 
 

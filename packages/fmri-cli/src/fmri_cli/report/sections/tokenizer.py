@@ -1,7 +1,7 @@
 """The tokenizer: what it keeps of a signal and how much of its codebook it uses."""
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -10,14 +10,17 @@ from fmri_cli.report.figures.tokenizer import Window, reconstruction
 from fmri_cli.report.sections.base import Section
 from fmri_cli.report.settings import ReportSettings
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 
 def build(run: Run, settings: ReportSettings) -> Section:
     """Reconstruction of a held-out window, and quality per split."""
     quality = run.json("tokenizer", "quality.json")
-    scan, window = read_window(run.root / "tokenizer" / "reconstruction.npz")
+    kept = run.reconstruction()
+    window = Window(
+        signal=kept["signal"].astype(np.float64),
+        reconstruction=kept["reconstruction"].astype(np.float64),
+        tr=float(kept["tr"]),
+        labels=[str(label) for label in kept["labels"]],
+    )
     return Section(
         anchor="tokenizer",
         title="Tokenizer",
@@ -29,23 +32,11 @@ def build(run: Run, settings: ReportSettings) -> Section:
             "the worst, so they are not a choice of good examples."
         ),
         values={
-            "scan": scan,
+            "scan": str(kept["scan_id"]),
             "figure": reconstruction(window, settings.regions),
             "rows": [_quality_row(split, quality[split]) for split in SPLITS if split in quality],
         },
     )
-
-
-def read_window(path: "Path") -> tuple[str, Window]:
-    """Read the scan and the window that `fmri fit-tokenizer` kept for the report."""
-    with np.load(path, allow_pickle=False) as kept:
-        window = Window(
-            signal=np.asarray(kept["signal"], dtype=np.float64),
-            reconstruction=np.asarray(kept["reconstruction"], dtype=np.float64),
-            tr=float(kept["tr"]),
-            labels=[str(label) for label in kept["labels"]],
-        )
-        return str(kept["scan_id"]), window
 
 
 def _quality_row(split: str, measured: dict[str, Any]) -> dict[str, Any]:

@@ -31,21 +31,21 @@ def build(run: Run, settings: ReportSettings) -> Section:  # noqa: ARG001
         title="Training",
         look_for=(
             "Validation should fall with training; where it turns up while training falls, the "
-            "stage has begun to learn its few training scans by heart. The domain loss is the "
+            "stage has begun to overfit its few training scans. The domain loss is the "
             "exception: a classifier plays against the encoder, and the higher the loss stays, the "
             "less it can tell brain from text. Dashed lines are what the two alignment losses are "
             "by chance: 0.69 where brain and text are confused. The contrastive loss tells scans "
             "apart, so it is zero, and says nothing, where a batch holds windows of one scan only. "
             "f2f is the next brain code, f2t text about a scan, t2t plain text; under the curves, "
-            "f2f stands beside forecasts that need no language model."
+            "f2f is compared with forecasts that need no language model."
         ),
         values={"stages": stages},
     )
 
 
 def _forecasts(run: Run, stage: str) -> str | None:
-    """Set the last F2F loss of held-out scans beside forecasts without a language model."""
-    if not (run.root / stage / "forecasts.json").is_file():
+    """Compare the last F2F loss of held-out scans with forecasts without a language model."""
+    if not run.has(stage, "forecasts.json"):
         return None
     references = run.json(stage, "forecasts.json")
     losses = run.losses(stage)

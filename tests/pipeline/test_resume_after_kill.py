@@ -1,4 +1,4 @@
-"""Killed again and again, the road ends where it ends when nobody disturbs it."""
+"""A run resumes after SIGKILL, and ends with the artefacts of an undisturbed one."""
 
 import shutil
 import signal
@@ -36,7 +36,7 @@ def kill_when(process, run, moment):
 
 @pytest.mark.slow
 def test_a_run_killed_in_every_training_and_between_stages_ends_with_the_same_artefacts(
-    road, finished, tmp_path
+    pipeline, finished, tmp_path
 ):
     run = tmp_path / "run"
     run.mkdir()
@@ -49,9 +49,9 @@ def test_a_run_killed_in_every_training_and_between_stages_ends_with_the_same_ar
         checkpoint_of("language-model"),
         checkpoint_of("tuned-model"),
     ):
-        with road.start(run) as process:
+        with pipeline.start(run) as process:
             kill_when(process, run, moment)
-    with road.start(run) as process:
+    with pipeline.start(run) as process:
         output, errors = process.communicate()
     assert process.returncode == 0, errors
     assert "language-model  up to date" in output

@@ -1,4 +1,4 @@
-"""The whole road on real scans: it arrives, stays, and takes only the steps that are needed."""
+"""The end-to-end pipeline on real scans: it finishes, and reruns only what has to be rerun."""
 
 import json
 import shutil
@@ -44,7 +44,7 @@ def test_every_stage_prints_one_line_and_the_last_line_names_the_report(finished
     assert (finished.directory / "report" / "report.html").stat().st_size > 100_000
 
 
-def test_only_our_own_lines_reach_a_terminal_that_is_none(finished):
+def test_nothing_is_written_to_standard_error(finished):
     assert finished.errors == ""
 
 
@@ -53,16 +53,16 @@ def test_no_checkpoint_and_nothing_unfinished_is_left(finished):
     assert [path.name for path in (finished.directory / ".work").iterdir()] == ["lock"]
 
 
-def test_a_second_run_finds_every_stage_up_to_date(road, finished, fmri):
-    code, out, _ = fmri(*road.arguments(finished.directory))
+def test_a_second_run_finds_every_stage_up_to_date(pipeline, finished, fmri):
+    code, out, _ = fmri(*pipeline.arguments(finished.directory))
     assert code == 0
     assert out.splitlines()[:-1] == [f"{name:<15} up to date" for name in NAMES]
 
 
-def test_a_dry_run_tells_what_a_change_would_make_run_and_writes_nothing(road, finished, fmri):
+def test_a_dry_run_tells_what_a_change_would_make_run_and_writes_nothing(pipeline, finished, fmri):
     before = tree(finished.directory)
     change = ["--set", "tune.loop.steps=2", "--dry-run"]
-    code, out, _ = fmri(*road.arguments(finished.directory, *change))
+    code, out, _ = fmri(*pipeline.arguments(finished.directory, *change))
     assert code == 0
     states = [line for line in out.splitlines() if "up to date" in line or "will run" in line]
     assert [line.split(maxsplit=1)[1] for line in states] == [
@@ -74,8 +74,8 @@ def test_a_dry_run_tells_what_a_change_would_make_run_and_writes_nothing(road, f
     assert tree(finished.directory) == before
 
 
-def test_a_changed_setting_runs_its_stage_and_those_that_depend_on_it(road, copy, fmri):
-    out = fmri(*road.arguments(copy, "--set", "evaluate.resamples=60"))[1]
+def test_a_changed_setting_runs_its_stage_and_those_that_depend_on_it(pipeline, copy, fmri):
+    out = fmri(*pipeline.arguments(copy, "--set", "evaluate.resamples=60"))[1]
     lines = out.splitlines()
     assert lines[:7] == [f"{name:<15} up to date" for name in NAMES[:7]]
     assert lines[7] == "evaluation      runs again: setting `resamples` changed from 50 to 60"
@@ -87,9 +87,9 @@ def test_a_changed_setting_runs_its_stage_and_those_that_depend_on_it(road, copy
     assert len(lines) == 12
 
 
-def test_a_damaged_output_is_noticed_and_made_again_as_it_was(road, finished, copy, fmri):
+def test_a_damaged_output_is_noticed_and_made_again_as_it_was(pipeline, finished, copy, fmri):
     (copy / "instructions" / "test.jsonl").write_text("")
-    out = fmri(*road.arguments(copy))[1]
+    out = fmri(*pipeline.arguments(copy))[1]
     assert "instructions    runs again: output file test.jsonl was changed" in out
     assert outputs(copy) == outputs(finished.directory)
 

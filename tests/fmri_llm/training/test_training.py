@@ -1,6 +1,8 @@
 """Training a model: what moves, what is written, and how a killed run resumes."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 
 import datasets
@@ -237,6 +239,47 @@ def test_the_stage_trains_on_training_scans_and_scores_validation_scans(stage):
     }
     assert read_losses(stage["directory"] / "losses.csv") == records
     FMRILM.from_pretrained(stage["directory"], base=stage["language_model"])
+
+
+TWO_PROCESSES = """
+import contextlib, json, sys
+from pathlib import Path
+from fmri_llm.settings import *
+from fmri_llm.training.fit import fit_llm
+from fmri_vqtok.config.stages import LoopSettings
+
+def stop(done, total):
+    if done == 3:
+        raise KeyboardInterrupt
+
+folders = {{name: Path(folder) for name, folder in json.loads(sys.argv[1]).items()}}
+arguments = {{**folders, "settings": {settings}, "seed": 0, "language_model_name": "llama"}}
+with contextlib.suppress(KeyboardInterrupt):
+    fit_llm(**arguments, progress=stop)
+fit_llm(**arguments)
+"""
+
+
+def test_two_processes_that_resume_have_the_losses_of_one_and_write_the_model_once(stage, tmp_path):
+    stage["settings"] = replace(stage["settings"], loop=loop(4))
+    alone = fit.fit_llm(**stage)
+    (tmp_path / "together").mkdir()
+    script = tmp_path / "two.py"
+    script.write_text(TWO_PROCESSES.format(settings=stage["settings"]))
+    names = ("tokens_dir", "tokenizer_dir", "descriptors_dir", "text_path", "language_model")
+    folders = {name: str(stage[name]) for name in names}
+    folders["directory"] = str(tmp_path / "together")
+    command = [
+        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
+        str(script), json.dumps(folders),
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    together = read_losses(tmp_path / "together" / "losses.csv")
+    assert [record[:3] for record in together] == [record[:3] for record in alone]
+    for one, two in zip(alone, together, strict=True):
+        assert two.value == pytest.approx(one.value, rel=1e-4), one
+    FMRILM.from_pretrained(tmp_path / "together", base=stage["language_model"])
 
 
 def test_the_f2f_loss_stands_beside_forecasts_of_the_same_codes(stage):

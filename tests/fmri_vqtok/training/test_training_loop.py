@@ -379,6 +379,9 @@ def test_mixed_precision_computes_in_half_and_keeps_weights_in_full(tmp_path):
     # The model that is handed back computes in full again.
     model(**collate_masked([Ragged(4)[0]]))
     assert seen == {torch.bfloat16, torch.float32}
+    seen.clear()
+    train(model, Ragged(4), None, collate_masked, settings, tmp_path / "again", seed=0)
+    assert seen == {torch.bfloat16}
 
 
 def test_tensorboard_gets_the_losses_by_name_and_the_rate(tmp_path, unparted):

@@ -185,7 +185,7 @@ def fine_tune(  # noqa: PLR0913 - what a run is made of, each named
         ``LossWeights(f2f=0, t2t=0)`` trains on answers alone.
     seed : int
     identity : mapping, optional
-        By name, what the data and the model are, so that no other run goes on from the checkpoints;
+        By name, what the data and the model are, so that no other run resumes from the checkpoints;
         see `fmri_vqtok.training.loop.train`.
     device : str, default="cpu"
     progress : callable, optional

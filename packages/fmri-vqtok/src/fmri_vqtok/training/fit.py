@@ -30,8 +30,9 @@ from fmri_vqtok.text.cache import model_fingerprint
 from fmri_vqtok.text.caption_targets import CaptionCounts, caption_targets, read_sentences
 from fmri_vqtok.text.features import embedding_table, token_stream
 from fmri_vqtok.tokenizer import FMRITokenizer, FMRITokenizerConfig
+from fmri_vqtok.training.checks import check_surroundings
 from fmri_vqtok.training.log import LossRecord, write_losses
-from fmri_vqtok.training.loop import Progress, check_surroundings, train
+from fmri_vqtok.training.loop import Progress, train
 from fmri_vqtok.training.metrics import (
     code_counts,
     codes_used,

@@ -12,14 +12,13 @@ import itertools
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from dataclasses import asdict
-from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast
 
 import torch
 from accelerate import Accelerator, DataLoaderConfiguration, DistributedDataParallelKwargs
-from accelerate.tracking import LOGGER_TYPE_TO_CLASS, TensorBoardTracker, get_available_trackers
+from accelerate.tracking import TensorBoardTracker, get_available_trackers
 from accelerate.utils import GradientAccumulationPlugin, send_to_device, set_seed
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -35,7 +34,7 @@ from fmri_vqtok.distributed import (
     no_sync,
     rank_and_world_size,
 )
-from fmri_vqtok.errors import InputError
+from fmri_vqtok.training.checks import check_length, check_surroundings
 from fmri_vqtok.training.log import LossRecord, Sums, TrainingLog
 from fmri_vqtok.training.optimizer import drop_frozen_gradients, learning_rates, make_optimizer
 from fmri_vqtok.training.run_identity import batch_sample, model_digest
@@ -120,7 +119,7 @@ def train(  # noqa: PLR0913 - what a run is made of, each named
     - ``no_weight_decay``, in any of its modules: names of parameters that are not to shrink.
     """
     init_process_group(device)
-    _check_length(training_set, settings)
+    check_length(training_set, settings)
     check_surroundings(settings, device, has_validation=validation_set is not None)
 
     run = _Run(model, settings, directory, seed=seed, identity=identity, device=device)
@@ -271,6 +270,8 @@ class _Run:
         for tracker in self.accelerator.trackers:
             tracker.finish()
         self.accelerator.unwrap_model(self.prepared, keep_fp32_wrapper=False)
+        # Accelerate leaves a model with this mark as it is: another run has to prepare it again.
+        vars(self.model).pop("_is_accelerate_prepared", None)
         if self.settings.patience:
             barrier()
             self.model.load_state_dict(load_file(self._best), strict=False)
@@ -280,9 +281,9 @@ class _Run:
     def _validate(self, validation_set: Dataset, collate: Collate) -> dict[str, float]:
         """Losses and metrics over the validation set, the same on every process.
 
-        Whole batches are dealt to the processes, so that they are those of a single one. Where
-        they do not go round, a process passes one twice, as sharded weights need all at once, and
-        counts it not at all.
+        Whole batches are shared out to the processes, so that they are those of a single one. A
+        process for which none is left passes the last one without counting it, as sharded weights
+        need all processes at once.
         """
         self.prepared.eval()
         rank, world_size = rank_and_world_size()
@@ -363,12 +364,12 @@ def _accelerator(settings: LoopSettings, directory: Path, device: str) -> Accele
     return accelerator
 
 
-def _parts_of_process(settings: LoopSettings) -> list[range]:
+def _parts_of_process(settings: LoopSettings) -> list[list[int]]:
     """Items of this process in each part of each step, in order."""
     rank, world_size = rank_and_world_size()
     size = settings.batch_size // settings.accumulation_steps // world_size
     starts = range(rank * size, settings.steps * settings.batch_size, world_size * size)
-    return [range(start, start + size) for start in starts]
+    return [list(range(start, start + size)) for start in starts]
 
 
 def _total(losses: Mapping[str, Tensor], outputs: Mapping[str, Any]) -> Tensor:
@@ -389,49 +390,3 @@ def _shares(
     mean = all_reduce_sum(table.sum(dim=0)) / n_parts
     shares = table / mean.masked_fill(mean == 0, 1.0)
     return [dict(zip(names, row, strict=True)) for row in shares]
-
-
-def _check_length(training_set: Dataset, settings: LoopSettings) -> None:
-    found = len(training_set) if isinstance(training_set, Sized) else None
-    expected = settings.steps * settings.batch_size
-    if found != expected:
-        raise ValueError(
-            f"training_set: {found} items, but {settings.steps} steps of {settings.batch_size} "
-            f"examples need {expected}"
-        )
-
-
-def check_surroundings(settings: LoopSettings, device: str, *, has_validation: bool) -> None:
-    """Refuse settings that do not fit the device, the processes or the installed packages.
-
-    Raises
-    ------
-    InputError
-    """
-    world_size = rank_and_world_size()[1]
-    parts = world_size * settings.accumulation_steps
-    if settings.batch_size % parts:
-        raise InputError(
-            f"batch_size: {settings.batch_size}, but {world_size} processes share each of the "
-            f"{settings.accumulation_steps} parts of a step; give a multiple of {parts}"
-        )
-    if settings.precision == "float16" and device == "cpu":
-        raise InputError("precision: 'float16' needs a GPU; on a CPU give 'bfloat16' or 'float32'")
-    if settings.precision == "bfloat16" and device != "cpu" and not torch.cuda.is_bf16_supported():
-        raise InputError("precision: 'bfloat16', but this GPU has none; give 'float16'")
-    if settings.patience and not has_validation:
-        raise InputError(
-            f"patience: {settings.patience}, but there are no validation scans to stop by; give 0"
-        )
-    _check_tracker(settings.report_to)
-
-
-def _check_tracker(name: str) -> None:
-    known = ["none", "all", *LOGGER_TYPE_TO_CLASS]
-    if name not in known:
-        near = get_close_matches(name, known, n=1, cutoff=0)[0]
-        raise InputError(f"report_to: '{name}'; did you mean '{near}'?")
-    if name not in ("none", "all", *map(str, get_available_trackers())):
-        raise InputError(
-            f"report_to: '{name}' is not installed; pip install {name}, or give 'none'"
-        )

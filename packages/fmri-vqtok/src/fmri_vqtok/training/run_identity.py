@@ -1,8 +1,8 @@
-"""What a training run is made of, so that no other run goes on from its checkpoints.
+"""What a training run is made of, so that no other run resumes from its checkpoints.
 
 Digests are of what is read from files, which is the same on every machine. What is computed may
 differ in its last bits from one machine to the next, so it is compared by a few numbers and with a
-tolerance: a run may go on elsewhere.
+tolerance: a run may resume elsewhere.
 """
 
 import hashlib

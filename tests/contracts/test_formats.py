@@ -109,13 +109,13 @@ def test_every_scan_keeps_its_split_and_has_tokens_captions_and_scores(run: Path
         assert scans <= set(captions)
 
 
-LEANING = re.compile(
+REFERRING = re.compile(
     r"(It|Its|They|Their|These|Those|Of these|Likewise|The rest|The others?|By contrast|In contrast"
     r"|Again|Also|So|Here|Both|Neither|The same)\b"
 )
 
 
-def test_no_training_text_begins_with_a_sentence_that_leans_on_one_before(run: Path, smollm2: Path):
+def test_no_training_text_begins_with_a_sentence_that_refers_back(run: Path, smollm2: Path):
     tokenizer = AutoTokenizer.from_pretrained(smollm2)
     plan = PretrainingPlan(
         TokenWindows.read(run / "tokens", "train"),
@@ -129,7 +129,7 @@ def test_no_training_text_begins_with_a_sentence_that_leans_on_one_before(run: P
     )
     segments = [plan[k].segments[0] for k in range(500)]
     texts = [tokenizer.decode(segment.ids[segment.n_given :]) for segment in segments]
-    assert [text for text in texts if LEANING.match(text.strip())] == []
+    assert [text for text in texts if REFERRING.match(text.strip())] == []
     assert len(set(texts)) > 50
 
 

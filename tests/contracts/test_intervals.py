@@ -12,9 +12,9 @@ from fmri_instruct.evaluation.intervals import SubjectBootstrap
 
 @pytest.mark.parametrize("seed", range(4))
 def test_both_evaluations_have_the_same_bootstrap_intervals(seed):
-    chance = np.random.default_rng(seed)
-    subjects = np.array([f"p{i}" for i in chance.integers(25, size=60)], dtype=object)
-    score = chance.random(60)
+    rng = np.random.default_rng(seed)
+    subjects = np.array([f"p{i}" for i in rng.integers(25, size=60)], dtype=object)
+    score = rng.random(60)
     score[:2] = 0.01  # the score is undefined in resamples without these two people
     settings = {"resamples": 100, "level": 0.9, "seed": seed}
 
@@ -44,9 +44,9 @@ def test_both_have_the_same_interval_of_an_area(area):
 
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_both_have_the_same_intervals_of_every_score_where_subjects_are_few(n_classes):
-    chance = np.random.default_rng(n_classes)
-    truth = np.concatenate([np.arange(n_classes), chance.integers(n_classes, size=24 - n_classes)])
-    probabilities = chance.dirichlet(np.ones(n_classes), size=24)
+    rng = np.random.default_rng(n_classes)
+    truth = np.concatenate([np.arange(n_classes), rng.integers(n_classes, size=24 - n_classes)])
+    probabilities = rng.dirichlet(np.ones(n_classes), size=24)
     subjects = np.array([f"p{i % 12}" for i in range(24)], dtype=object)
     names = tuple(map(str, range(24)))
     given = probabilities.argmax(axis=1)

@@ -75,7 +75,7 @@ def test_both_packages_mask_what_is_empty_and_keep_what_is_not(present, empty, s
 
 
 @pytest.mark.parametrize("tr", [0.72, 2.0, 3.0])
-def test_resampling_wakes_no_empty_region(tr):
+def test_resampling_gives_no_empty_region_a_signal(tr):
     rng = np.random.default_rng(0)
     series = np.stack([signal(rng), detrended_constant(rng), spikes_on_nothing(rng)], axis=1)
     windows, mask = TimeSeriesProcessor(16, 2.0)(series, tr)

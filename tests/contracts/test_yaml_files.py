@@ -117,12 +117,12 @@ def test_a_word_means_what_it_says(written, meant):
 @pytest.mark.parametrize(("text", "message"), FAULTS.items(), ids=range(len(FAULTS)))
 def test_a_fault_is_one_line_with_its_line_number_at_once(text, message):
     started = time.process_time()
-    with pytest.raises(YamlError) as told:
+    with pytest.raises(YamlError) as refused:
         parse_yaml(text)
     assert time.process_time() - started < 5
-    assert message in str(told.value)
-    assert "\n" not in str(told.value)
-    assert len(str(told.value)) < 200
+    assert message in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert len(str(refused.value)) < 200
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_a_fault_is_one_line_with_its_line_number_at_once(text, message):
         (b"\xc3" * (LARGEST + 1), "longer than"),
     ],
 )
-def test_a_file_that_is_no_text_or_too_long_is_one_line(tmp_path, content, message):
+def test_a_file_that_is_no_text_or_too_long_is_refused_in_one_line(tmp_path, content, message):
     (tmp_path / "a.yaml").write_bytes(content)
     with pytest.raises(YamlError, match=message):
         read_yaml(tmp_path / "a.yaml")
@@ -161,7 +161,7 @@ def test_any_text_is_read_or_refused_in_one_line(text):
 
 
 def outcome(text):
-    """What is told of a text, and what was read from it."""
+    """Message about a text, and what was read from it."""
     try:
         return "", parse_yaml(text)
     except YamlError as error:
@@ -181,18 +181,18 @@ SOME = list(FAULTS)[::5]  # what each reader makes of a fault does not depend on
 
 @pytest.mark.parametrize("read", [recipe, load_tasks, load_dictionary, bank])
 @pytest.mark.parametrize("text", SOME, ids=range(len(SOME)))
-def test_recipes_tasks_dictionaries_and_prompts_tell_a_fault_in_one_line(tmp_path, read, text):
+def test_recipes_tasks_dictionaries_and_prompts_report_a_fault_in_one_line(tmp_path, read, text):
     path = tmp_path / "single.yaml"
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(ValueError, match=r"single\.yaml") as told:
+    with pytest.raises(ValueError, match=r"single\.yaml") as refused:
         read(path)
-    assert getattr(told.value, "exit_code", None) == 1
-    assert "\n" not in str(told.value)
+    assert getattr(refused.value, "exit_code", None) == 1
+    assert "\n" not in str(refused.value)
 
 
 @pytest.mark.parametrize("text", SOME, ids=range(len(SOME)))
 def test_a_value_of_set_that_is_no_yaml_is_one_short_line(text):
-    with pytest.raises(ValueError, match=r"^--set: a=") as told:
+    with pytest.raises(ValueError, match=r"^--set: a=") as refused:
         parse_assignment(f"a={text}")
-    assert getattr(told.value, "exit_code", None) == 1
-    assert len(str(told.value)) < 400
+    assert getattr(refused.value, "exit_code", None) == 1
+    assert len(str(refused.value)) < 400

@@ -32,7 +32,7 @@ def made_up_rows(
     n_subjects: int = 12, n_regions: int = 5, seed: int = 0, scans_each: int = 1
 ) -> list[Row]:
     """Subjects by turns younger and older, a half, a sixth and a third of them per split."""
-    chance = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     rows = []
     for i in range(n_subjects):
         split = SPLITS[int(i >= n_subjects // 2) + int(i >= n_subjects * 2 // 3)]
@@ -43,8 +43,8 @@ def made_up_rows(
                     scan_id=f"sub-{i:02d}_ses-{visit}",
                     subject=f"sub-{i:02d}",
                     split=split,
-                    bold=chance.normal(size=(n_frames, n_regions)),
-                    z=dict(zip(FEATURES, chance.normal(0, 1.5, size=2), strict=True)),
+                    bold=rng.normal(size=(n_frames, n_regions)),
+                    z=dict(zip(FEATURES, rng.normal(0, 1.5, size=2), strict=True)),
                     phenotypes={"age_group": ("older", "younger")[i % 2]},
                 )
             )

@@ -98,7 +98,7 @@ def invoke(command, directory, settings, *arguments):
     return context
 
 
-def test_the_three_commands_lead_from_a_cohort_to_scores(
+def test_the_three_commands_make_scores_from_a_cohort(
     cohort_dir, descriptors_dir, tokens_dir, model_dir, tmp_path
 ):
     made, tuned, scored = (tmp_path / name for name in ("made", "tuned", "scored"))

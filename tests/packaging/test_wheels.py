@@ -23,7 +23,7 @@ ABSENT = {
     "fmri-descriptors": ["torch", "transformers", "fmri_vqtok"],
     "fmri-vqtok": ["nilearn", "transformers", "datasets", "fmri_descriptors"],
     "fmri-llm": ["nilearn", "fmri_descriptors", "fmri_instruct"],
-    "fmri-instruct": ["torch", "transformers", "fmri_llm", "fmri_descriptors"],
+    "fmri-instruct": ["nilearn", "fmri_descriptors", "fmri_cli"],
     "fmri-cli": ["torch", "transformers", "fmri_descriptors", "fmri_vqtok"],
 }
 
@@ -47,8 +47,11 @@ from fmri_llm import FMRILM
 assert callable(FMRILM.from_pretrained)
 """,
     "fmri-instruct": """
-from fmri_instruct import PromptBank, load_tasks
-assert callable(load_tasks) and PromptBank is not None
+from fmri_instruct import PromptBank, evaluate, load_tasks, tune
+task = load_tasks()[0]
+prompt = PromptBank.load().single(task, task.candidates)
+assert all(answer in prompt for answer in task.candidates)
+assert callable(evaluate) and callable(tune)
 """,
     "fmri-cli": """
 import subprocess, sys

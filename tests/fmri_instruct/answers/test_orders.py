@@ -37,14 +37,14 @@ class FavoursPlaces:
         return ""
 
 
-def test_each_answer_stands_once_at_each_place():
+def test_each_answer_is_once_at_each_position():
     orders = np.array(answer_orders(["below", "within", "above"]))
 
     for place in orders.T:
         assert sorted(place) == ["above", "below", "within"]
 
 
-def test_a_model_that_only_looks_at_the_order_knows_nothing(tasks):
+def test_a_model_that_answers_by_order_alone_gets_equal_probabilities(tasks):
     task = tasks[1]
     reader = FavoursPlaces([2.0, 0.5, 0.0])
 
@@ -56,7 +56,7 @@ def test_a_model_that_only_looks_at_the_order_knows_nothing(tasks):
     assert found.probabilities == pytest.approx(dict.fromkeys(task.candidates, 1 / 3))
 
 
-def test_what_a_model_knows_is_left_when_the_order_is_averaged_out(tasks):
+def test_averaging_over_orders_keeps_what_a_model_answers_by_content(tasks):
     task = tasks[1]
     reader = FavoursPlaces([2.0, 0.5, 0.0], knows="above", certainty=1.0)
 
@@ -71,7 +71,7 @@ def test_what_a_model_knows_is_left_when_the_order_is_averaged_out(tasks):
     assert max(found.probabilities, key=found.probabilities.get) == "above"
 
 
-def test_orders_weigh_the_same_where_another_question_has_more_answers(tasks):
+def test_orders_have_equal_weight_where_another_question_has_more_answers(tasks):
     candidates = {task.name: task.candidates for task in tasks[:2]}
     reader = FavoursPlaces([1.0, 0.0, -1.0])
 

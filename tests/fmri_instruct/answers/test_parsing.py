@@ -85,7 +85,7 @@ def test_age_group_from_tricky_texts(text, expected):
         ("Visualised data lie above the range.", None, None),
     ],
 )
-def test_a_mention_counts_for_the_task_its_clause_speaks_of(text, visual, clustering):
+def test_a_mention_counts_for_the_task_of_its_clause(text, visual, clustering):
     assert answers_to(text)[1:] == [visual, clustering]
 
 

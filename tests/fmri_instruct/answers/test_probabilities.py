@@ -93,7 +93,7 @@ def test_another_scan_gets_other_log_likelihoods(reader, codes):
     assert not np.allclose(one, other, atol=1e-3)
 
 
-def test_a_region_without_signal_has_no_say(reader, codes):
+def test_a_region_without_signal_changes_no_likelihood(reader, codes):
     changed = codes.copy()
     changed[:, :, ~PRESENT] = (changed[:, :, ~PRESENT] + 5) % 12
 
@@ -118,7 +118,7 @@ def test_a_description_is_written_from_the_reading_that_answers_come_from(reader
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])
-def test_every_window_has_a_say(reader, codes, place):
+def test_every_window_changes_the_likelihoods(reader, codes, place):
     changed = codes.copy()
     changed[place] = (changed[place] + 5) % 12
 
@@ -191,7 +191,7 @@ def test_a_question_of_ones_own_is_answered_with_the_candidates_given(model, cod
     assert set(answer.probabilities) == {"yes", "no"}
 
 
-def test_an_unknown_question_names_the_known_ones_and_the_way_out(model, codes, tasks):
+def test_an_unknown_question_is_refused_with_the_known_ones_and_the_fix(model, codes, tasks):
     with pytest.raises(InputError) as caught:
         answer_question(model, codes, "Is it warm?", tasks)
 

@@ -14,10 +14,10 @@ from fmri_instruct.evaluation.baselines import (
 )
 
 
-def planted(n, chance, n_edges=60, shift=1.2):
+def planted(n, rng, n_edges=60, shift=1.2):
     """Connectomes of two classes that differ in the first ten edges."""
     y = np.array(["no", "yes"])[np.arange(n) % 2]
-    X = chance.normal(size=(n, n_edges))
+    X = rng.normal(size=(n, n_edges))
     X[y == "yes", :10] += shift
     return X, y
 
@@ -40,10 +40,10 @@ def test_connectome_is_the_fisher_z_of_numpys_correlations():
 
 
 def test_connectome_does_not_change_with_the_scale_of_a_region():
-    chance = np.random.default_rng(0)
-    bold = chance.normal(size=(50, 6))
+    rng = np.random.default_rng(0)
+    bold = rng.normal(size=(50, 6))
 
-    scaled = bold * chance.uniform(1, 9, size=6) + chance.normal(size=6)
+    scaled = bold * rng.uniform(1, 9, size=6) + rng.normal(size=6)
 
     assert connectome(scaled) == pytest.approx(connectome(bold))
 
@@ -67,9 +67,9 @@ def test_two_equal_series_give_a_finite_connectome():
 
 
 def test_the_regression_learns_planted_differences():
-    chance = np.random.default_rng(1)
-    X, y = planted(60, chance)
-    X_new, y_new = planted(200, chance)
+    rng = np.random.default_rng(1)
+    X, y = planted(60, rng)
+    X_new, y_new = planted(200, rng)
 
     model = ConnectomeClassifier().fit(X, y, np.arange(60))
 
@@ -77,12 +77,12 @@ def test_the_regression_learns_planted_differences():
 
 
 def test_the_regression_is_at_chance_on_permuted_labels():
-    chance = np.random.default_rng(2)
+    rng = np.random.default_rng(2)
     hits = []
     for _ in range(20):
-        X, y = planted(30, chance)
-        X_new, y_new = planted(100, chance)
-        model = ConnectomeClassifier().fit(X, chance.permutation(y), np.arange(30) // 8)
+        X, y = planted(30, rng)
+        X_new, y_new = planted(100, rng)
+        model = ConnectomeClassifier().fit(X, rng.permutation(y), np.arange(30) // 8)
         hits.append(np.mean(model.predict(X_new) == y_new))
 
     # Standard error over 20 draws of a training set is about 0.03.
@@ -90,8 +90,8 @@ def test_the_regression_is_at_chance_on_permuted_labels():
 
 
 def test_a_masked_region_of_a_held_out_scan_is_filled_from_training_alone():
-    chance = np.random.default_rng(3)
-    X, y = planted(20, chance)
+    rng = np.random.default_rng(3)
+    X, y = planted(20, rng)
     model = ConnectomeClassifier().fit(X, y, np.arange(20))
     new = X[:1].copy()
     filled = new.copy()
@@ -101,8 +101,8 @@ def test_a_masked_region_of_a_held_out_scan_is_filled_from_training_alone():
 
 
 def test_an_edge_that_no_training_scan_has_changes_nothing():
-    chance = np.random.default_rng(4)
-    X, y = planted(20, chance)
+    rng = np.random.default_rng(4)
+    X, y = planted(20, rng)
     X[:, 7] = np.nan
     model = ConnectomeClassifier().fit(X, y, np.arange(20))
     new = X[:2].copy()
@@ -153,10 +153,10 @@ def test_the_unit_of_an_edge_changes_no_answer():
 def test_the_penalty_is_chosen_on_subjects_that_the_fit_has_not_seen():
     # Four scans of a person are nearly one: with scans of the same people on both sides, the
     # penalty that remembers people best looks best.
-    chance = np.random.default_rng(3)
+    rng = np.random.default_rng(3)
     people = np.repeat(np.arange(20), 4)
     y = np.array(["no", "yes"])[np.arange(20) % 2][people]
-    X = chance.normal(size=(20, 40))[people] + 0.3 * chance.normal(size=(80, 40))
+    X = rng.normal(size=(20, 40))[people] + 0.3 * rng.normal(size=(80, 40))
     X[y == "yes", :3] += 0.5
 
     def best(folds, groups):

@@ -34,15 +34,15 @@ def compared(ours, theirs, resamples=400):
     return {comparison.metric: comparison for comparison in found}
 
 
-def noisy(chance, n, strength):
+def noisy(rng, n, strength):
     truth = np.arange(n) % 2
-    return 1 / (1 + np.exp(-(strength + chance.normal(size=n)))), truth
+    return 1 / (1 + np.exp(-(strength + rng.normal(size=n)))), truth
 
 
 def test_a_clear_difference_is_called_one_and_the_same_method_never():
-    chance = np.random.default_rng(0)
-    good, truth = noisy(chance, 60, 2.0)
-    poor, _ = noisy(chance, 60, 0.0)
+    rng = np.random.default_rng(0)
+    good, truth = noisy(rng, 60, 2.0)
+    poor, _ = noisy(rng, 60, 0.0)
 
     found = compared(answers(good, truth), answers(poor, truth))
     itself = compared(answers(good, truth), answers(good, truth))
@@ -58,13 +58,13 @@ def test_a_clear_difference_is_called_one_and_the_same_method_never():
 
 
 def test_methods_are_compared_on_the_same_resamples_in_whatever_order_they_answered():
-    chance = np.random.default_rng(1)
-    good, truth = noisy(chance, 40, 1.0)
-    poor, _ = noisy(chance, 40, 0.5)
+    rng = np.random.default_rng(1)
+    good, truth = noisy(rng, 40, 1.0)
+    poor, _ = noisy(rng, 40, 0.5)
     ours, theirs = answers(good, truth), answers(poor, truth)
 
     found = compared(ours, theirs)["accuracy"]
-    shuffled = compared(ours, answers(poor, truth, order=chance.permutation(40)))["accuracy"]
+    shuffled = compared(ours, answers(poor, truth, order=rng.permutation(40)))["accuracy"]
 
     assert shuffled == found
     # Paired: right or wrong together, most differences of the resamples are those of few people.
@@ -72,7 +72,7 @@ def test_methods_are_compared_on_the_same_resamples_in_whatever_order_they_answe
     assert found.difference.high - found.difference.low == pytest.approx(2 * 1.96 * spread, rel=0.2)
 
 
-def test_four_people_decide_nothing():
+def test_four_subjects_are_too_few_for_a_decision():
     truth = np.array([0, 1, 0, 1])
 
     found = compared(answers([0.9] * 4, truth), answers([0.1] * 4, truth))
@@ -122,7 +122,7 @@ def test_always_giving_one_answer_has_balanced_accuracy_one_half_in_every_resamp
     assert (balanced["low"], balanced["value"], balanced["high"]) == (0.5, 0.5, 0.5)
 
 
-def test_twice_as_many_scans_of_the_same_people_make_nothing_more_certain(task):
+def test_twice_as_many_scans_of_the_same_subjects_leave_the_intervals_as_they_are(task):
     truth = np.arange(12) % 2
     certainty = np.where(np.arange(12) < 8, 0.9, 0.2)
 

@@ -108,7 +108,7 @@ def rows_of(results, task):
     return {row["method"]: row for row in results.scores["tasks"][task]["rows"]}
 
 
-def test_a_model_that_knows_is_right_in_every_paradigm(run, truth, tasks):
+def test_a_model_with_the_true_answers_is_correct_in_every_paradigm(run, truth, tasks):
     results = run(knowing(truth, tasks))
 
     for task in tasks:
@@ -175,7 +175,7 @@ def test_only_held_out_scans_are_read_and_each_of_them_once(run, truth, tasks):
     assert reader.read_scans == sorted(truth)
 
 
-def test_later_questions_follow_the_models_own_choices_and_only_the_last_ends_the_turn(
+def test_later_questions_follow_the_models_own_answers_and_only_the_last_ends_the_turn(
     run, truth, tasks
 ):
     reader = shifted(truth, tasks)
@@ -249,12 +249,10 @@ def test_scores_hold_the_caveat_and_how_the_intervals_were_made(run, truth, task
 def test_changing_a_held_out_scan_changes_no_baseline_answer_about_the_others(
     tasks, rows, tmp_path, instructions_dir, cohort_dir
 ):
-    chance = np.random.default_rng(9)
+    rng = np.random.default_rng(9)
     changed_scan = next(row.scan_id for row in rows if row.split == "test")
     changed = [
-        replace(row, bold=chance.normal(size=row.bold.shape))
-        if row.scan_id == changed_scan
-        else row
+        replace(row, bold=rng.normal(size=row.bold.shape)) if row.scan_id == changed_scan else row
         for row in rows
     ]
     cohort = write_cohort(changed, tmp_path / "cohort")

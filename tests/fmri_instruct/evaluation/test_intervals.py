@@ -54,7 +54,7 @@ def test_an_undefined_score_has_no_interval():
     assert bootstrap(["a"]).interval(lambda _: None, ["a"]) is None
 
 
-def test_a_score_that_no_resample_has_can_be_anything():
+def test_a_score_that_is_undefined_in_every_resample_has_the_widest_interval():
     interval = bootstrap(["a", "b"]).interval(
         lambda rows: 0.5 if rows.tolist() == [1, 0] else None, ["b", "a"]
     )
@@ -69,11 +69,11 @@ def test_a_score_that_no_resample_has_can_be_anything():
 def test_the_interval_covers_the_true_accuracy_about_as_often_as_its_level_says():
     # Two scans per subject that are right or wrong together: resampling scans as if they were
     # independent would give intervals that are too narrow by the square root of 2.
-    chance = np.random.default_rng(7)
+    rng = np.random.default_rng(7)
     subjects = np.repeat(np.arange(40), 2).tolist()
     covered = []
     for repeat in range(200):
-        right = np.repeat(chance.random(40) < 0.7, 2).astype(float)
+        right = np.repeat(rng.random(40) < 0.7, 2).astype(float)
         interval = bootstrap(subjects, level=0.9, seed=repeat).interval(
             lambda rows, right=right: float(right[rows].mean()), subjects
         )
@@ -117,11 +117,11 @@ def test_the_area_leaves_its_score_interval_just_at_the_bounds(value, n, m):
 
 
 def test_the_score_interval_of_an_area_covers_the_true_one_for_six_against_six():
-    chance = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     positive = np.arange(12) < 6
     covered = []
     for _ in range(400):
-        values = chance.normal(size=12) + 1.0 * positive
+        values = rng.normal(size=12) + 1.0 * positive
         low, high = newcombe_auc(area(positive, values), 6, 6, 0.9)
         covered.append(low <= 0.7602 <= high)  # Phi(1 / sqrt 2)
 
@@ -130,8 +130,8 @@ def test_the_score_interval_of_an_area_covers_the_true_one_for_six_against_six()
 
 
 def test_the_exchange_test_is_scipys_paired_permutation_test():
-    chance = np.random.default_rng(1)
-    ours, theirs = chance.random(8) < 0.9, chance.random(8) < 0.4
+    rng = np.random.default_rng(1)
+    ours, theirs = rng.random(8) < 0.9, rng.random(8) < 0.4
 
     def difference(mask):
         return float(np.mean(np.where(mask, theirs, ours)) - np.mean(np.where(mask, ours, theirs)))

@@ -6,9 +6,9 @@ from fmri_instruct.evaluation.metrics import accuracy, auc, balanced_accuracy, w
 
 
 def random_answers(seed, n=40, k=3):
-    chance = np.random.default_rng(seed)
-    truth = np.concatenate([np.arange(k), chance.integers(k, size=n - k)])
-    probabilities = chance.dirichlet(np.ones(k), size=n).round(1)  # rounding makes ties
+    rng = np.random.default_rng(seed)
+    truth = np.concatenate([np.arange(k), rng.integers(k, size=n - k)])
+    probabilities = rng.dirichlet(np.ones(k), size=n).round(1)  # rounding makes ties
     return truth, probabilities / probabilities.sum(axis=1, keepdims=True)
 
 
@@ -66,7 +66,7 @@ def test_auc_of_a_single_class_is_undefined_and_says_why():
     assert why_no_auc([0, 1], ["younger", "older"]) is None
 
 
-def test_a_score_over_fixed_classes_is_undefined_where_one_of_them_is_gone():
+def test_a_score_over_fixed_classes_is_undefined_where_one_is_absent():
     truth = np.array([0, 0, 2])
     probabilities = np.eye(3)[truth]
 

@@ -276,7 +276,7 @@ def test_a_subject_in_two_splits_is_refused(rows, tasks, tmp_path):
         build(leaking, tmp_path, tasks)
 
 
-def test_a_scan_that_is_there_twice_is_refused(rows, tasks, tmp_path):
+def test_a_duplicate_scan_is_refused(rows, tasks, tmp_path):
     with pytest.raises(InputError, match=f"duplicate scan {rows[0].scan_id}"):
         build([rows[0], *rows], tmp_path, tasks)
 

@@ -27,7 +27,7 @@ def test_a_prompt_holds_the_scans_place_the_question_and_the_answers_in_the_orde
     assert "within, above or below" in prompt
 
 
-def test_the_same_source_of_chance_gives_the_same_wording_and_others_do_occur(bank, tasks):
+def test_equal_generators_give_equal_wordings_and_others_occur(bank, tasks):
     def sample(seed):
         return bank.single(tasks[0], tasks[0].candidates, random.Random(seed))
 
@@ -51,7 +51,7 @@ def test_an_open_request_names_every_attribute(bank, tasks):
         assert [task.title for task in tasks if task.title not in prompt] == []
 
 
-def test_numbered_answers_stand_on_lines_of_their_own():
+def test_numbered_answers_are_on_separate_lines():
     assert numbered(["younger", "above"]) == "1. younger\n2. above"
 
 

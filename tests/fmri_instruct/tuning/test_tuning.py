@@ -54,7 +54,7 @@ def test_an_example_depends_on_the_seed_and_its_number_alone(make_plan):
     assert later != [as_lists(each) for each in make_plan(seed=1)]
 
 
-def test_scans_take_turns(make_plan, rows):
+def test_every_epoch_has_every_scan_once(make_plan, rows):
     n_training = sum(row.split == "train" for row in rows)
     plan = make_plan(n_examples=4 * n_training)
 
@@ -104,7 +104,7 @@ def test_a_scan_without_tokens_is_named(instructions_dir, model, rows, tmp_path)
         )
 
 
-def test_tuning_lowers_the_loss_of_the_answers_and_leaves_a_model_that_can_be_asked(
+def test_tuning_lowers_the_loss_of_the_answers_and_writes_a_model_that_answers(
     model_dir, tokens_dir, instructions_dir, cohort_dir, tmp_path
 ):
     from fmri_llm.model.fmri_lm import FMRILM

@@ -66,7 +66,7 @@ def test_a_conversion_that_fails_leaves_nothing_that_is_taken_for_whole(own_cach
 
 _RESOLVE_SLOWLY = """
 import os, sys, time
-from fmri_llm import base_models
+from fmri_llm.base_model import locate
 
 def convert(source, gguf_file, folder):
     folder.mkdir()

@@ -26,6 +26,14 @@ def test_windows_come_back_in_order_whatever_their_order_on_disk(tmp_path):
     assert len(TokenTable.read(tmp_path, "train")) == 0
 
 
+@pytest.mark.parametrize(("written", "read"), [({"new": [False]}, False), ({}, True)])
+def test_steps_with_frames_of_the_window_before_are_read_as_not_new(tmp_path, written, read):
+    row = {"scan_id": "a", "window": 0, "codes": [[1, 2]], "mask": [True, True]}
+    DatasetDict({"test": Dataset.from_list([row | written])}).save_to_disk(str(tmp_path))
+
+    assert TokenTable.read(tmp_path, "test").windows("a").new.tolist() == [[read]]
+
+
 def test_a_rewritten_caption_replaces_the_templates_unless_it_is_empty(tmp_path):
     rows = [
         {"scan_id": "a", "domain": "FC", "text": "New.", "source": "rewritten"},

@@ -1,4 +1,4 @@
-"""Free text to answers; whatever is not plainly one answer is unparsed, never a default class."""
+"""Free text to answers; a text that states no single answer is unparsed, never a default class."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -46,15 +46,15 @@ def parse_answers(text: str, tasks: Sequence[Task]) -> dict[str, str | None]:
     """
     affirmed: dict[str, set[str]] = {task.name: set() for task in tasks}
     denied: dict[str, set[str]] = {task.name: set() for task in tasks}
-    for clause, spoken_of in _clauses(text, tasks):
-        for task in spoken_of:
+    for clause, topics in _clauses(text, tasks):
+        for task in topics:
             for answer, negated in _mentions(clause, task.candidates):
                 (denied if negated else affirmed)[task.name].add(answer)
     return {task.name: _only(affirmed[task.name], denied[task.name]) for task in tasks}
 
 
 def _clauses(text: str, tasks: Sequence[Task]) -> Iterator[tuple[str, list[Task]]]:
-    """Clauses of the text, each with the tasks it speaks of."""
+    """Clauses of the text, each with the tasks it is about."""
     always = [task for task in tasks if not task.topic]
     for sentence in SENTENCE_END.split(text):
         if sentence.rstrip().endswith("?"):

@@ -103,7 +103,7 @@ def baseline_methods(
     task : Task
         What is asked.
     train, held_out : sequence of Instruction
-        Training and test instructions; they say which scans have a label.
+        Training and test instructions; they show which scans have a label.
     connectomes : sequence of ScanConnectome
         From `read_connectomes`. Only those of the training split are fitted on.
     settings : EvaluateSettings

@@ -18,7 +18,7 @@ LARGEST_R = 1 - 1e-7  # keeps Fisher's z of two equal series finite
 
 
 class MajorityClass(ClassifierMixin, BaseEstimator):
-    """Frequencies of the training subjects' answers, whatever the scan.
+    """Frequencies of the training subjects' answers, the same for every scan.
 
     Attributes
     ----------

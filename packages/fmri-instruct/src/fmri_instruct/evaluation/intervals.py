@@ -1,4 +1,8 @@
-"""How sure a score is: resampled subjects, exact intervals for few of them, paired comparisons."""
+"""Intervals of scores: resampled subjects, exact ones for few of them, and the exchange test.
+
+``fmri_descriptors.probing.intervals`` has the same rules; neither package imports the other, and a
+test of contracts holds them equal.
+"""
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,7 +14,8 @@ from scipy.optimize import brentq
 from scipy.stats import beta, norm
 
 FEW_SUBJECTS = 20
-"""Below this many held-out subjects, intervals are exact or of the score type."""
+"""Below this many held-out subjects, intervals of proportions are exact, those of areas score
+intervals."""
 
 Statistic = Callable[[NDArray[np.intp]], float | None]
 Exchanged = Callable[[NDArray[np.bool_]], float | None]
@@ -77,9 +82,9 @@ class SubjectBootstrap:
     ) -> None:
         self.subjects = sorted(set(subjects), key=str)
         self.level = level
-        chance = np.random.default_rng(seed)
+        rng = np.random.default_rng(seed)
         n = len(self.subjects)
-        self.draws = np.array([chance.integers(n, size=n) for _ in range(resamples)])
+        self.draws = np.array([rng.integers(n, size=n) for _ in range(resamples)])
 
     def interval(
         self,
@@ -131,7 +136,7 @@ def clopper_pearson(hits: float, total: float, level: float) -> tuple[float, flo
     ----------
     hits, total : float
         Successes and trials. A fraction of a success, from a subject with several scans of which
-        some were answered rightly, is interpolated by the beta distribution.
+        some were answered correctly, is interpolated by the beta distribution.
     level : float
         Level of the interval, such as 0.95.
 
@@ -234,6 +239,6 @@ def _exchanges(
         for mask in islice(product((False, True), repeat=n_subjects), draws):
             yield np.array(mask)
         return
-    chance = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     for _ in range(draws):
-        yield chance.random(n_subjects) < 0.5
+        yield rng.random(n_subjects) < 0.5

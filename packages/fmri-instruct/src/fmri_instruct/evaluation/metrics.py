@@ -48,7 +48,7 @@ def balanced_accuracy(
     -------
     float or None
         None if one of `classes` is absent: over the others alone, always giving the same answer
-        would score better than chance.
+        would score better than rng.
     """
     truth, answers = np.asarray(truth), np.asarray(answers)
     asked = np.unique(truth) if classes is None else np.asarray(classes)

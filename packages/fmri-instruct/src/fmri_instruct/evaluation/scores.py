@@ -1,4 +1,4 @@
-"""From single answers to the table of scores, each beside its baselines."""
+"""Table of the scores of a model and of the baselines on one task."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -27,7 +27,7 @@ class PromptBank:
 
     Notes
     -----
-    Each method takes ``chance``: a `random.Random` samples a wording, None means the canonical one.
+    Each method takes ``rng``: a `random.Random` samples a wording, None means the canonical one.
     """
 
     def __init__(self, templates: Mapping[str, Sequence[str]]) -> None:
@@ -54,7 +54,7 @@ class PromptBank:
         return cls({paradigm: _read_list(directory / f"{paradigm}.yaml") for paradigm in PARADIGMS})
 
     def single(
-        self, task: Task, candidates: Sequence[str], chance: random.Random | None = None
+        self, task: Task, candidates: Sequence[str], rng: random.Random | None = None
     ) -> str:
         """One question with its possible answers, in the order given.
 
@@ -64,7 +64,7 @@ class PromptBank:
             What is asked.
         candidates : sequence of str
             The task's answers in the order in which the prompt lists them.
-        chance : random.Random or None
+        rng : random.Random or None
             Source of the wording.
 
         Returns
@@ -72,10 +72,10 @@ class PromptBank:
         str
             The user's turn, after the ``<fmri>`` placeholder and a line break.
         """
-        return self.ask(_choose(task.questions, chance), candidates, chance)
+        return self.ask(_choose(task.questions, rng), candidates, rng)
 
     def ask(
-        self, question: str, candidates: Sequence[str], chance: random.Random | None = None
+        self, question: str, candidates: Sequence[str], rng: random.Random | None = None
     ) -> str:
         """Any question with its possible answers, in the order given.
 
@@ -85,7 +85,7 @@ class PromptBank:
             The question itself.
         candidates : sequence of str
             Its possible answers.
-        chance : random.Random or None
+        rng : random.Random or None
             Source of the wording around the question.
 
         Returns
@@ -93,14 +93,14 @@ class PromptBank:
         str
             The user's turn.
         """
-        template = _choose(self.templates["single"], chance)
+        template = _choose(self.templates["single"], rng)
         return _turn(template.format(question=question, candidates=spoken_list(candidates)))
 
     def multi(
         self,
         tasks: Sequence[Task],
         candidates: Mapping[str, Sequence[str]],
-        chance: random.Random | None = None,
+        rng: random.Random | None = None,
     ) -> str:
         """Several numbered questions in one turn, each with its possible answers.
 
@@ -110,7 +110,7 @@ class PromptBank:
             What is asked, in order.
         candidates : mapping of str to sequence of str
             By task name, the answers in the order in which the prompt lists them.
-        chance : random.Random or None
+        rng : random.Random or None
             Source of the wording.
 
         Returns
@@ -119,21 +119,21 @@ class PromptBank:
             The user's turn.
         """
         lines = [
-            f"{number}. {_choose(task.questions, chance)}"
+            f"{number}. {_choose(task.questions, rng)}"
             f" Options: {spoken_list(candidates[task.name])}."
             for number, task in enumerate(tasks, start=1)
         ]
-        template = _choose(self.templates["multi"], chance)
+        template = _choose(self.templates["multi"], rng)
         return _turn(template.format(questions="\n".join(lines), count=len(tasks)))
 
-    def open(self, tasks: Sequence[Task], chance: random.Random | None = None) -> str:
+    def open(self, tasks: Sequence[Task], rng: random.Random | None = None) -> str:
         """Request for a description; it names the attributes, and none of their answers.
 
         Parameters
         ----------
         tasks : sequence of Task
             The attributes, in order.
-        chance : random.Random or None
+        rng : random.Random or None
             Source of the wording.
 
         Returns
@@ -142,7 +142,7 @@ class PromptBank:
             The user's turn.
         """
         topics = spoken_list([task.title for task in tasks], last="and")
-        return _turn(_choose(self.templates["open"], chance).format(topics=topics))
+        return _turn(_choose(self.templates["open"], rng).format(topics=topics))
 
 
 def question_turn(prompt: str) -> list[dict[str, str]]:
@@ -178,7 +178,7 @@ def numbered(answers: Sequence[str]) -> str:
 
 
 def described(
-    tasks: Sequence[Task], answers: Mapping[str, str], chance: random.Random | None = None
+    tasks: Sequence[Task], answers: Mapping[str, str], rng: random.Random | None = None
 ) -> str:
     """One sentence per attribute that states its answer.
 
@@ -188,7 +188,7 @@ def described(
         The attributes, in order.
     answers : mapping of str to str
         Answer by task name.
-    chance : random.Random or None
+    rng : random.Random or None
         Source of the wording; None takes the canonical statements.
 
     Returns
@@ -196,7 +196,7 @@ def described(
     str
     """
     return " ".join(
-        _choose(task.statements, chance).replace("{answer}", answers[task.name]) for task in tasks
+        _choose(task.statements, rng).replace("{answer}", answers[task.name]) for task in tasks
     )
 
 
@@ -228,8 +228,8 @@ def _turn(text: str) -> str:
     return f"{PLACEHOLDER}\n{text}"
 
 
-def _choose(items: Sequence[Item], chance: random.Random | None) -> Item:
-    return items[0] if chance is None else chance.choice(items)
+def _choose(items: Sequence[Item], rng: random.Random | None) -> Item:
+    return items[0] if rng is None else rng.choice(items)
 
 
 def _read_list(path: Path) -> list[str]:

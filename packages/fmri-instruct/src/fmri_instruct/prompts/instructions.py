@@ -37,7 +37,7 @@ class Instruction:
     id : str
         Unique name: scan, paradigm, task, copy.
     scan_id : str
-        The scan that stands at the ``<fmri>`` placeholder.
+        The scan in place of ``<fmri>``.
     task : str or list of str
         Task name; a list in the order asked for ``multi`` and ``open``.
     paradigm : str
@@ -219,9 +219,9 @@ def _converse(
         for asked in _questions(scan.tasks, paradigm):
             for copy in range(settings.variants if training else 1):
                 name = "+".join(task.name for task in asked)
-                chance = _chance(seed, scan.scan_id, paradigm, name, str(copy))
+                rng = _rng(seed, scan.scan_id, paradigm, name, str(copy))
                 yield writers[paradigm](
-                    f"{scan.scan_id}/{paradigm}/{name}/{copy}", scan, asked, bank, chance, training
+                    f"{scan.scan_id}/{paradigm}/{name}/{copy}", scan, asked, bank, rng, training
                 )
 
 
@@ -238,12 +238,12 @@ def _single(
     scan: _LabelledScan,
     asked: list[Task],
     bank: PromptBank,
-    chance: random.Random,
+    rng: random.Random,
     training: bool,
 ) -> Instruction:
     task = asked[0]
-    order = _shuffled(task.candidates, chance)
-    prompt = bank.single(task, order, chance if training else None)
+    order = _shuffled(task.candidates, rng)
+    prompt = bank.single(task, order, rng if training else None)
     answer = scan.answers[task.name]
     return Instruction(
         id=name,
@@ -261,13 +261,13 @@ def _multi(
     scan: _LabelledScan,
     asked: list[Task],
     bank: PromptBank,
-    chance: random.Random,
+    rng: random.Random,
     training: bool,
 ) -> Instruction:
     # Held-out scans keep the order of the tasks file, so that their scores can be compared.
-    asked = _shuffled(asked, chance) if training else asked
-    order = {task.name: _shuffled(task.candidates, chance) for task in asked}
-    prompt = bank.multi(asked, order, chance if training else None)
+    asked = _shuffled(asked, rng) if training else asked
+    order = {task.name: _shuffled(task.candidates, rng) for task in asked}
+    prompt = bank.multi(asked, order, rng if training else None)
     reply = numbered([scan.answers[task.name] for task in asked])
     return _several("multi", name, scan, asked, order, _messages(prompt, reply, asked, name))
 
@@ -277,12 +277,12 @@ def _open(
     scan: _LabelledScan,
     asked: list[Task],
     bank: PromptBank,
-    chance: random.Random,
+    rng: random.Random,
     training: bool,
 ) -> Instruction:
-    asked = _shuffled(asked, chance) if training else asked
-    prompt = bank.open(asked, chance if training else None)
-    reply = described(asked, scan.answers, chance if training else None)
+    asked = _shuffled(asked, rng) if training else asked
+    prompt = bank.open(asked, rng if training else None)
+    reply = described(asked, scan.answers, rng if training else None)
     order = {task.name: list(task.candidates) for task in asked}
     return _several("open", name, scan, asked, order, _messages(prompt, reply, asked, name))
 
@@ -311,11 +311,11 @@ def _messages(prompt: str, reply: str, asked: Sequence[Task], name: str) -> list
     return [*question_turn(prompt), {"role": "assistant", "content": reply}]
 
 
-def _shuffled(items: Sequence[Any], chance: random.Random) -> list[Any]:
-    return chance.sample(list(items), len(items))
+def _shuffled(items: Sequence[Any], rng: random.Random) -> list[Any]:
+    return rng.sample(list(items), len(items))
 
 
-def _chance(seed: int, *names: str) -> random.Random:
+def _rng(seed: int, *names: str) -> random.Random:
     digest = hashlib.sha256("\0".join((str(seed), *names)).encode()).digest()
     return random.Random(digest)  # noqa: S311 - wordings, not secrets
 

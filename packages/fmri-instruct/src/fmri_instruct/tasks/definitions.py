@@ -135,7 +135,7 @@ class Task(Entry):
 
     Notes
     -----
-    A tasks file says ``answers`` for the candidates, ``tasks.json`` says ``candidates``.
+    The key of the candidates is ``answers`` in a tasks file, and ``candidates`` in ``tasks.json``.
     """
 
     name: Text

@@ -86,8 +86,8 @@ class PackedConversations(Dataset):
         epoch, place = divmod(index, len(self.scan_ids))
         order = np.random.default_rng([self.seed, 0, epoch]).permutation(len(self.scan_ids))
         scan_id = self.scan_ids[order[place]]
-        chance = np.random.default_rng([self.seed, 1, index])
-        drawn = self._draw(self.by_scan[scan_id], chance)
+        rng = np.random.default_rng([self.seed, 1, index])
+        drawn = self._draw(self.by_scan[scan_id], rng)
         segments = [conversation_segment(self.tokenizer, each.messages) for each in drawn]
         scan = self.windows.scan(scan_id, self.max_windows)
         return Example(scan.codes, scan.present, segments, scan.follows)
@@ -106,11 +106,11 @@ class PackedConversations(Dataset):
         return n_steps * self.windows.most_windows(self.max_windows) + longest
 
     def _draw(
-        self, kinds: Sequence[Sequence[Instruction]], chance: np.random.Generator
+        self, kinds: Sequence[Sequence[Instruction]], rng: np.random.Generator
     ) -> list[Instruction]:
         n_drawn = min(self.conversations, len(kinds))
-        chosen = [kinds[k] for k in chance.permutation(len(kinds))[:n_drawn]]
-        return [variants[int(chance.integers(len(variants)))] for variants in chosen]
+        chosen = [kinds[k] for k in rng.permutation(len(kinds))[:n_drawn]]
+        return [variants[int(rng.integers(len(variants)))] for variants in chosen]
 
 
 def tune(  # noqa: PLR0913 - what the stage reads and writes, each named

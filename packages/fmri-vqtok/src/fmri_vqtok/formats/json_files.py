@@ -12,7 +12,7 @@ from fmri_vqtok.formats.reading import reading
 def read_description(
     path: Path, newest: int, fix: str, *, keys: Sequence[str] = (), package: str = "fmri-vqtok"
 ) -> dict[str, Any]:
-    """Read the JSON file that says what an artefact is, if this version of the package can.
+    """Read the JSON file that describes an artefact, if this version of the package can.
 
     Parameters
     ----------

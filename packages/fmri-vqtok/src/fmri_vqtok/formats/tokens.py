@@ -77,7 +77,8 @@ class TokenTable:
         InputError
             If the folder holds no tokens, or broken ones.
         """
-        tables = read_splits(directory, FIX, ["scan_id", "window", "codes", "mask"])
+        columns = ["scan_id", "window", "codes", "mask"]
+        tables = read_splits(directory, FIX, columns, optional=["new"])
         return cls(tables[split] if split in tables else next(iter(tables.values())).select([]))
 
     def __len__(self) -> int:

@@ -65,7 +65,7 @@ def check_fields(settings: Any) -> None:
     Parameters
     ----------
     settings : dataclass
-        Ranges and choices stand in the annotations: ``Annotated[int, Ge(1)]``, ``Literal``.
+        Ranges and choices are in the annotations: ``Annotated[int, Ge(1)]``, ``Literal``.
 
     Raises
     ------

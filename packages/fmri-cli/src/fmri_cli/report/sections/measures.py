@@ -22,7 +22,7 @@ _ALIGNMENT = (
 
 def build(run: Run, settings: ReportSettings) -> Section:
     """Draw the maps that the descriptors of one held-out scan are read from, and list these."""
-    from fmri_descriptors.features.gradients.reference import told_of_gradients
+    from fmri_descriptors.features.gradients.reference import gradient_note
 
     scan_id = run.held_out_scan(settings.scan)
     extractor, scan = _measured(run, scan_id)
@@ -34,11 +34,11 @@ def build(run: Run, settings: ReportSettings) -> Section:
         title="A held-out scan as measured",
         look_for=" ".join(
             [
-                told_of_gradients(extractor.reference_r_),
+                gradient_note(extractor.reference_r_),
                 _told_of_order(maps, extractor.template_),
                 _ALIGNMENT,
-                _told_of_components(extractor),
-                _told_of_chance(run, scan_id),
+                _component_notes(extractor),
+                _chance_note(run, scan_id),
             ]
         ),
         values={
@@ -67,24 +67,24 @@ def _told_of_order(maps: np.ndarray, template: np.ndarray) -> str:
     return f"The scan's gradients correlate with the template's by {told}: {order}."
 
 
-def _told_of_components(extractor: "FeatureExtractor") -> str:
+def _component_notes(extractor: "FeatureExtractor") -> str:
     """Say how much of each independent component lies inside its network."""
-    from fmri_descriptors.text.summary import told_of_components
+    from fmri_descriptors.text.summary import component_notes
 
-    told = "; ".join(told_of_components(extractor))
+    told = "; ".join(component_notes(extractor))
     return f"Of the independent components: {told}." if told else ""
 
 
-def _told_of_chance(run: Run, scan_id: str) -> str:
+def _chance_note(run: Run, scan_id: str) -> str:
     """Count the scan's features outside the typical range, beside what chance would put there."""
     import pandas as pd
 
     from fmri_descriptors import CohortNorms
-    from fmri_descriptors.text.summary import told_of_chance
+    from fmri_descriptors.text.summary import chance_note
 
     folder = run.root / "descriptors"
     z = pd.read_parquet(folder / "zscores.parquet").drop(columns="split").loc[[scan_id]]
-    return f"Features: {told_of_chance(z, CohortNorms.load(folder / 'norms.json'))}."
+    return f"Features: {chance_note(z, CohortNorms.load(folder / 'norms.json'))}."
 
 
 def _measured(run: Run, scan_id: str) -> "tuple[FeatureExtractor, Scan]":

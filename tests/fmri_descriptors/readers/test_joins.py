@@ -12,7 +12,7 @@ from fmri_descriptors import InputError, Source, open_source
 from fmri_descriptors.readers import ReadOptions
 from fmri_descriptors.readers.participants.join_phenotypes import with_phenotypes
 
-from ..test_subjects import recording
+from .test_subjects import recording
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pytest
 from fmri_descriptors import CohortSettings, InputError, open_source, write_cohort
 from fmri_descriptors.readers import ReadOptions
 
-from . import planted
+from .. import planted
 
 HEADER = "participant_id\tage\tsex\tsite"
 

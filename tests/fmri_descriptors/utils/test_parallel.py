@@ -15,7 +15,7 @@ PATIENCE = 60  # s, for starting workers on a busy machine
 BUSY = """
 import os, sys, time
 from pathlib import Path
-from fmri_descriptors.parallel import map_ordered
+from fmri_descriptors.utils.parallel import map_ordered
 
 def work(item):
     folder, seconds = item

@@ -1,5 +1,6 @@
 """Click functions of this package's stages, found through the group ``fmri.commands``."""
 
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -7,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fmri_descriptors.errors import InputError
-from fmri_descriptors.settings import CohortSettings, DescribeSettings
 
 if TYPE_CHECKING:
     from fmri_descriptors.cohort.read import WriteOptions
@@ -40,8 +40,11 @@ def cohort(context: Any, /, source: str, *, strict: bool, **options: Any) -> Non
     from fmri_descriptors.cohort.read import WriteOptions, chosen_parcellation
     from fmri_descriptors.readers import ReadOptions, open_source
     from fmri_descriptors.readers.fingerprint import listing_digest
+    from fmri_descriptors.settings import CohortSettings
 
-    atlas, phenotypes = (_path(options[name]) for name in ("atlas", "phenotypes"))
+    atlas, phenotypes = (
+        None if options[name] is None else Path(options[name]) for name in ("atlas", "phenotypes")
+    )
     read = ReadOptions(
         tr=options["tr"],
         atlas=atlas,
@@ -68,10 +71,6 @@ def cohort(context: Any, /, source: str, *, strict: bool, **options: Any) -> Non
         space=read.space,
         strict="yes" if strict else None,
     )
-
-
-def _path(given: str | None) -> Path | None:
-    return None if given is None else Path(given)
 
 
 def _cohort(stage: Any, opened: "Source", write: "WriteOptions", **_: Any) -> str:
@@ -112,11 +111,12 @@ def describe(
 ) -> None:
     """Write features, z-scores, sentences and captions of a cohort."""
     from fmri_descriptors.phenotypes.dictionary import load_dictionary
+    from fmri_descriptors.settings import DescribeSettings
 
     if rewrite and context.recipe.settings("describe", DescribeSettings).rewrite is None:
         raise InputError(
             "--rewrite: no language model; give --set rewrite.base_url=http://… and "
-            "--set rewrite.model=…, or --set rewrite.local_model=…"
+            "--set rewrite.model=…"
         )
     if phenotype_dictionary is not None:
         load_dictionary(phenotype_dictionary)
@@ -143,7 +143,6 @@ def _describe(
     options = DescribeOptions(
         templates=templates,
         phenotype_dictionary=phenotype_dictionary,
-        find_model=stage.language_model,
         jobs=jobs,
         scheduler=scheduler,
     )
@@ -157,8 +156,6 @@ def _describe(
 @click.pass_obj
 def simulate(context: Any, jobs: int) -> None:
     """Write a simulated cohort with planted effects, as a scans table with its series."""
-    from functools import partial
-
     from fmri_descriptors.simulate.settings import SimulateSettings
 
     context.run(
@@ -225,9 +222,6 @@ def _evaluate_descriptors(
 
 
 def _encoder(stage: Any, name: str) -> tuple[str, Any]:
-    from dataclasses import asdict
-    from functools import partial
-
     from fmri_descriptors.probing.encoders import find_text_classifier
 
     options = asdict(stage.settings.encoder)

@@ -18,7 +18,7 @@ tasks: tasks.yaml
 phenotype_dictionary: words.yaml
 language_model: base
 cohort: {parcellation: mine.tsv}
-describe: {features: {ica_maps: maps.tsv}, rewrite: {local_model: writer}}
+describe: {features: {ica_maps: maps.tsv}}
 simulate: {parcellation: mine.tsv}
 """
 TASKS = """
@@ -38,8 +38,7 @@ FILES = {"people.tsv": "participant_id\tsex\np0\tmale\n", "tasks.yaml": TASKS, "
 def lab(tmp_path, monkeypatch, tiny_base):
     """A lab's folder with a whole recipe, seen from another working directory."""
     folder = tmp_path / "lab"
-    for name in ("corpus", "writer"):
-        (folder / name).mkdir(parents=True)
+    (folder / "corpus").mkdir(parents=True)
     shutil.copytree(tiny_base, folder / "base")
     (folder / "corpus" / "a.txt").write_text("Some text.\n")
     for name, text in FILES.items():
@@ -50,7 +49,7 @@ def lab(tmp_path, monkeypatch, tiny_base):
         np.save(folder / f"s{i}.npy", np.random.default_rng(i).standard_normal((60, 6)))
     rows = "".join(f"s{i}.npy\ts{i}\tp{i}\t2\n" for i in range(4))
     (folder / "scans.tsv").write_text(f"path\tscan_id\tsubject\ttr\n{rows}")
-    (folder / "recipe.yaml").write_text(RECIPE.replace(", rewrite: {local_model: writer}", ""))
+    (folder / "recipe.yaml").write_text(RECIPE)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
@@ -70,7 +69,6 @@ def test_every_path_of_a_recipe_starts_from_its_folder(lab, monkeypatch, working
     assert recipe.sections["simulate"]["parcellation"] == str(lab / "mine.tsv")
     described = recipe.sections["describe"]
     assert described["features"]["ica_maps"] == str(lab / "maps.tsv")
-    assert described["rewrite"]["local_model"] == str(lab / "writer")
 
 
 def test_words_names_and_absolute_paths_stay(lab):
@@ -106,9 +104,7 @@ def dry_run(lab, capsys, *more):
 
 @pytest.mark.parametrize("gone", ["", "people.tsv", "tasks.yaml", "words.yaml", "mine.tsv"])
 def test_a_dry_run_finds_every_file_that_is_not_there(lab, capsys, gone):
-    (lab / "recipe.yaml").write_text(
-        RECIPE.replace("features: {ica_maps: maps.tsv}, rewrite: {local_model: writer}", "")
-    )
+    (lab / "recipe.yaml").write_text(RECIPE.replace("features: {ica_maps: maps.tsv}", ""))
     if gone:
         (lab / gone).unlink()
     code, told = dry_run(lab, capsys)
@@ -129,9 +125,7 @@ def test_a_dry_run_finds_every_file_that_is_not_there(lab, capsys, gone):
     ],
 )
 def test_a_dry_run_finds_a_fault_inside_a_file(lab, capsys, name, fault, told):
-    (lab / "recipe.yaml").write_text(
-        RECIPE.replace("features: {ica_maps: maps.tsv}, rewrite: {local_model: writer}", "")
-    )
+    (lab / "recipe.yaml").write_text(RECIPE.replace("features: {ica_maps: maps.tsv}", ""))
     (lab / name).write_text(fault)
     more = ["--set", "language_model=smollm2-135m-instruct", "--set", f"text={lab / 'corpus'}"]
     code, error = dry_run(lab, capsys, *(more if name == "recipe.yaml" else []))

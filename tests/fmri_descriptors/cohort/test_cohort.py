@@ -225,12 +225,12 @@ def test_a_truncated_arrow_file_is_refused(edited):
     target = edited()
     arrow = next((target / "train").glob("*.arrow"))
     arrow.write_bytes(arrow.read_bytes()[:100])
-    with pytest.raises(InputError, match="not a dataset directory"):
+    with pytest.raises(InputError, match="cannot be read as a dataset directory"):
         read_cohort(target)
 
 
 def test_a_missing_split_is_refused(edited):
     target = edited()
     next((target / "train").glob("*.arrow")).unlink()
-    with pytest.raises(InputError, match="not a dataset directory"):
+    with pytest.raises(InputError, match="cannot be read as a dataset directory"):
         read_cohort(target)

@@ -166,7 +166,7 @@ def test_a_half_written_part_and_dataset_are_written_anew(write, tmp_path, tree)
     with pytest.raises(ZeroDivisionError):
         write(target, progress=lambda done, _: 1 // (3 - done))
     (parts,) = target.glob(".parts-*")
-    (parts / "00000005.writing").write_bytes(b"half a row")
+    (parts / "00000005.arrow.unfinished").write_bytes(b"half a row")
     (parts / "train.whole").write_bytes(b"half a split")
     (target / "train").mkdir()
     (target / "train" / "data-00000-of-00001.arrow").write_bytes(b"half a file")

@@ -23,7 +23,7 @@ from fmri_descriptors.cohort.confounding import (
     _of_ranks,
     _of_shares,
     acquisition_confounds,
-    confounds_told,
+    confound_notes,
 )
 from fmri_descriptors.cohort.convert import Crop
 
@@ -185,6 +185,6 @@ def test_a_crop_that_means_nothing_is_refused(settings):
 def test_labels_that_the_same_facts_give_away_share_a_line():
     scans = [scan(w, label, site="n" if label == "patient" else "s") for w, label in people()]
     found = {"a": {"site": {"auc": 1.0, "value": "x"}}, "b": {"site": {"auc": 1.0, "value": "y"}}}
-    assert confounds_told(found, scans, [40] * 20) == (
+    assert confound_notes(found, scans, [40] * 20) == (
         "a, b are given away by site (AUC up to 1.00), without the brain",
     )

@@ -265,7 +265,7 @@ def test_variability_does_not_depend_on_the_unit():
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"graph_density": 0}, "graph_density: 0; give a share above 0"),
+        ({"graph_density": 0}, "graph_density: 0; give more than 0"),
         ({"gradient_sparsity": 1.0}, "gradient_sparsity: 1.0"),
         ({"gradient_components": 2}, "give at least 3"),
         ({"louvain_runs": 0}, "louvain_runs: 0; give at least 1"),

@@ -81,5 +81,5 @@ def test_another_parcellation_is_refused_with_those_that_fit(aal2):
 
 
 def test_an_unknown_template_is_refused():
-    with pytest.raises(InputError, match="gradient_template: 'mni'; give one of cohort, schaefer"):
+    with pytest.raises(InputError, match="gradient_template: 'mni'; give 'cohort' or 'schaefer"):
         FeatureSettings(gradient_template="mni")

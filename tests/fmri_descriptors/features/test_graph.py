@@ -157,5 +157,5 @@ def test_two_rivals_have_signed_modularity_one():
 
 
 def test_an_unknown_treatment_is_refused_by_name():
-    with pytest.raises(InputError, match="negative_edges: 'keep'; give one of drop, absolute"):
+    with pytest.raises(InputError, match="negative_edges: 'keep'; give 'drop', 'absolute'"):
         FeatureSettings(negative_edges="keep")

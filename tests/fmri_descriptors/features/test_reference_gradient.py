@@ -7,10 +7,10 @@ from brainspace.datasets import load_group_fc
 from fmri_descriptors import Parcellation, load_parcellation
 from fmri_descriptors.features.gradients.gradients import diffusion_map
 from fmri_descriptors.features.gradients.reference import (
+    gradient_note,
     reference_correlations,
     reference_gradient,
     reference_on,
-    told_of_gradients,
 )
 
 
@@ -40,21 +40,21 @@ def test_another_sample_of_people_has_it_as_its_first_gradient():
     r = reference_correlations(template, load_parcellation("schaefer400-7n"))
     assert r[0] > 0.98
     assert max(r[1:]) < 0.3
-    assert told_of_gradients(r).startswith("Gradient 1 of the template parts sensory from assoc")
+    assert gradient_note(r).startswith("Gradient 1 of the template parts sensory from assoc")
 
 
 def test_turned_around_or_in_another_place_it_is_found():
     template = diffusion_map(load_group_fc("schaefer", scale=400), 3, 0.9)
     turned = np.stack([template[:, 1], -template[:, 0], template[:, 2]], axis=1)
     r = reference_correlations(turned, load_parcellation("schaefer400-7n"))
-    assert told_of_gradients(r).startswith("Gradient 2 of the template")
+    assert gradient_note(r).startswith("Gradient 2 of the template")
 
 
 def test_a_template_without_that_axis_makes_no_claim():
     rng = np.random.default_rng(0)
     r = reference_correlations(rng.normal(size=(400, 3)), load_parcellation("schaefer400-7n"))
     assert max(r) < 0.2
-    assert told_of_gradients(r).startswith("No gradient of the template is the published one")
+    assert gradient_note(r).startswith("No gradient of the template is the published one")
 
 
 def test_regions_without_places_make_no_claim():
@@ -62,4 +62,4 @@ def test_regions_without_places_make_no_claim():
     plain = Parcellation("own", labels, ["net"] * 30, ["L"] * 30)
     r = reference_correlations(np.random.default_rng(0).normal(size=(30, 10)), plain)
     assert r == [None, None, None]
-    assert "is not known" in told_of_gradients(r)
+    assert "is not known" in gradient_note(r)

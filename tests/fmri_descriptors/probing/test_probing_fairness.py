@@ -8,7 +8,6 @@ import pytest
 from scipy.stats import binomtest
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer
 
 from fmri_descriptors.probing import EvaluateDescriptorsSettings, Tables, evaluate_tables
 from fmri_descriptors.probing import evaluation as evaluation_module
@@ -22,7 +21,7 @@ from fmri_descriptors.probing.scores import (
     newcombe_auc,
     number_statistics,
 )
-from fmri_descriptors.probing.search import SearchedModel
+from fmri_descriptors.probing.search import grid_search
 
 QUICK = EvaluateDescriptorsSettings(
     folds=3,
@@ -56,11 +55,10 @@ def test_the_penalty_is_chosen_on_subjects_that_the_model_has_not_seen():
     features = np.repeat(rng.normal(size=(60, 200)), 2, axis=0)
     labels = np.repeat(rng.permutation(np.repeat(["a", "b"], 30)), 2)
     subjects = np.repeat([f"s{i}" for i in range(60)], 2)
-    candidates = [make_pipeline(LogisticRegression(C=c, max_iter=2000)) for c in (1e-6, 1e3)]
-    model = SearchedModel(
-        make_pipeline(FunctionTransformer()), candidates, subjects, 3, seed=0, kind="category"
-    )
-    assert model.fit(features, labels).chosen_ == 0
+    pipeline = make_pipeline(LogisticRegression(max_iter=2000))
+    grid = {"logisticregression__C": [1e-6, 1e3]}
+    search = grid_search(pipeline, grid, labels, subjects, n_folds=3, seed=0)
+    assert search.fit(features, labels).best_index_ == 0
 
 
 @pytest.mark.parametrize("method", ["features", "connectome"])

@@ -326,7 +326,7 @@ def test_a_provider_that_is_not_installed_is_told_with_what_provides_one():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"target_kind": "ordinal"}, "target_kind: 'ordinal'; give one of auto"),
+        ({"target_kind": "ordinal"}, "target_kind: 'ordinal'; give 'auto'"),
         ({"domain": "EEG"}, "domain: 'EEG'"),
         ({"folds": 1}, "folds: 1; give at least 2"),
         ({"table_strengths": ()}, "table_strengths"),
@@ -343,7 +343,7 @@ def test_settings_that_make_no_sense_are_refused(values, message):
 
 @pytest.mark.parametrize("values", [{"epochs": 0}, {"learning_rate": 2.0}, {"max_tokens": 0}])
 def test_encoder_settings_that_make_no_sense_are_refused(values):
-    with pytest.raises(InputError, match=rf"encoder\.{next(iter(values))}"):
+    with pytest.raises(InputError, match=f"^{next(iter(values))}: "):
         EncoderSettings(**values)
 
 

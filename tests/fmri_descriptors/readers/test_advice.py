@@ -43,7 +43,7 @@ class Lab:
             source = open_source(self.source, ReadOptions(**self.options))
         except InputError as error:
             return [str(error)]
-        said = [each.told for each in source.rejected]
+        said = [each.message for each in source.rejected]
         for recording in source.recordings:
             try:
                 recording.scan(REGIONS)

@@ -85,7 +85,7 @@ def test_one_limit_holds_for_every_kind_of_array(tmp_path, monkeypatch, ending):
     path = tmp_path / f"s{ending}"
     ARRAYS[ending](path)
     assert read_array(path, REGIONS).shape == courses().shape
-    for module in ("limits", "arrays"):
+    for module in ("limits", "layouts.arrays"):
         monkeypatch.setattr(f"fmri_descriptors.readers.{module}.MAX_VALUES", 100)
     with pytest.raises(InputError, match="at most"):
         read_array(path, REGIONS)

@@ -12,7 +12,7 @@ from nilearn.maskers import NiftiLabelsMasker
 
 from fmri_descriptors.errors import InputError
 from fmri_descriptors.readers.base import ReadOptions
-from fmri_descriptors.readers.errors import warnings_logged
+from fmri_descriptors.readers.errors import reading
 from fmri_descriptors.readers.layouts.fmriprep import fmriprep_source
 from fmri_descriptors.readers.layouts.nifti import nifti_source
 from fmri_descriptors.readers.selection.bids_names import identify
@@ -345,6 +345,6 @@ def test_labels_that_fall_between_coarse_voxels_keep_their_columns_as_nan(tmp_pa
 
 
 def test_warnings_of_libraries_reach_the_log_with_the_files_name(caplog):
-    with warnings_logged("s.nii.gz"):
+    with reading("s.nii.gz", "an image"):
         warnings.warn("odd header", UserWarning, stacklevel=1)
     assert caplog.messages == ["s.nii.gz: odd header"]

@@ -238,7 +238,7 @@ def test_a_given_tr_stands_in_for_an_absent_column(tmp_path):
 
 def test_a_written_tr_that_differs_from_the_given_one_is_refused(tmp_path):
     root = planted.xcpd(tmp_path / "xcpd", n=1)
-    with pytest.raises(InputError, match=r"repetition time 0.8 s is written down, but --tr is 2"):
+    with pytest.raises(InputError, match=r"its sidecar: repetition time 0.8 s, but --tr says 2"):
         open_source(root, ReadOptions(tr=2.0))
 
 

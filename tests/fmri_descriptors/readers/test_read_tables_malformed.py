@@ -27,7 +27,7 @@ from fmri_descriptors import (
 )
 from fmri_descriptors.cohort.read import WriteOptions
 from fmri_descriptors.readers import ReadOptions
-from fmri_descriptors.scan import MIN_FRAMES
+from fmri_descriptors.settings import MIN_FRAMES
 
 from .. import planted
 

@@ -370,7 +370,7 @@ def test_a_reason_names_the_file_and_not_the_folder_of_this_machine(tmp_path):
     np.save(tmp_path / "someone.npy", np.zeros((20, 2)))
     (rejected,) = open_source(tmp_path, ReadOptions(tr=2.0)).rejected
     assert rejected.reason.startswith("someone.npy: the name does not tell the subject")
-    assert rejected.told == rejected.reason
+    assert rejected.message == rejected.reason
 
 
 def test_a_folder_whose_name_ends_like_the_source_stays_in_a_reason(tmp_path, monkeypatch):

@@ -24,6 +24,9 @@ PROSE = (
 )
 
 
+AT_ONCE = {"Retry-After-Ms": "1"}
+
+
 @dataclass
 class Request:
     path: str
@@ -54,7 +57,7 @@ class ChatServer:
     url: str = ""
 
     def settings(self, **changes):
-        quick = {"wait_seconds": 0.01, "timeout_seconds": 5.0, "concurrency": 1}
+        quick = {"timeout_seconds": 5.0, "concurrency": 1}
         return RewriteSettings(base_url=self.url, model="writer", **quick | changes)
 
 
@@ -100,7 +103,7 @@ def chat_server():
             if isinstance(reply, str):
                 reply = (200, {}, completion(reply))
             elif isinstance(reply, int):
-                reply = (reply, {}, '{"error": {"message": "as the script says"}}')
+                reply = (reply, AT_ONCE, '{"error": {"message": "as the script says"}}')
             self.respond(*reply)
 
         def respond(self, status, headers, text):

@@ -113,7 +113,7 @@ def test_nothing_that_identifies_a_subject_is_sent(chat_server, captions, rewrit
     chat_server.script = lambda n, body: 500
     rewrite(
         captions(1, text=named),
-        chat_server.settings(attempts=1, tries=1),
+        chat_server.settings(max_retries=0, tries=1),
         identifiers=lambda scan_id: ("OLEANDER_17", "ses-April", "Ward-Nine", None),
     )
     [request] = chat_server.requests
@@ -259,19 +259,3 @@ def test_a_described_cohort_is_rewritten_in_place(chat_server, cohort_dir, descr
     assert report.outcomes["rewritten"] == len(lines) == 60
     assert all(line["sentences"][0]["text"] == "In this scan:" for line in lines)
     assert all(joined_text(line) == line["text"] for line in lines)
-
-
-def test_the_folder_of_a_local_model_is_taken_as_it_is(cohort_dir, described_dir, tmp_path):
-    from fmri_descriptors import RewriteSettings, read_cohort
-
-    (tmp_path / "captions.jsonl").write_bytes((described_dir / "captions.jsonl").read_bytes())
-    empty = tmp_path / "model"
-    empty.mkdir()
-    with pytest.raises(InputError, match=r"model: no config.json in it"):
-        rewrite_described(
-            read_cohort(cohort_dir),
-            tmp_path,
-            RewriteSettings(local_model=str(empty)),
-            workspace=tmp_path / "work",
-            find_model=lambda name: tmp_path / "another",
-        )

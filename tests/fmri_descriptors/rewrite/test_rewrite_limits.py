@@ -44,9 +44,9 @@ def raw_server():
     def endpoint(speaker, **changes):
         speak[:] = [speaker]
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
-        quick = {"timeout_seconds": 0.6, "attempts": 1, "wait_seconds": 0.01}
+        quick = {"timeout_seconds": 0.6, "max_retries": 0}
         settings = RewriteSettings(base_url=url, model="writer", **quick | changes)
-        made.append(Endpoint(settings, url, "writer"))
+        made.append(Endpoint(settings))
         return made[-1]
 
     before = set(threading.enumerate())
@@ -115,7 +115,7 @@ def test_a_caption_is_not_sent_on_to_another_address(chat_server):
     other.settimeout(0.2)
     elsewhere = f"http://127.0.0.1:{other.getsockname()[1]}/v1/chat/completions"
     chat_server.script = lambda n, body: (307, {"Location": elsewhere}, "")
-    endpoint = Endpoint(chat_server.settings(attempts=1), chat_server.url, "writer")
+    endpoint = Endpoint(chat_server.settings(max_retries=0))
     told = r"answers 307: it sends on .* rewrite\.base_url"
     with other, contextlib.closing(endpoint):
         with pytest.raises(InputError, match=told):
@@ -124,15 +124,23 @@ def test_a_caption_is_not_sent_on_to_another_address(chat_server):
             other.accept()
 
 
-@pytest.mark.parametrize("named", ["\u00b2", "1e9", "-5", "soon", "9" * 400])
+@pytest.mark.parametrize("named", ["\u00b2", "-5", "soon"])
 def test_a_wait_that_is_no_number_of_seconds_is_not_waited_for(chat_server, completion, named):
     head = {"Retry-After": named}
     chat_server.script = lambda n, body: "Words." if n else (429, head, "{}")
-    endpoint = Endpoint(chat_server.settings(attempts=2), chat_server.url, "writer")
+    endpoint = Endpoint(chat_server.settings(max_retries=1))
     started = time.monotonic()
     with contextlib.closing(endpoint):
         assert endpoint.ask(QUESTION, 0.0, 0).text == "Words."
     assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize("named", ["1e9", "9" * 400])
+def test_a_wait_of_hours_is_no_answer(chat_server, named):
+    chat_server.script = lambda n, body: (429, {"Retry-After": named}, "{}")
+    endpoint = Endpoint(chat_server.settings(max_retries=1))
+    with contextlib.closing(endpoint), pytest.raises(NoAnswerError, match="status 429"):
+        endpoint.ask(QUESTION, 0.0, 0)
 
 
 @pytest.mark.parametrize(
@@ -146,6 +154,6 @@ def test_a_wait_that_is_no_number_of_seconds_is_not_waited_for(chat_server, comp
 )
 def test_an_answer_that_no_file_can_hold_is_none(chat_server, text):
     chat_server.script = lambda n, body: (200, {}, text)
-    endpoint = Endpoint(chat_server.settings(attempts=1), chat_server.url, "writer")
+    endpoint = Endpoint(chat_server.settings(max_retries=0))
     with contextlib.closing(endpoint), pytest.raises(NoAnswerError, match="no OpenAI answer"):
         endpoint.ask(QUESTION, 0.0, 0)

@@ -252,7 +252,7 @@ def test_an_effect_that_makes_no_sense_is_refused_in_one_line(values, message):
     ("values", "message"),
     [
         ({"n_subjects": 0}, "n_subjects: 0; give at least 1"),
-        ({"sites": ()}, "sites: none"),
+        ({"sites": ()}, r"sites: \(\); give at least 1"),
         ({"sites": (LONG, LONG)}, "sites: long occurs 2 times"),
         ({"effects": (AMPLITUDE, AMPLITUDE)}, r"effects: amplitude\.Visual occurs 2 times"),
     ],
@@ -265,7 +265,7 @@ def test_settings_that_make_no_sense_are_refused(values, message):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"tr": 0.0}, "tr: 0.0; give seconds"),
+        ({"tr": 0.0}, "tr: 0.0; give more than 0"),
         ({"n_frames": 5}, "at least 16"),
         ({"noise": 1.0}, "noise"),
     ],

@@ -24,7 +24,7 @@ from fmri_descriptors import (
 from fmri_descriptors.cohort.splits import SPLITS
 from fmri_descriptors.registry import DESCRIPTORS, feature_columns
 from fmri_descriptors.text.captions import describe_features, paragraphs
-from fmri_descriptors.text.render import load_templates, relation, verdict
+from fmri_descriptors.text.render import discourse_relation, load_templates, most_unusual_direction
 from fmri_descriptors.text.wording import level_word
 
 QUICK = DescribeSettings(features=FeatureSettings(louvain_runs=1, ica_components=9))
@@ -260,7 +260,9 @@ def test_connecting_words_join_only_what_measures_the_same_and_say_how_it_relate
                 continue
             assert now.name == before.name.replace("range", "variance")
             words = found[1].lower()
-            how = relation(verdict(before.values), verdict(now.values))
+            how = discourse_relation(
+                most_unusual_direction(before.values), most_unusual_direction(now.values)
+            )
             assert how == ("same" if words in {"likewise", "similarly"} else "opposite")
             seen.add(words)
     assert seen == {"likewise", "similarly", "by contrast", "conversely"}

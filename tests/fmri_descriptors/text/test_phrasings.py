@@ -148,7 +148,7 @@ def test_what_is_missing_is_called_not_available_and_never_judged(rows):
 
 
 @every_kind
-def test_a_value_without_a_z_is_given_without_a_verdict(rows):
+def test_a_value_without_a_z_is_given_without_a_direction(rows):
     for row in rows:
         values = [FeatureValue("x", 0.42, math.nan, place) for place in where(row)]
         chosen = select_patterns(values) if row.kind == "patterns" else values

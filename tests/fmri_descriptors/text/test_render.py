@@ -6,10 +6,10 @@ import pytest
 from fmri_descriptors.registry import DESCRIPTORS
 from fmri_descriptors.text.render import (
     Part,
-    relation,
+    discourse_relation,
+    most_unusual_direction,
     render_descriptor,
     render_paragraph,
-    verdict,
 )
 from fmri_descriptors.text.tally import Reference, Tally
 from fmri_descriptors.text.values import FeatureValue, select_patterns
@@ -42,7 +42,7 @@ def test_a_missing_value_is_said_to_be_missing():
     assert sentence.endswith("odularity is not available for this scan.")
 
 
-def test_a_value_that_the_cohort_cannot_judge_is_given_without_a_verdict():
+def test_a_value_that_the_cohort_cannot_judge_is_given_without_a_direction():
     values = [FeatureValue("graph.modularity", 0.4, NAN, ())]
     (sentence,) = render_descriptor(ROWS["graph_modularity"], values)
     assert sentence.endswith("odularity is 0.40, not comparable with the cohort.")
@@ -91,7 +91,7 @@ def test_the_highest_pairs_are_named_without_calling_them_raised():
     values = [
         FeatureValue(f"fc.{i}", i / 10, 0.0, ("A", str(i)), "mean Fisher z") for i in range(9)
     ]
-    highest, lowest, verdict = render_descriptor(ROWS["fc_patterns"], select_patterns(values))
+    highest, lowest, summary = render_descriptor(ROWS["fc_patterns"], select_patterns(values))
     assert highest == (
         "connectivity (mean Fisher z) is highest between the A and 8 networks (0.80, z 0.00), "
         "between the A and 7 networks (0.70, z 0.00) and between the A and 6 networks (0.60, z "
@@ -102,7 +102,7 @@ def test_the_highest_pairs_are_named_without_calling_them_raised():
         "between the A and 1 networks (0.10, z 0.00) and between the A and 2 networks (0.20, z "
         "0.00)."
     )
-    assert verdict == "the extremes of connectivity are all within the typical range."
+    assert summary == "the extremes of connectivity are all within the typical range."
 
 
 def test_the_short_form_tells_what_is_raised_and_what_is_lowered():
@@ -155,11 +155,11 @@ def test_patterns_without_any_value_are_said_to_be_missing():
     assert sentence == "the extremes of connectivity are not available for this scan."
 
 
-def test_the_verdict_of_a_descriptor_is_that_of_its_most_unusual_value():
-    assert verdict(networks(A=1.5, B=-2.5, C=NAN)) == -1
-    assert verdict(networks(A=1.5, B=-0.5)) == 1
-    assert verdict(networks(A=0.5)) == 0
-    assert verdict(networks(A=NAN)) is None
+def test_the_direction_of_a_descriptor_is_that_of_its_most_unusual_value():
+    assert most_unusual_direction(networks(A=1.5, B=-2.5, C=NAN)) == -1
+    assert most_unusual_direction(networks(A=1.5, B=-0.5)) == 1
+    assert most_unusual_direction(networks(A=0.5)) == 0
+    assert most_unusual_direction(networks(A=NAN)) is None
 
 
 @pytest.mark.parametrize(
@@ -174,18 +174,18 @@ def test_the_verdict_of_a_descriptor_is_that_of_its_most_unusual_value():
         (None, None, "other"),
     ],
 )
-def test_verdicts_relate(before, now, name):
-    assert relation(before, now) == name
+def test_two_directions_have_a_discourse_relation(before, now, name):
+    assert discourse_relation(before, now) == name
 
 
 def test_words_before_a_sentence_take_its_capital():
     part = Part("Network strength is high. It is.", "same", joins=True)
-    assert part.after("likewise") == "Likewise, network strength is high. It is."
-    assert part.after("") == part.text
+    assert part.join("likewise") == "Likewise, network strength is high. It is."
+    assert part.join("") == part.text
 
 
 def test_words_are_not_put_before_a_sentence_that_cannot_take_them():
-    assert Part("fALFF: high.", "same", joins=False).after("likewise") == "fALFF: high."
+    assert Part("fALFF: high.", "same", joins=False).join("likewise") == "fALFF: high."
 
 
 @pytest.mark.parametrize("how", ["same", "opposite"])

@@ -6,7 +6,7 @@ from fmri_descriptors.text.values import (
     FeatureValue,
     cite,
     group_by_word,
-    places,
+    locations,
     select_patterns,
     short_groups,
 )
@@ -56,7 +56,7 @@ def test_several_groups_hold_nowhere_everywhere():
     ],
 )
 def test_a_place_is_said_as_a_sentence_says_it(where, place):
-    assert FeatureValue("x", 1.0, 0.0, where).place == place
+    assert FeatureValue("x", 1.0, 0.0, where).location == place
 
 
 def test_a_value_that_cannot_be_judged_is_shown_without_z():
@@ -85,15 +85,15 @@ def test_networks_that_are_not_judged_are_not_called_less_so():
 
 def test_many_networks_are_counted_rather_than_named():
     many = [FeatureValue("x", 1.0, 1.5, (f"N{i}",)) for i in range(17)]
-    assert places(many) == "in seventeen networks"
-    assert places(many[:9], 17) == "in nine of the seventeen networks"
+    assert locations(many) == "in seventeen networks"
+    assert locations(many[:9], 17) == "in nine of the seventeen networks"
     assert cite(many).endswith(" networks and, less so, in fourteen more")
-    assert places(many[:3]) == "in the N0, N1 and N2 networks"
+    assert locations(many[:3]) == "in the N0, N1 and N2 networks"
 
 
 def test_many_pairs_are_counted_rather_than_named():
-    assert places(pairs(32), 45) == "for thirty-two of the forty-five network connections"
-    assert places(pairs(2)) == "between the A and N0 networks and between the A and N1 networks"
+    assert locations(pairs(32), 45) == "for thirty-two of the forty-five network connections"
+    assert locations(pairs(2)) == "between the A and N0 networks and between the A and N1 networks"
 
 
 @pytest.mark.parametrize("n", [4, 36, 153])

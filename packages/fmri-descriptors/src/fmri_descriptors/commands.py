@@ -1,5 +1,6 @@
 """Click functions of this package's stages, found through the group ``fmri.commands``."""
 
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -7,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fmri_descriptors.errors import InputError
-from fmri_descriptors.settings import CohortSettings, DescribeSettings
 from fmri_descriptors.stage import Context, Stage
 
 if TYPE_CHECKING:
     from fmri_descriptors.cohort.read import WriteOptions
     from fmri_descriptors.probing.settings import EvaluateDescriptorsSettings
     from fmri_descriptors.readers import Source
+    from fmri_descriptors.settings import CohortSettings, DescribeSettings
     from fmri_descriptors.simulate.settings import SimulateSettings
 
 
@@ -43,8 +44,11 @@ def cohort(context: Context, /, source: str, *, strict: bool, **options: Any) ->
     from fmri_descriptors.cohort.read import WriteOptions, chosen_parcellation
     from fmri_descriptors.readers import ReadOptions, open_source
     from fmri_descriptors.readers.fingerprint import listing_digest
+    from fmri_descriptors.settings import CohortSettings
 
-    atlas, phenotypes = (_path(options[name]) for name in ("atlas", "phenotypes"))
+    atlas, phenotypes = (
+        None if options[name] is None else Path(options[name]) for name in ("atlas", "phenotypes")
+    )
     read = ReadOptions(
         tr=options["tr"],
         atlas=atlas,
@@ -73,11 +77,9 @@ def cohort(context: Context, /, source: str, *, strict: bool, **options: Any) ->
     )
 
 
-def _path(given: str | None) -> Path | None:
-    return None if given is None else Path(given)
-
-
-def _cohort(stage: Stage[CohortSettings], opened: "Source", write: "WriteOptions", **_: Any) -> str:
+def _cohort(
+    stage: "Stage[CohortSettings]", opened: "Source", write: "WriteOptions", **_: Any
+) -> str:
     from fmri_descriptors.cohort.read import write_cohort
 
     return write_cohort(opened, stage.directory, stage.settings, stage.seed, stage.progress, write)
@@ -115,11 +117,12 @@ def describe(
 ) -> None:
     """Write features, z-scores, sentences and captions of a cohort."""
     from fmri_descriptors.phenotypes.dictionary import load_dictionary
+    from fmri_descriptors.settings import DescribeSettings
 
     if rewrite and context.recipe.settings("describe", DescribeSettings).rewrite is None:
         raise InputError(
             "--rewrite: no language model; give --set rewrite.base_url=http://… and "
-            "--set rewrite.model=…, or --set rewrite.local_model=…"
+            "--set rewrite.model=…"
         )
     if phenotype_dictionary is not None:
         load_dictionary(phenotype_dictionary)
@@ -146,7 +149,6 @@ def _describe(
     options = DescribeOptions(
         templates=templates,
         phenotype_dictionary=phenotype_dictionary,
-        find_model=stage.language_model,
         jobs=jobs,
         scheduler=scheduler,
     )
@@ -160,8 +162,6 @@ def _describe(
 @click.pass_obj
 def simulate(context: Context, jobs: int) -> None:
     """Write a simulated cohort with planted effects, as a scans table with its series."""
-    from functools import partial
-
     from fmri_descriptors.simulate.settings import SimulateSettings
 
     context.run(
@@ -232,9 +232,6 @@ def _evaluate_descriptors(
 
 
 def _encoder(stage: "Stage[EvaluateDescriptorsSettings]", name: str) -> tuple[str, Any]:
-    from dataclasses import asdict
-    from functools import partial
-
     from fmri_descriptors.probing.encoders import find_text_classifier
 
     options = asdict(stage.settings.encoder)

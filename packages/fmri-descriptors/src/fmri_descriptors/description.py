@@ -12,7 +12,7 @@ from fmri_descriptors.cohort.read import Cohort, read_cohort
 from fmri_descriptors.features.availability import by_column
 from fmri_descriptors.features.cohort_features import measure_cohort
 from fmri_descriptors.features.extractor import FeatureExtractor
-from fmri_descriptors.features.gradients.reference import told_of_gradients
+from fmri_descriptors.features.gradients.reference import gradient_note
 from fmri_descriptors.norms.cohort_norms import POOLED, CohortNorms
 from fmri_descriptors.norms.typical_range import outside_typical_range
 from fmri_descriptors.phenotypes.dictionary import load_dictionary
@@ -24,12 +24,12 @@ from fmri_descriptors.settings import DescribeSettings
 from fmri_descriptors.text.cohort_captions import Measured, Wording, write_texts
 from fmri_descriptors.text.render import load_templates
 from fmri_descriptors.text.summary import (
-    told_of_chance,
-    told_of_components,
-    told_of_missing,
+    chance_note,
+    component_notes,
+    missing_notes,
     write_unavailable,
 )
-from fmri_descriptors.utils.files import file_digest, write_json
+from fmri_descriptors.utils.files import atomic_write, file_digest, write_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,8 +51,6 @@ class DescribeOptions:
         A folder of templates that go before the package's own.
     phenotype_dictionary : Path, optional
         What the phenotypes mean (see `load_dictionary`); ``semantic.jsonl`` is written with it.
-    find_model : callable
-        Gives the folder of a local model by the name in ``settings.rewrite``.
     jobs : int
         Worker processes; they change no byte of what is written.
     scheduler : str, optional
@@ -62,7 +60,6 @@ class DescribeOptions:
 
     templates: Path | None = None
     phenotype_dictionary: Path | None = None
-    find_model: Callable[[str], Path] = Path
     jobs: int = 1
     scheduler: str | None = None
 
@@ -154,12 +151,12 @@ def describe_cohort(
     for left in directory.glob(f"{_PARTS}*"):
         shutil.rmtree(left)
     told = "".join(
-        f"; {sentence}" for sentence in [*told_of_components(fitted), *told_of_missing(reasons)]
+        f"; {sentence}" for sentence in [*component_notes(fitted), *missing_notes(reasons)]
     )
     return (
         f"{len(features)} scans, {features.shape[1]} features, {len(DESCRIPTORS)} descriptors "
         f"each; norms from {len(norms.fitted_on_)} training scans of {norms.n_people_} people"
-        f"{pooled}; {told_of_chance(z, norms)}{told}{rewritten}"
+        f"{pooled}; {chance_note(z, norms)}{told}{rewritten}"
     )
 
 
@@ -169,8 +166,8 @@ def _write_summary(
     """Write what is to be known of the measures, in words, and the counts of each scan."""
     document = {
         "schema": SUMMARY_SCHEMA,
-        "gradients": told_of_gradients(extractor.reference_r_),
-        "components": list(told_of_components(extractor)),
+        "gradients": gradient_note(extractor.reference_r_),
+        "components": list(component_notes(extractor)),
     }
     write_json(document, directory / "summary.json")
     counts = outside_typical_range(z, norms)
@@ -210,7 +207,6 @@ def _rewritten(
         workspace=directory / _JOURNALS,
         seed=seed,
         progress=progress,
-        find_model=options.find_model,
     )
     return f"; {report}"
 
@@ -252,16 +248,15 @@ def _fitted(
     cohort: Cohort, settings: DescribeSettings, seed: int, parts: Path, count: _Counter
 ) -> Path:
     """Directory of the extractor fitted on the training scans, from an earlier call or now."""
-    whole = parts / "extractor"
-    if whole.is_dir():
+    extractor = parts / "extractor"
+    if extractor.is_dir():
         count(cohort.n_scans("train"))
-        return whole
-    unfinished = parts / "extractor.unfinished"
-    unfinished.mkdir(exist_ok=True)
-    training = count.through(cohort.scans("train"))
-    FeatureExtractor(settings.features, seed).fit(training).save(unfinished)
-    unfinished.rename(whole)
-    return whole
+        return extractor
+    with atomic_write(extractor) as unfinished:
+        unfinished.mkdir(exist_ok=True)
+        training = count.through(cohort.scans("train"))
+        FeatureExtractor(settings.features, seed).fit(training).save(unfinished)
+    return extractor
 
 
 def _compared(

@@ -1,4 +1,4 @@
-"""The one error that a user can cause and mend."""
+"""The error of input that the user can correct."""
 
 
 class InputError(ValueError):

@@ -2,10 +2,12 @@
 
 import re
 from dataclasses import dataclass
+from typing import get_args
 
 from fmri_descriptors.parcellation.parcellation import Parcellation
+from fmri_descriptors.settings import Domain
 
-DOMAINS = ("FC", "gradients", "ICA", "graph")
+DOMAINS: tuple[str, ...] = get_args(Domain)
 ORDINALS = ("principal", "second", "third")
 """How texts call the three gradients."""
 

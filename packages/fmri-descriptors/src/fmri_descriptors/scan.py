@@ -9,9 +9,7 @@ from numpy.typing import NDArray
 from fmri_descriptors.errors import InputError
 from fmri_descriptors.parcellation.parcellation import Parcellation
 from fmri_descriptors.region_signal import has_signal
-
-MIN_FRAMES = 16
-"""Fewer frames than this give no correlation worth a name."""
+from fmri_descriptors.settings import MIN_FRAMES
 
 MIN_TR, MAX_TR = 0.01, 60.0
 """Repetition times in seconds from the one to below the other; 720 was given in milliseconds."""

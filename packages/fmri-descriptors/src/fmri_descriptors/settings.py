@@ -1,24 +1,30 @@
 """Settings of the two stages; every default of the package lives here, once."""
 
-import math
-from dataclasses import dataclass, field
+from dataclasses import field
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
+from pydantic import Field
+
 from fmri_descriptors.errors import InputError
+from fmri_descriptors.utils.settings_class import settings_class
 
-NEGATIVE_EDGES = ("drop", "absolute", "negative_sym", "negative_asym")
-"""What can become of negative correlations in the graph."""
+Domain = Literal["FC", "gradients", "ICA", "graph"]
+"""The four groups of descriptors."""
 
-GRADIENT_TEMPLATES = ("cohort", "schaefer400")
-"""What gradients can be aligned to."""
+CaptionDomain = Literal["all", Domain]
+"""What a caption is about: one domain, or all of them."""
+
+MIN_FRAMES = 16
+"""Fewest time points of a scan: fewer give no correlation worth a name."""
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
 
 
-def _require(holds: bool, key: str, value: object, fix: str) -> None:
-    if not holds:
-        raise InputError(f"{key}: {value}; {fix}")
-
-
-@dataclass(frozen=True, kw_only=True)
+@settings_class
 class CohortSettings:
     """How recordings become a cohort.
 
@@ -41,46 +47,26 @@ class CohortSettings:
     """
 
     parcellation: str | None = None
-    test_fraction: float = 0.2
-    validation_fraction: float = 0.1
+    test_fraction: Share = 0.2
+    validation_fraction: Share = 0.1
     test_subjects: tuple[str, ...] = ()
     validation_subjects: tuple[str, ...] = ()
-    max_masked_regions: int = 0
-    crop_frames: int | None = None
-    crop_seconds: float | None = None
+    max_masked_regions: Annotated[int, Field(ge=0)] = 0
+    crop_frames: Annotated[int, Field(ge=MIN_FRAMES)] | None = None
+    crop_seconds: Positive | None = None
 
     def __post_init__(self) -> None:
-        for key in ("test_fraction", "validation_fraction"):
-            value = getattr(self, key)
-            _require(0 <= value < 1, key, value, "give a share from 0 to below 1")
         total = self.test_fraction + self.validation_fraction
-        _require(total < 1, "test_fraction + validation_fraction", total, "leave some to train on")
-        _require(
-            self.max_masked_regions >= 0,
-            "max_masked_regions",
-            self.max_masked_regions,
-            "give 0 or more",
-        )
-        self._check_crop(self.crop_frames, self.crop_seconds)
-
-    def _check_crop(self, frames: int | None, seconds: float | None) -> None:
-        if frames is not None:
-            from fmri_descriptors.scan import MIN_FRAMES  # brings numpy, which settings do without
-
-            fix = f"give {MIN_FRAMES} or more"
-            _require(frames >= MIN_FRAMES, "crop_frames", frames, fix)
-        _require(
-            seconds is None or 0 < seconds < math.inf, "crop_seconds", seconds, "give more than 0"
-        )
-        _require(
-            frames is None or seconds is None,
-            "crop_frames, crop_seconds",
-            (frames, seconds),
-            "give one of the two",
-        )
+        if total >= 1:
+            raise InputError(
+                f"test_fraction + validation_fraction: {total}; leave some to train on"
+            )
+        if self.crop_frames is not None and self.crop_seconds is not None:
+            both = (self.crop_frames, self.crop_seconds)
+            raise InputError(f"crop_frames, crop_seconds: {both}; give one of the two")
 
 
-@dataclass(frozen=True, kw_only=True)
+@settings_class
 class FeatureSettings:
     """How a scan is measured.
 
@@ -123,16 +109,16 @@ class FeatureSettings:
         Length of the windows whose amplitudes give the variability, in seconds.
     """
 
-    graph_density: float = 0.15
-    negative_edges: str = "drop"
-    louvain_runs: int = 5
-    gradient_sparsity: float = 0.9
-    gradient_template: str = "cohort"
-    gradient_components: int = 10
-    ica_components: int = 20
+    graph_density: Annotated[float, Field(gt=0, le=1)] = 0.15
+    negative_edges: Literal["drop", "absolute", "negative_sym", "negative_asym"] = "drop"
+    louvain_runs: Count = 5
+    gradient_sparsity: Share = 0.9
+    gradient_template: Literal["cohort", "schaefer400"] = "cohort"
+    gradient_components: Annotated[int, Field(ge=3)] = 10
+    ica_components: Count = 20
     ica_maps: str = ""
-    ica_least_overlap: float = 0.3
-    ica_least_energy: float = 0.5
+    ica_least_overlap: Share = 0.3
+    ica_least_energy: Share = 0.5
     falff_low_hz: float = 0.01
     falff_high_hz: float = 0.08
     falff_total_hz: float = 0.25
@@ -140,45 +126,9 @@ class FeatureSettings:
     ratio_split_hz: float = 0.1
     ratio_high_from_hz: float = 0.15
     ratio_high_hz: float = 0.25
-    window_seconds: float = 60.0
+    window_seconds: Positive = 60.0
 
     def __post_init__(self) -> None:
-        for key in ("louvain_runs", "ica_components"):
-            value = getattr(self, key)
-            _require(value >= 1, key, value, "give at least 1")
-        _require(
-            self.gradient_components >= 3,
-            "gradient_components",
-            self.gradient_components,
-            "give at least 3",
-        )
-        _require(
-            0 < self.graph_density <= 1,
-            "graph_density",
-            self.graph_density,
-            "give a share above 0, at most 1",
-        )
-        _require(
-            0 <= self.gradient_sparsity < 1,
-            "gradient_sparsity",
-            self.gradient_sparsity,
-            "give a share from 0 to below 1",
-        )
-        _require(
-            self.window_seconds > 0, "window_seconds", self.window_seconds, "give more than 0 s"
-        )
-        for key in ("ica_least_overlap", "ica_least_energy"):
-            value = getattr(self, key)
-            _require(0 <= value < 1, key, value, "give a share from 0 to below 1")
-        for key, choices in (
-            ("negative_edges", NEGATIVE_EDGES),
-            ("gradient_template", GRADIENT_TEMPLATES),
-        ):
-            value = getattr(self, key)
-            _require(value in choices, key, repr(value), f"give one of {', '.join(choices)}")
-        self._check_bands()
-
-    def _check_bands(self) -> None:
         falff = (self.falff_low_hz, self.falff_high_hz, self.falff_total_hz)
         ratio = (
             self.ratio_low_hz,
@@ -186,33 +136,28 @@ class FeatureSettings:
             self.ratio_high_from_hz,
             self.ratio_high_hz,
         )
-        _require(
-            0 < falff[0] < falff[1] <= falff[2],
-            "falff_low_hz, falff_high_hz, falff_total_hz",
-            falff,
-            "give rising frequencies above 0 Hz",
-        )
-        _require(
-            0 <= ratio[0] < ratio[1] <= ratio[2] < ratio[3],
-            "ratio_low_hz, ratio_split_hz, ratio_high_from_hz, ratio_high_hz",
-            ratio,
-            "give rising frequencies from 0 Hz",
-        )
+        if not 0 < falff[0] < falff[1] <= falff[2]:
+            raise InputError(
+                f"falff_low_hz, falff_high_hz, falff_total_hz: {falff}; give rising frequencies "
+                "above 0 Hz"
+            )
+        if not 0 <= ratio[0] < ratio[1] <= ratio[2] < ratio[3]:
+            raise InputError(
+                f"ratio_low_hz, ratio_split_hz, ratio_high_from_hz, ratio_high_hz: {ratio}; give "
+                "rising frequencies from 0 Hz"
+            )
 
 
-@dataclass(frozen=True, kw_only=True)
+@settings_class
 class RewriteSettings:
     """How captions are rewritten by a language model.
 
     Parameters
     ----------
-    base_url : str, optional
+    base_url : str
         Address of an OpenAI-compatible endpoint, up to and including ``/v1``.
-    model : str, optional
+    model : str
         Name of the model at that endpoint.
-    local_model : str, optional
-        Folder of a transformers model, served on this machine while it is needed; instead of
-        ``base_url`` and ``model``.
     api_key_variable : str
         Name of the environment variable with the endpoint's key; the key itself is never written
         anywhere.
@@ -226,87 +171,49 @@ class RewriteSettings:
         Longest answer, in tokens.
     extra_words : tuple of str
         Words that a rewrite may use besides those of its source and the neutral ones.
-    attempts : int
-        Times that a request is sent to an endpoint that is busy or fails.
-    wait_seconds : float
-        Wait after the first of these, in seconds; doubled after each.
+    max_retries : int
+        Times that a request is sent again to an endpoint that is busy or fails, with the waits
+        that it names or longer ones each time.
     timeout_seconds : float
         Longest wait for an answer, in seconds.
     failures_in_a_row : int
         Captions in a row without any answer after which the run stops.
-    requests_per_minute : float, optional
-        Most requests in a minute; no limit if not given.
     concurrency : int
-        Requests at a time; a local model always gets one.
+        Requests at a time.
     price_in, price_out : float, optional
         Price of a million tokens of questions and of answers, in any currency.
     """
 
-    base_url: str | None = None
-    model: str | None = None
-    local_model: str | None = None
+    base_url: str
+    model: Annotated[str, Field(min_length=1)]
     api_key_variable: str = "FMRI_REWRITE_API_KEY"
-    domains: tuple[str, ...] = ()
-    tries: int = 3
-    temperature: float = 0.3
-    temperature_step: float = 0.3
-    max_tokens: int = 2048
+    domains: tuple[CaptionDomain, ...] = ()
+    tries: Count = 3
+    temperature: NotNegative = 0.3
+    temperature_step: NotNegative = 0.3
+    max_tokens: Count = 2048
     extra_words: tuple[str, ...] = ()
-    attempts: int = 5
-    wait_seconds: float = 1.0
-    timeout_seconds: float = 120.0
-    failures_in_a_row: int = 10
-    requests_per_minute: float | None = None
-    concurrency: int = 4
-    price_in: float | None = None
-    price_out: float | None = None
+    max_retries: Annotated[int, Field(ge=0)] = 4
+    timeout_seconds: Positive = 120.0
+    failures_in_a_row: Count = 10
+    concurrency: Count = 4
+    price_in: NotNegative | None = None
+    price_out: NotNegative | None = None
 
     def __post_init__(self) -> None:
-        self._check_where()
-        for key in ("tries", "max_tokens", "attempts", "failures_in_a_row", "concurrency"):
-            value = getattr(self, key)
-            _require(value >= 1, key, value, "give at least 1")
-        for key in ("temperature", "temperature_step", "wait_seconds", "price_in", "price_out"):
-            value = getattr(self, key)
-            _require(value is None or value >= 0, key, value, "give 0 or more")
-        for key in ("timeout_seconds", "requests_per_minute"):
-            value = getattr(self, key)
-            _require(value is None or value > 0, key, value, "give more than 0")
-        self._check_domains()
-
-    def _check_domains(self) -> None:
-        from fmri_descriptors.registry import DOMAINS  # brings numpy, which settings do without
-
-        known = ("all", *DOMAINS)
-        for domain in self.domains:
-            _require(domain in known, "domains", repr(domain), f"known are: {', '.join(known)}")
-
-    def _check_where(self) -> None:
-        _require(
-            (self.base_url is None) != (self.local_model is None),
-            "base_url, local_model",
-            (self.base_url, self.local_model),
-            "give the address of an endpoint or a local model, one of the two",
-        )
-        if self.base_url is None:
-            return
         address = urlsplit(self.base_url)
-        _require(
-            address.scheme in {"http", "https"} and bool(address.hostname),
-            "base_url",
-            repr(self.base_url),
-            "give an address such as http://localhost:8000/v1",
-        )
-        _require(
-            address.username is None and address.password is None and not address.query,
-            "base_url",
-            f"{address.scheme}://…@{address.hostname}",
-            "put the key into the environment variable that api_key_variable names",
-        )
-        _require(bool(self.model), "model", repr(self.model), "name the endpoint's model")
+        if address.scheme not in {"http", "https"} or not address.hostname:
+            raise InputError(
+                f"base_url: {self.base_url!r}; give an address such as http://localhost:8000/v1"
+            )
+        if address.username is not None or address.password is not None or address.query:
+            raise InputError(
+                f"base_url: {address.scheme}://…@{address.hostname}; put the key into the "
+                "environment variable that api_key_variable names"
+            )
 
 
-@dataclass(frozen=True, kw_only=True)
+@settings_class
 class DescribeSettings:
     """How a cohort is described.
 
@@ -328,17 +235,8 @@ class DescribeSettings:
     """
 
     features: FeatureSettings = field(default_factory=FeatureSettings)
-    caption_form: str = "short"
+    caption_form: Literal["short", "long"] = "short"
     robust: bool = False
     site_aware: bool = False
-    min_site_scans: int = 20
+    min_site_scans: Annotated[int, Field(ge=2)] = 20
     rewrite: RewriteSettings | None = None
-
-    def __post_init__(self) -> None:
-        _require(
-            self.caption_form in {"short", "long"},
-            "caption_form",
-            repr(self.caption_form),
-            "give 'short' or 'long'",
-        )
-        _require(self.min_site_scans >= 2, "min_site_scans", self.min_site_scans, "give at least 2")

@@ -18,13 +18,16 @@ _LONGEST_SHOWN = 120  # characters of a key or value that a message repeats
 _EXPECTED = {
     "bool_type": "true or false",
     "float_type": "a number",
-    "greater_than": "more than {gt}",
-    "greater_than_equal": "at least {ge}",
+    "greater_than": "more than {gt:g}",
+    "greater_than_equal": "at least {ge:g}",
     "int_from_float": "an integer",
     "int_type": "an integer",
-    "less_than": "less than {lt}",
-    "less_than_equal": "at most {le}",
+    "less_than": "less than {lt:g}",
+    "less_than_equal": "at most {le:g}",
+    "string_pattern_mismatch": "a text",
+    "string_too_short": "a text",
     "string_type": "text (put it in quotes)",
+    "too_short": "at least {min_length}",
     "tuple_type": "a list",
 }
 

@@ -1,7 +1,6 @@
 """Where a path in a recipe starts: always from the recipe's own folder."""
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +33,6 @@ TABLES = (
 )
 """Sections and settings that are a path if they end in `.tsv`."""
 
-FOLDERS = (("describe", "rewrite.local_model"),)
-"""Sections and settings that name something, unless a folder has that name."""
-
 
 def located_top(top: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Values outside the sections, each path of them made absolute from a recipe's folder.
@@ -58,24 +54,14 @@ def located_top(top: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def located_section(section: str, values: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Section of a recipe, each path in it made absolute from the recipe's folder.
+    """Section of a recipe, each path in it made absolute from the recipe's folder."""
 
-    Raises
-    ------
-    click.ClickException
-        As for `located_top`.
-    """
-
-    def table(value: str, key: str) -> str:  # noqa: ARG001 - called as `model` is
+    def table(value: str) -> str:
         return from_folder(folder, value) if value.endswith(".tsv") else value
 
-    def model(value: str, key: str) -> str:
-        return _named(folder, value, f"{section}.{key}")
-
-    for places, located in ((TABLES, table), (FOLDERS, model)):
-        for place, key in places:
-            if place == section:
-                values = _changed(values, key.split("."), partial(located, key=key))
+    for place, key in TABLES:
+        if place == section:
+            values = _changed(values, key.split("."), table)
     return values
 
 

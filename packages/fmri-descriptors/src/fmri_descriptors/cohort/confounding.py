@@ -69,7 +69,7 @@ def acquisition_confounds(recordings: Sequence[Recording], n_frames: Sequence[in
     return found
 
 
-def confounds_told(
+def confound_notes(
     confounds: Confounds, recordings: Sequence[Recording], n_frames: Sequence[int]
 ) -> tuple[str, ...]:
     """Say what gives labels away, one line for all that the same does, and how to crop scans."""

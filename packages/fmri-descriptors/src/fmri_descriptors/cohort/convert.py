@@ -10,7 +10,8 @@ from threadpoolctl import threadpool_limits
 from fmri_descriptors.errors import InputError
 from fmri_descriptors.parcellation.parcellation import Parcellation
 from fmri_descriptors.readers.base import Recording
-from fmri_descriptors.scan import MIN_FRAMES, Scan
+from fmri_descriptors.scan import Scan
+from fmri_descriptors.settings import MIN_FRAMES
 
 if TYPE_CHECKING:
     from datasets import Features

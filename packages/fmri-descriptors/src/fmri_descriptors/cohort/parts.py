@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fmri_descriptors.utils.arrow_arrays import cell
-from fmri_descriptors.utils.files import file_digest, quiet_datasets
+from fmri_descriptors.utils.files import atomic_write, file_digest, quiet_datasets
 
 if TYPE_CHECKING:
     from datasets import Dataset, Features
@@ -46,10 +46,11 @@ class Parts:
         import pyarrow as pa
 
         cells = [cell(row[field.name], field.type) for field in self.schema]
-        beside = self.path(index).with_suffix(".writing")
-        with pa.ipc.new_stream(str(beside), self.schema) as stream:
+        with (
+            atomic_write(self.path(index)) as unfinished,
+            pa.ipc.new_stream(str(unfinished), self.schema) as stream,
+        ):
             stream.write_batch(pa.record_batch(cells, schema=self.schema))
-        beside.replace(self.path(index))
 
     def n_frames(self, index: int) -> int:
         """Return how many frames the scan with this number has."""

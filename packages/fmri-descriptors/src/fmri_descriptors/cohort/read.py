@@ -1,6 +1,5 @@
 """Scans to a dataset directory, and back."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fmri_descriptors.cohort.confounding import acquisition_confounds, confounds_told
+from fmri_descriptors.cohort.confounding import acquisition_confounds, confound_notes
 from fmri_descriptors.cohort.convert import Converter, Crop, row_features
 from fmri_descriptors.cohort.parts import Parts
 from fmri_descriptors.cohort.schema import (
@@ -24,6 +23,7 @@ from fmri_descriptors.cohort.splits import SPLITS, split_subjects
 from fmri_descriptors.errors import InputError
 from fmri_descriptors.parcellation.parcellation import Parcellation, load_parcellation
 from fmri_descriptors.readers.base import Recording, Rejected, Source
+from fmri_descriptors.readers.errors import reading
 from fmri_descriptors.readers.fingerprint import listing_digest
 from fmri_descriptors.scan import Scan
 from fmri_descriptors.settings import CohortSettings
@@ -106,7 +106,7 @@ def write_cohort(
         be used, or, where `strict` is asked for, any scan cannot.
     """
     if options.strict and source.rejected:
-        raise InputError(source.rejected[0].told)
+        raise InputError(source.rejected[0].message)
     parcellation = chosen_parcellation(source, settings)
     splits = split_subjects(_sites(source), settings, seed)
     crop = Crop(settings.crop_frames, settings.crop_seconds)
@@ -125,7 +125,7 @@ def write_cohort(
     parts.save(by_split)
     kept, n_frames = [source.recordings[i] for i in used], [parts.n_frames(i) for i in used]
     confounds = acquisition_confounds(kept, n_frames)
-    source = replace(source, notes=(*confounds_told(confounds, kept, n_frames), *source.notes))
+    source = replace(source, notes=(*confound_notes(confounds, kept, n_frames), *source.notes))
     document = cohort_document(source, kept, parcellation, splits)
     write_json(document | {"confounds": confounds}, directory / "cohort.json")
     unusable = [*source.rejected, *rejected.values()]
@@ -196,7 +196,7 @@ def _check_used(
     source: Source, rejected: Mapping[int, Rejected], splits: Mapping[str, str]
 ) -> None:
     unused = [*source.rejected, *rejected.values()]
-    first = unused[0].told if unused else ""
+    first = unused[0].message if unused else ""
     total = len(source.recordings) + len(source.rejected)
     if len(rejected) == len(source.recordings):
         raise InputError(f"{source.name}: none of {total} scans can be used; the first: {first}")
@@ -405,22 +405,9 @@ def _read_document(directory: Path) -> dict[str, Any]:
 
 def _load_dataset(directory: Path, document: Mapping[str, Any]) -> Any:
     from datasets import load_from_disk
-    from pyarrow import ArrowException
 
-    try:
+    with reading(directory, "a dataset directory", "make it again"):
         dataset = load_from_disk(str(directory))
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        json.JSONDecodeError,
-        ArrowException,
-    ) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(
-            f"{directory}: not a dataset directory ({reason}); make it again"
-        ) from error
     for split, scan_ids in document["splits"].items():
         n_rows = len(dataset[split]) if split in dataset else 0
         if n_rows != len(scan_ids):

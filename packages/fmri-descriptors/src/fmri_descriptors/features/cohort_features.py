@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from fmri_descriptors.cohort.read import Cohort, read_cohort
 from fmri_descriptors.cohort.splits import SPLITS
 from fmri_descriptors.features.extractor import FeatureExtractor
-from fmri_descriptors.utils.files import rename_whole
+from fmri_descriptors.utils.files import atomic_write
 from fmri_descriptors.utils.parallel import map_ordered
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def _measured(chunk: Chunk) -> int:
     if not chunk.part.is_file():
         scans = _opened_cohort(chunk.cohort).scans(chunk.split, chunk.start, chunk.stop)
         features = _opened_extractor(chunk.extractor).transform(scans)
-        with rename_whole(chunk.part) as unfinished:
+        with atomic_write(chunk.part) as unfinished:
             features.to_parquet(unfinished)
     return chunk.n_scans
 

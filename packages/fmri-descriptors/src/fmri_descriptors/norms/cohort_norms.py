@@ -448,7 +448,7 @@ class CohortNorms(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         kept = self.values() if values else None
         stored = None if kept is None else write_values(kept, Path(path))
-        document = {"schema": SCHEMA, **self.get_params(), **plain_norms(self, stored)}
+        document = {"schema": SCHEMA, **self.get_params(), **plain_norms(vars(self), stored)}
         own = {site: bool(self._norms_of(site)) for site in self.site_tables_}
         for site, entry in document["sites"].items():
             entry["own_norms"] = own[site]
@@ -481,9 +481,11 @@ class CohortNorms(TransformerMixin, BaseEstimator):
         norms = cls(**{name: document[name] for name in names if name in document})
         norms.robust = norms.robust if robust is None else robust
         try:
-            norms._values = read_norms(norms, document, path.parent)
+            fitted, norms._values = read_norms(document, path.parent)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InputError(f"{path}: no norms ({error}); describe the cohort again") from error
+        for name, value in fitted.items():
+            setattr(norms, name, value)
         return norms
 
 

@@ -1,5 +1,6 @@
 """Norms on disk: statistics as JSON, and beside them the values that merging medians needs."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,8 +13,6 @@ from fmri_descriptors.utils.files import file_digest
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from fmri_descriptors.norms.cohort_norms import CohortNorms
 
 
 @dataclass(frozen=True)
@@ -66,45 +65,43 @@ def write_values(values: "pd.DataFrame", norms_path: Path) -> StoredValues:
     return StoredValues(path, file_digest(path), tuple(values.index), tuple(columns))
 
 
-def plain_norms(norms: "CohortNorms", stored: StoredValues | None) -> dict[str, Any]:
+def plain_norms(fitted: Mapping[str, Any], stored: StoredValues | None) -> dict[str, Any]:
     """Return what fitted norms hold, ready for JSON.
 
     Parameters
     ----------
-    norms : CohortNorms
-        Fitted norms.
+    fitted : mapping of str to Any
+        Attributes of fitted `CohortNorms`, by name.
     stored : StoredValues, optional
         Where their values were written.
     """
     return {
-        "parcellation": norms.parcellation_,
-        "order_hash": norms.order_hash_,
-        "fitted_on": norms.fitted_on_,
-        "features": plain_table(norms.table_),
+        "parcellation": fitted["parcellation_"],
+        "order_hash": fitted["order_hash_"],
+        "fitted_on": fitted["fitted_on_"],
+        "features": plain_table(fitted["table_"]),
         "sites": {
             site: {
-                "n_scans": norms.site_counts_[site],
-                "n_people": norms.site_people_[site],
+                "n_scans": fitted["site_counts_"][site],
+                "n_people": fitted["site_people_"][site],
                 "features": plain_table(table),
             }
-            for site, table in norms.site_tables_.items()
+            for site, table in fitted["site_tables_"].items()
         },
-        "site_of": norms.sites_,
-        "subject_of": norms.subjects_,
+        "site_of": fitted["sites_"],
+        "subject_of": fitted["subjects_"],
         "values": stored and {"file": stored.path.name, "digest": stored.digest},
     }
 
 
 def read_norms(
-    norms: "CohortNorms", document: dict[str, Any], directory: Path
-) -> StoredValues | None:
-    """Give norms what `plain_norms` wrote, and return where their values are.
+    document: Mapping[str, Any], directory: Path
+) -> tuple[dict[str, Any], StoredValues | None]:
+    """Return the fitted attributes that `plain_norms` was given, and where their values are.
 
     Parameters
     ----------
-    norms : CohortNorms
-        Norms that are not fitted; changed in place.
-    document : dict
+    document : mapping
         Content of the file.
     directory : Path
         Where it lies.
@@ -114,26 +111,29 @@ def read_norms(
     KeyError, TypeError, ValueError, AttributeError
         If it holds something else.
     """
-    norms.table_ = read_table(document["features"])
-    norms.fitted_on_ = [str(scan_id) for scan_id in document["fitted_on"]]
-    norms.parcellation_ = document.get("parcellation")
-    norms.order_hash_ = document.get("order_hash")
+    fitted_on = [str(scan_id) for scan_id in document["fitted_on"]]
+    table = read_table(document["features"])
     # Schema 1 knew neither sites nor values, and schema 2 no people: each scan was one.
-    people = document.get("subject_of", {})
-    norms.subjects_ = {scan_id: people.get(scan_id, scan_id) for scan_id in norms.fitted_on_}
-    sites = document.get("sites", {})
-    norms.site_tables_ = {site: read_table(entry["features"]) for site, entry in sites.items()}
-    norms.site_counts_ = {site: int(entry["n_scans"]) for site, entry in sites.items()}
-    norms.site_people_ = {
-        site: int(entry.get("n_people", entry["n_scans"])) for site, entry in sites.items()
+    people, sites = document.get("subject_of", {}), document.get("sites", {})
+    fitted = {
+        "table_": table,
+        "fitted_on_": fitted_on,
+        "parcellation_": document.get("parcellation"),
+        "order_hash_": document.get("order_hash"),
+        "subjects_": {scan_id: people.get(scan_id, scan_id) for scan_id in fitted_on},
+        "site_tables_": {site: read_table(entry["features"]) for site, entry in sites.items()},
+        "site_counts_": {site: int(entry["n_scans"]) for site, entry in sites.items()},
+        "site_people_": {
+            site: int(entry.get("n_people", entry["n_scans"])) for site, entry in sites.items()
+        },
+        "sites_": dict(document.get("site_of", {})),
     }
-    norms.sites_ = dict(document.get("site_of", {}))
     stored = document.get("values")
     if stored is None:
-        return None
-    columns = tuple(sorted(norms.table_.index))
+        return fitted, None
     file = directory / Path(stored["file"]).name
-    return StoredValues(file, stored["digest"], tuple(norms.fitted_on_), columns)
+    columns = tuple(sorted(table.index))
+    return fitted, StoredValues(file, stored["digest"], tuple(fitted_on), columns)
 
 
 def plain_table(table: "pd.DataFrame") -> dict[str, dict[str, float | int | None]]:

@@ -90,12 +90,12 @@ class PhenotypeColumn:
 
 @dataclass(frozen=True)
 class PhenotypeDictionary:
-    """What the columns of a cohort mean, in the order in which a text tells them.
+    """What the columns of a cohort mean, in the order in which a text shows them.
 
     Parameters
     ----------
     columns : tuple of PhenotypeColumn
-        The columns that are told; others stay out of every text.
+        The columns that are described; others stay out of every text.
     tasks : tuple of str
         Tasks that have a text of their own.
     """
@@ -103,8 +103,8 @@ class PhenotypeDictionary:
     columns: tuple[PhenotypeColumn, ...]
     tasks: tuple[str, ...] = ()
 
-    def told(self, task: str | None) -> tuple[PhenotypeColumn, ...]:
-        """Columns that may be told where a task is asked.
+    def visible_columns(self, task: str | None) -> tuple[PhenotypeColumn, ...]:
+        """Columns that a text may show where a task is asked.
 
         A column that bears the task's name is kept out of its text whether declared or not.
 

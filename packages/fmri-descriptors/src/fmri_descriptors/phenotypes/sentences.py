@@ -52,7 +52,7 @@ def semantic_description(
     """
     require_columns(dictionary, phenotypes)
     statements: dict[str, list[str]] = {group: [] for group in GROUPS}
-    for column in dictionary.told(task):
+    for column in dictionary.visible_columns(task):
         value = _known(phenotypes[column.name], column)
         if value is not None:
             statements[column.group].append(f"{column.meaning} is {_worded(value, column)}")

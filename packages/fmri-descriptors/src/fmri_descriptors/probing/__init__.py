@@ -1,4 +1,4 @@
-"""Whether texts and features tell a phenotype: cross-validated, next to simple baselines."""
+"""Probes of texts and features: a phenotype predicted from them, beside simple baselines."""
 
 import lazy_loader as lazy
 

@@ -1,6 +1,7 @@
-"""Out-of-fold predictions of a phenotype, their scores, and the files that tell them."""
+"""Out-of-fold predictions of a phenotype, their scores, and the files that hold them."""
 
 import csv
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -157,11 +158,11 @@ class Evaluation:
     def summary(self) -> str:
         """Return one line with the first score of every method."""
         name = next(iter(self.rows[0].scores))
-        told = ", ".join(f"{row.method} {row.scores[name].value:.3f}" for row in self.rows)
+        scores = ", ".join(f"{row.method} {row.scores[name].value:.3f}" for row in self.rows)
         scans = self.tables.scans
         return (
             f"{self.target}, {name.upper()} over {scans['subject'].nunique()} subjects in "
-            f"{self.folds.n_folds} folds{self._spread(name)}: {told}"
+            f"{self.folds.n_folds} folds{self._spread(name)}: {scores}"
         )
 
     def _spread(self, name: str) -> str:
@@ -181,8 +182,8 @@ class Evaluation:
                     for scan, fold, line in zip(
                         self.tables.scans.itertuples(), repeat.folds.number, values, strict=True
                     ):
-                        told = [scan.Index, scan.subject, number, fold + 1, scan.target, method]
-                        rows.writerow([*told, *(repr(float(value)) for value in line)])
+                        known = [scan.Index, scan.subject, number, fold + 1, scan.target, method]
+                        rows.writerow([*known, *(repr(float(value)) for value in line)])
 
 
 def evaluate_descriptors(
@@ -242,93 +243,67 @@ def evaluate_tables(
     settings = settings or EvaluateDescriptorsSettings()
     truth = tables.scans["target"].to_numpy()
     classes = tuple(sorted(set(truth))) if tables.kind == "category" else ()
-    ways = methods(tables, settings, seed, encoder)
-    repeats = []
+    compared = methods(tables, settings, seed, encoder)
+    drawn = [_folds(tables, settings, seed, number) for number in range(settings.repeats)]
+    total = len(compared) * sum(folds.n_folds for folds in drawn)
+    fitted = itertools.count(1)
+    repeats = [Repeat(folds, {}) for folds in drawn]
     with threadpool_limits(limits=1):  # the same bits whatever the number of cores
-        for number in range(settings.repeats):
-            folds = _folds(tables, settings, _seed_of_repeat(seed, number))
-            total = settings.repeats * len(ways) * folds.n_folds
-            before = number * len(ways) * folds.n_folds
-            told = _offset(progress, before, total)
-            repeats.append(Repeat(folds, _predictions(ways, tables, folds, classes, told)))
-    rows = tuple(_row(way, tables, classes, repeats, settings, seed) for way in ways)
+        for repeat in repeats:
+            for method in compared:
+                repeat.predictions[method.name] = _out_of_fold(
+                    method, tables, repeat.folds, classes, lambda: progress(next(fitted), total)
+                )
+    rows = tuple(_row(method, tables, classes, repeats, settings, seed) for method in compared)
     return Evaluation(target, tables, classes, rows, tuple(repeats), settings)
 
 
-def _folds(tables: Tables, settings: EvaluateDescriptorsSettings, seed: int) -> Folds:
-    scans = tables.scans
+def _folds(tables: Tables, settings: EvaluateDescriptorsSettings, seed: int, number: int) -> Folds:
+    """Folds of one repeat; those of the first are drawn with the run's own seed."""
+    state = np.random.SeedSequence([seed, number]).generate_state(1)
     return make_folds(
-        scans["target"].tolist(),
-        scans["site"].tolist(),
-        scans["subject"].tolist(),
+        tables.scans["target"].tolist(),
+        tables.scans["site"].tolist(),
+        tables.scans["subject"].tolist(),
         kind=tables.kind,
         n_folds=settings.folds,
-        seed=seed,
+        seed=int(state[0]) if number else seed,
     )
 
 
-def _seed_of_repeat(seed: int, number: int) -> int:
-    """Seed of a repeat's folds: the run's own for the first, so that one repeat is a plain run."""
-    return int(np.random.SeedSequence([seed, number]).generate_state(1)[0]) if number else seed
-
-
-def _predictions(
-    ways: list[Method],
+def _out_of_fold(
+    method: Method,
     tables: Tables,
     folds: Folds,
     classes: tuple[str, ...],
-    told: Callable[[int], None],
-) -> dict[str, NDArray[np.float64]]:
-    truth, subjects = (tables.scans[name].to_numpy() for name in ("target", "subject"))
-    predictions = {}
-    for done, way in enumerate(ways):
-        before = done * folds.n_folds
-
-        def step(fold: int, before: int = before) -> None:
-            told(before + fold)
-
-        predictions[way.name] = _out_of_fold(way, truth, subjects, folds, classes, step)
-    return predictions
-
-
-def _offset(progress: Progress, before: int, total: int) -> Callable[[int], None]:
-    return lambda done: progress(before + done, total)
-
-
-def _out_of_fold(
-    way: Method,
-    truth: NDArray[Any],
-    subjects: NDArray[Any],
-    folds: Folds,
-    classes: tuple[str, ...],
-    told: Callable[[int], None],
+    advance: Callable[[], None],
 ) -> NDArray[np.float64]:
     """Prediction of each scan by the model of its fold, (n, K) or (n, 1)."""
+    truth, subjects = (tables.scans[name].to_numpy() for name in ("target", "subject"))
     predicted = np.zeros((len(truth), max(len(classes), 1)))
     for fold in range(folds.n_folds):
         held_out = folds.number == fold
-        y = truth[~held_out]
-        y = y.astype(str) if classes else y.astype(np.float64)
-        model = way.make(y, subjects[~held_out]).fit(way.inputs[~held_out], y)
+        y = truth[~held_out].astype(str if classes else np.float64)
+        model = method.make(y, subjects[~held_out]).fit(method.inputs[~held_out], y)
         if classes:
             # A class that no training scan has keeps probability 0.
             columns = [classes.index(str(name)) for name in model.classes_]
-            predicted[np.ix_(held_out, columns)] = model.predict_proba(way.inputs[held_out])
+            predicted[np.ix_(held_out, columns)] = model.predict_proba(method.inputs[held_out])
         else:
-            predicted[held_out, 0] = model.predict(way.inputs[held_out])
-        told(fold + 1)
+            predicted[held_out, 0] = model.predict(method.inputs[held_out])
+        advance()
     return predicted
 
 
 def _row(
-    way: Method,
+    method: Method,
     tables: Tables,
     classes: tuple[str, ...],
     repeats: list[Repeat],
     settings: EvaluateDescriptorsSettings,
     seed: int,
 ) -> Row:
-    each = [_statistics(repeat, way.name, tables, classes) for repeat in repeats]
+    each = [_statistics(repeat, method.name, tables, classes) for repeat in repeats]
     everything = np.arange(len(tables.scans))
     by_repeat = {name: tuple(one[name](everything) for one in each) for name in each[0]}
     subjects = tables.scans["subject"].to_numpy()
@@ -340,12 +315,12 @@ def _row(
         seed=seed,
     )
     if classes:
-        probabilities = np.mean([repeat.predictions[way.name] for repeat in repeats], axis=0)
+        probabilities = np.mean([repeat.predictions[method.name] for repeat in repeats], axis=0)
         exact = class_bounds(
             _numbered(tables, classes), probabilities, subjects, found["auc"].value
         )
         found = exact_where_few(found, exact, len(set(subjects)), settings.interval)
-    return Row(way.name, way.note, found, by_repeat)
+    return Row(method.name, method.note, found, by_repeat)
 
 
 def _numbered(tables: Tables, classes: tuple[str, ...]) -> NDArray[np.intp]:

@@ -1,19 +1,24 @@
-"""What predicts a phenotype: text, features, connectome, and the baseline that looks at nothing."""
+"""What predicts a phenotype: text, features, connectome, and a dummy that uses no input."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, clone
+from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
+from sklearn.feature_selection import f_classif, f_regression
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
 
 from fmri_descriptors.errors import InputError
-from fmri_descriptors.probing.search import SearchedModel, Strongest
+from fmri_descriptors.probing.search import SeenColumns, SelectUpToKBest, grid_search
 from fmri_descriptors.probing.settings import EvaluateDescriptorsSettings
 from fmri_descriptors.probing.tables import Tables
-
-if TYPE_CHECKING:
-    from sklearn.pipeline import Pipeline
 
 TextClassifier = Callable[[], Any]
 """Makes a fresh classifier of texts: ``fit(texts, y)``, ``predict_proba(texts)``, ``classes_``."""
@@ -68,34 +73,41 @@ def methods(
         If a text encoder is given for a number.
     """
     model = "logistic" if tables.kind == "category" else "ridge"
-    common = (tables, settings, seed)
-    text = _searched(
-        _words(settings.longest_phrase), settings.text_strengths, settings.keep_best, *common
-    )
-    table = _searched(
-        _standardised(rotated=False), settings.table_strengths, settings.keep_best, *common
-    )
-    connectome = _searched(_standardised(rotated=True), settings.table_strengths, (0,), *common)
-    texts = np.asarray(tables.captions, dtype=object)
+    common = (tables.kind, settings, seed)
+    # Counting learns nothing; which phrases there are, and how rare, is learned with each model.
+    phrases = CountVectorizer(ngram_range=(1, settings.longest_phrase), token_pattern=_WORD)
     found = [
-        Method("captions", f"TF-IDF of phrases, {model} regression", texts, text),
-        Method("features", f"standardised, {model} regression", tables.features, table),
+        Method(
+            "captions",
+            f"TF-IDF of phrases, {model} regression",
+            phrases.fit_transform(tables.captions).tocsr(),
+            _searched(
+                [SeenColumns(), TfidfTransformer(sublinear_tf=True)],
+                settings.text_strengths,
+                settings.keep_best,
+                *common,
+            ),
+        ),
+        Method(
+            "features",
+            f"standardised, {model} regression",
+            tables.features,
+            _searched(_standardised(), settings.table_strengths, settings.keep_best, *common),
+        ),
         Method(
             "connectome",
             f"Fisher z of region pairs, standardised, {model} regression",
             tables.connectomes,
-            connectome,
+            _searched(_standardised(), settings.table_strengths, (0,), *common),
         ),
-        _blind(tables),
+        _dummy(tables),
     ]
     if encoder is not None:
         found.insert(1, _encoder_method(tables, *encoder))
     return found
 
 
-def _blind(tables: Tables) -> Method:
-    from sklearn.dummy import DummyClassifier, DummyRegressor
-
+def _dummy(tables: Tables) -> Method:
     blank = np.zeros((len(tables.captions), 1))
     if tables.kind == "category":
         note = "most frequent class of the training scans"
@@ -113,49 +125,30 @@ def _encoder_method(tables: Tables, name: str, make: TextClassifier) -> Method:
     return Method("text encoder", f"{name}, fine-tuned on the captions", texts, lambda *_: make())
 
 
+def _standardised() -> list[Any]:
+    # A column that no training scan has stays, as a constant.
+    return [SimpleImputer(keep_empty_features=True), StandardScaler()]
+
+
 def _searched(
-    prefix: "Pipeline",
+    preprocessing: Sequence[Any],
     strengths: Sequence[float],
     keep_best: Sequence[int],
-    tables: Tables,
+    kind: str,
     settings: EvaluateDescriptorsSettings,
     seed: int,
-) -> Callable[[NDArray[Any], NDArray[Any]], SearchedModel]:
-    candidates = [_linear(tables.kind, c, keep) for keep in keep_best for c in sorted(strengths)]
-    return lambda _, subjects: SearchedModel(
-        prefix, candidates, subjects, settings.inner_folds, seed, kind=tables.kind
-    )
-
-
-def _words(longest_phrase: int) -> "Pipeline":
-    from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.pipeline import make_pipeline
-
-    return make_pipeline(
-        TfidfVectorizer(ngram_range=(1, longest_phrase), token_pattern=_WORD, sublinear_tf=True)
-    )
-
-
-def _standardised(*, rotated: bool) -> "Pipeline":
-    from sklearn.decomposition import PCA
-    from sklearn.impute import SimpleImputer
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    # A column that no training scan has stays, as a constant.
-    steps = [SimpleImputer(keep_empty_features=True), StandardScaler()]
-    # All components: a rotation, which leaves an L2 penalty as it is and makes the regression as
-    # small as the number of scans.
-    return make_pipeline(*steps, *([PCA(svd_solver="full")] if rotated else []))
-
-
-def _linear(kind: str, strength: float, keep_best: int) -> "Pipeline":
-    from sklearn.feature_selection import f_classif, f_regression
-    from sklearn.linear_model import LogisticRegression, Ridge
-    from sklearn.pipeline import make_pipeline
-
+) -> Callable[[NDArray[Any], NDArray[Any]], BaseEstimator]:
+    """Make a search over the number of columns and the penalty of a linear model."""
     category = kind == "category"
-    model = LogisticRegression(C=strength, max_iter=5000) if category else Ridge(alpha=1 / strength)
-    if keep_best == 0:
-        return make_pipeline(model)
-    return make_pipeline(Strongest(f_classif if category else f_regression, keep_best), model)
+    steps = [(type(step).__name__, step) for step in preprocessing]
+    steps.append(("best", SelectUpToKBest(f_classif if category else f_regression)))
+    steps.append(("model", LogisticRegression(max_iter=5000) if category else Ridge()))
+    # The last parameter by name varies fastest: all strengths of a number of columns, rising.
+    rising = sorted(strengths)
+    grid: dict[str, list[Any]] = {
+        "best__k": [number or "all" for number in keep_best],
+        "model__C" if category else "model__alpha": rising if category else [1 / c for c in rising],
+    }
+    return lambda y, subjects: grid_search(
+        clone(Pipeline(steps)), grid, y, subjects, n_folds=settings.inner_folds, seed=seed
+    )

@@ -76,7 +76,8 @@ def _reading(document: Mapping[str, Any]) -> str:
 
 
 def _kinds(document: Mapping[str, Any]) -> str:
-    kinds = {value["kind"] for row in document["rows"] for value in row.values() if _scored(value)}
+    scores = [value for row in document["rows"] for value in row.values()]
+    kinds = {score["kind"] for score in scores if isinstance(score, Mapping)}
     resampled = (
         f"from {document['bootstrap']['resamples']} bootstrap resamples of the subjects, with the "
         "models as they are; how much the models vary is left out, so they are too narrow near "
@@ -89,7 +90,3 @@ def _kinds(document: Mapping[str, Any]) -> str:
         "models as they are"
     )
     return exact if "bootstrap" not in kinds else f"{exact}; others {resampled}"
-
-
-def _scored(value: Any) -> bool:
-    return isinstance(value, Mapping)

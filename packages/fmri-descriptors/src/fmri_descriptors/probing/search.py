@@ -1,158 +1,89 @@
-"""A linear model chosen by folds of the training subjects."""
+"""A pipeline whose settings are chosen by folds of the training subjects."""
 
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, TransformerMixin, clone
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.base import BaseEstimator
+from sklearn.feature_selection import SelectKBest, SelectorMixin
+from sklearn.pipeline import Pipeline
 
 from fmri_descriptors.probing.folds import count_subjects
 
 _LEAST = 1e-12  # a class that the training scans lack costs the same with every candidate
 
 
-class SearchedModel(BaseEstimator):
-    """Preprocessing, then the candidate that predicts held-out training subjects best.
+def grid_search(
+    pipeline: Pipeline,
+    grid: Mapping[str, Sequence[Any]],
+    y: NDArray[Any],
+    subjects: NDArray[Any],
+    *,
+    n_folds: int,
+    seed: int,
+) -> BaseEstimator:
+    """Return a `GridSearchCV` whose folds keep every subject's scans together, not fitted.
+
+    Candidates are compared by log loss where the pipeline gives probabilities, else by squared
+    error, summed over all held-out scans.
 
     Parameters
     ----------
-    prefix : Pipeline
-        Preprocessing, fitted on the training part of each inner fold.
-    candidates : sequence of Pipeline
-        What may follow it.
-    subjects : ndarray, (n,)
-        Subject of each training scan.
+    pipeline : Pipeline
+        Preprocessing and model; all of it is fitted on the training part of each fold.
+    grid : mapping of str to sequence
+        Values to choose from, by the name of the parameter.
+    y, subjects : ndarray, (n,)
+        Targets and subjects of the training scans.
     n_folds : int
-        Inner folds. Where a class has fewer subjects, the middle candidate is taken.
+        Inner folds. Where a class has fewer subjects, the middle candidate is taken unsearched.
     seed : int
         Seed of the inner folds.
-    kind : str
-        ``"category"``: by log loss; ``"number"``: by squared error.
-
-    Attributes
-    ----------
-    chosen_ : int
-        Number of the candidate.
-    model_ : Pipeline
-        Prefix and candidate, fitted on all training scans.
     """
+    from sklearn.model_selection import GridSearchCV, ParameterGrid, StratifiedGroupKFold
 
-    def __init__(
-        self,
-        prefix: Pipeline,
-        candidates: Sequence[Pipeline],
-        subjects: NDArray[Any],
-        n_folds: int,
-        seed: int,
-        kind: str,
-    ) -> None:
-        self.prefix = prefix
-        self.candidates = candidates
-        self.subjects = subjects
-        self.n_folds = n_folds
-        self.seed = seed
-        self.kind = kind
-
-    def fit(self, X: NDArray[Any], y: NDArray[Any]) -> "SearchedModel":
-        """Choose a candidate and fit it.
-
-        Parameters
-        ----------
-        X : ndarray, (n, ...)
-            Inputs of the training scans.
-        y : ndarray, (n,)
-            Their targets.
-        """
-        self.chosen_ = self._choose(X, y)
-        chosen = clone(self.candidates[self.chosen_])
-        self.model_ = make_pipeline(clone(self.prefix), chosen).fit(X, y)
-        return self
-
-    @property
-    def classes_(self) -> NDArray[Any]:
-        """Classes in the order of `predict_proba`."""
-        return np.asarray(self.model_.classes_)
-
-    def predict(self, X: NDArray[Any]) -> NDArray[Any]:
-        """Predict targets, (n,)."""
-        return np.asarray(self.model_.predict(X))
-
-    def predict_proba(self, X: NDArray[Any]) -> NDArray[np.float64]:
-        """Predict probabilities of `classes_`, (n, K)."""
-        return np.asarray(self.model_.predict_proba(X))
-
-    def _choose(self, X: NDArray[Any], y: NDArray[Any]) -> int:
-        from sklearn.model_selection import StratifiedGroupKFold
-
-        classes = y if self.kind == "category" else np.zeros(len(y))
-        fewest = min(count_subjects(classes.tolist(), self.subjects.tolist()).values())
-        if len(self.candidates) == 1 or fewest < self.n_folds:
-            return len(self.candidates) // 2
-        splitter = StratifiedGroupKFold(self.n_folds, shuffle=True, random_state=self.seed)
-        losses = np.zeros(len(self.candidates))
-        for learned, held_out in splitter.split(classes, classes, groups=self.subjects):
-            losses += self._losses(X, y, learned, held_out)
-        return int(losses.argmin())
-
-    def _losses(
-        self,
-        X: NDArray[Any],
-        y: NDArray[Any],
-        learned: NDArray[np.intp],
-        held_out: NDArray[np.intp],
-    ) -> NDArray[np.float64]:
-        prefix = clone(self.prefix).fit(X[learned])
-        seen, unseen = prefix.transform(X[learned]), prefix.transform(X[held_out])
-        loss = _log_loss if self.kind == "category" else _squared_error
-        return np.array(
-            [
-                loss(clone(candidate).fit(seen, y[learned]), unseen, y[held_out])
-                for candidate in self.candidates
-            ]
-        )
+    category = hasattr(pipeline, "predict_proba")
+    classes = y if category else np.zeros(len(y))
+    candidates = list(ParameterGrid(grid))
+    fewest = min(count_subjects(classes.tolist(), subjects.tolist()).values())
+    if len(candidates) == 1 or fewest < n_folds:
+        return pipeline.set_params(**candidates[len(candidates) // 2])
+    folds = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
+    splits = list(folds.split(classes, classes, groups=subjects))
+    scoring = _log_likelihood if category else _negative_squared_error
+    return GridSearchCV(pipeline, grid, cv=splits, scoring=scoring)
 
 
-def _log_loss(model: Pipeline, X: Any, y: NDArray[Any]) -> float:
+def _log_likelihood(model: Pipeline, X: Any, y: NDArray[Any]) -> float:
+    # `neg_log_loss` of scikit-learn has no value where the held-out scans have another class.
     of_true = (model.predict_proba(X) * (y[:, None] == model.classes_)).sum(axis=1)
-    return float(-np.log(np.maximum(of_true, _LEAST)).sum())
+    return float(np.log(np.maximum(of_true, _LEAST)).sum())
 
 
-def _squared_error(model: Pipeline, X: Any, y: NDArray[Any]) -> float:
-    return float(((model.predict(X) - y) ** 2).sum())
+def _negative_squared_error(model: Pipeline, X: Any, y: NDArray[Any]) -> float:
+    return -float(((model.predict(X) - y) ** 2).sum())
 
 
-class Strongest(TransformerMixin, BaseEstimator):
-    """Columns with the strongest F test, all of them where there are no more.
+class SeenColumns(SelectorMixin, BaseEstimator):
+    """Keep the columns of a sparse matrix in which some training scan has a value."""
 
-    Parameters
-    ----------
-    test : callable
-        ``f_classif`` or ``f_regression``.
-    k : int
-        Number of columns to keep.
-
-    Attributes
-    ----------
-    kept_ : ndarray of int
-        Numbers of the columns, ascending.
-    """
-
-    def __init__(self, test: Callable[..., Any], k: int) -> None:
-        self.test = test
-        self.k = k
-
-    def fit(self, X: Any, y: NDArray[Any]) -> "Strongest":
-        """Test every column of the training scans; a constant one comes last."""
-        import warnings
-
-        with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
-            warnings.simplefilter("ignore", UserWarning)  # tells of constant columns
-            strength = np.nan_to_num(self.test(X, y)[0], nan=-1.0)
-        self.kept_ = np.sort(np.argsort(-strength, kind="stable")[: self.k])
+    def fit(self, X: Any, y: Any = None) -> "SeenColumns":  # noqa: ARG002 - as pipelines call it
+        """Look which columns the training scans use."""
+        self.seen_ = X.getnnz(axis=0) > 0
+        self.n_features_in_ = X.shape[1]
         return self
 
-    def transform(self, X: Any) -> Any:
-        """Keep the columns, (n, k)."""
-        return X[:, self.kept_]
+    def _get_support_mask(self) -> NDArray[np.bool_]:
+        return np.asarray(self.seen_)
+
+
+class SelectUpToKBest(SelectKBest):
+    """scikit-learn's `SelectKBest` that keeps all columns, silently, where there are no more."""
+
+    def fit(self, X: Any, y: Any) -> "SelectUpToKBest":
+        """Test every column of the training scans; a constant one comes last."""
+        with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
+            warnings.simplefilter("ignore", UserWarning)  # of constant columns, and of a large k
+            return super().fit(X, y)

@@ -1,17 +1,15 @@
 """Settings of `fmri evaluate-descriptors`."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
+from typing import Annotated, Literal
 
-from fmri_descriptors.errors import InputError
-from fmri_descriptors.registry import DOMAINS
+from pydantic import Field
 
-
-def _require(holds: bool, key: str, value: object, fix: str) -> None:
-    if not holds:
-        raise InputError(f"{key}: {value}; {fix}")
+from fmri_descriptors.settings import CaptionDomain, Count, Positive
+from fmri_descriptors.utils.settings_class import settings_class
 
 
-@dataclass(frozen=True, kw_only=True)
+@settings_class
 class EncoderSettings:
     """How a text encoder is fine-tuned, where one is asked for.
 
@@ -30,24 +28,13 @@ class EncoderSettings:
     """
 
     provider: str = "transformers"
-    epochs: int = 4
-    batch_size: int = 16
-    learning_rate: float = 5e-5
-    max_tokens: int = 512
-
-    def __post_init__(self) -> None:
-        for key in ("epochs", "batch_size", "max_tokens"):
-            value = getattr(self, key)
-            _require(value >= 1, f"encoder.{key}", value, "give at least 1")
-        _require(
-            0 < self.learning_rate < 1,
-            "encoder.learning_rate",
-            self.learning_rate,
-            "give a rate above 0 and below 1",
-        )
+    epochs: Count = 4
+    batch_size: Count = 16
+    learning_rate: Annotated[float, Field(gt=0, lt=1)] = 5e-5
+    max_tokens: Count = 512
 
 
-@dataclass(frozen=True, kw_only=True)
+@settings_class
 class EvaluateDescriptorsSettings:
     """How a phenotype is predicted.
 
@@ -80,43 +67,21 @@ class EvaluateDescriptorsSettings:
         How a text encoder is fine-tuned.
     """
 
-    target_kind: str = "auto"
-    domain: str = "all"
-    folds: int = 5
-    repeats: int = 5
-    inner_folds: int = 3
-    text_strengths: tuple[float, ...] = (0.1, 1.0, 10.0, 100.0)
-    table_strengths: tuple[float, ...] = (0.0001, 0.001, 0.01, 0.1, 1.0)
-    keep_best: tuple[int, ...] = (10, 50, 0)
-    longest_phrase: int = 4
-    bootstrap_resamples: int = 1000
-    interval: float = 0.95
+    target_kind: Literal["auto", "category", "number"] = "auto"
+    domain: CaptionDomain = "all"
+    folds: Annotated[int, Field(ge=2)] = 5
+    repeats: Count = 5
+    inner_folds: Annotated[int, Field(ge=2)] = 3
+    text_strengths: Annotated[tuple[Positive, ...], Field(min_length=1)] = (0.1, 1.0, 10.0, 100.0)
+    table_strengths: Annotated[tuple[Positive, ...], Field(min_length=1)] = (
+        0.0001,
+        0.001,
+        0.01,
+        0.1,
+        1.0,
+    )
+    keep_best: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (10, 50, 0)
+    longest_phrase: Count = 4
+    bootstrap_resamples: Count = 1000
+    interval: Annotated[float, Field(gt=0, lt=1)] = 0.95
     encoder: EncoderSettings = field(default_factory=EncoderSettings)
-
-    def __post_init__(self) -> None:
-        kinds, domains = ("auto", "category", "number"), ("all", *DOMAINS)
-        for key, known in (("target_kind", kinds), ("domain", domains)):
-            value = getattr(self, key)
-            _require(value in known, key, repr(value), f"give one of {', '.join(known)}")
-        for key, least in (
-            ("folds", 2),
-            ("repeats", 1),
-            ("inner_folds", 2),
-            ("longest_phrase", 1),
-        ):
-            value = getattr(self, key)
-            _require(value >= least, key, value, f"give at least {least}")
-        for key in ("text_strengths", "table_strengths"):
-            object.__setattr__(self, key, tuple(getattr(self, key)))
-            value = getattr(self, key)
-            _require(bool(value) and min(value) > 0, key, list(value), "give one or more above 0")
-        object.__setattr__(self, "keep_best", tuple(self.keep_best))
-        kept = self.keep_best
-        _require(bool(kept) and min(kept) >= 0, "keep_best", list(kept), "give one or more from 0")
-        _require(
-            self.bootstrap_resamples >= 1,
-            "bootstrap_resamples",
-            self.bootstrap_resamples,
-            "give at least 1",
-        )
-        _require(0 < self.interval < 1, "interval", self.interval, "give a level from 0 to 1")

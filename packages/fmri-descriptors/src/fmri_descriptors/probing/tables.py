@@ -12,6 +12,7 @@ from fmri_descriptors.cohort.read import Cohort, read_cohort
 from fmri_descriptors.cohort.splits import SPLITS
 from fmri_descriptors.errors import InputError
 from fmri_descriptors.features.connectivity import correlation, fisher_z
+from fmri_descriptors.readers.errors import reading
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -150,13 +151,9 @@ def _class_name(value: Any) -> str:
 
 def _read_features(path: Path) -> "pd.DataFrame":
     import pandas as pd
-    from pyarrow import ArrowException
 
-    try:
+    with reading(path, "a Parquet table", "describe the cohort again"):
         table = pd.read_parquet(path)
-    except (OSError, ValueError, ArrowException) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{path}: cannot be read ({reason}); describe the cohort again") from error
     return table.drop(columns="split", errors="ignore").select_dtypes("number")
 
 

@@ -98,7 +98,7 @@ class Rejected:
     scan_id: str | None = None
 
     @property
-    def told(self) -> str:
+    def message(self) -> str:
         """The reason with the file that it is about, named once."""
         return _told(self.path, self.reason)
 
@@ -129,7 +129,7 @@ class LeftOut:
             raise ValueError(f"{self.rule!r} is no rule; name it in LEFT_OUT_RULES")
 
     @property
-    def told(self) -> str:
+    def message(self) -> str:
         """The reason with the file that it is about, named once."""
         return _told(self.path, self.reason)
 

@@ -1,17 +1,16 @@
-"""Reading files of other libraries' kinds: their faults as one line, their warnings in the log."""
+"""Reading files with other libraries: their errors as one line, their warnings in the log."""
 
 import logging
-import struct
+import re
 import warnings
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from xml.parsers.expat import ExpatError
 
 from fmri_descriptors.errors import InputError
 
 _LOGGER = logging.getLogger("fmri_descriptors.readers")
+_FOLDERS = re.compile(r"(?:/[^/\s'\"]+)+/")  # of this machine, which no rejected.tsv should name
 
 
 def first_line(error: BaseException) -> str:
@@ -21,60 +20,32 @@ def first_line(error: BaseException) -> str:
 
 
 @contextmanager
-def warnings_logged(name: str) -> Iterator[None]:
-    """Turn warnings inside the block into warnings of the logger ``fmri_descriptors.readers``.
+def reading(name: Path | str, kind: str, fix: str = "copy or export it again") -> Iterator[None]:
+    """Turn whatever a library raises on a broken file into one line, and its warnings into a log.
 
     Parameters
     ----------
-    name : str
-        File that is being read, for the record.
+    name : Path or str
+        The file as the message names it.
+    kind : str
+        What it should be, for the message.
+    fix : str
+        What the user can do.
+
+    Raises
+    ------
+    InputError
+        For every exception inside the block; one that is an `InputError` passes as it is.
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        yield
+        try:
+            yield
+        except InputError:
+            raise
+        # numpy, scipy, pandas, h5py, pyarrow, nibabel, gzip and expat raise what they like here.
+        except Exception as error:
+            reason = _FOLDERS.sub("", first_line(error))
+            raise InputError(f"{name}: cannot be read as {kind} ({reason}); {fix}") from error
     for warning in caught:
         _LOGGER.warning("%s: %s", name, warning.message)
-
-
-@contextmanager
-def reading(path: Path, kind: str) -> Iterator[None]:
-    """Turn whatever nibabel, gzip and XML raise on a broken file into one line.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    kind : str
-        What it should be, for the message.
-    """
-    from nibabel.cifti2 import Cifti2HeaderError
-    from nibabel.filebasedimages import ImageFileError
-    from nibabel.spatialimages import HeaderDataError, ImageDataError
-
-    try:
-        with warnings_logged(path.name):
-            yield
-    except InputError:
-        raise
-    except (
-        OSError,
-        ValueError,
-        TypeError,
-        KeyError,
-        IndexError,
-        AttributeError,
-        EOFError,
-        MemoryError,
-        OverflowError,
-        struct.error,
-        zlib.error,
-        ExpatError,
-        Cifti2HeaderError,
-        ImageFileError,
-        HeaderDataError,
-        ImageDataError,
-    ) as error:
-        reason = first_line(error).replace(f"{path.parent}/", "")
-        raise InputError(
-            f"{path.name}: cannot be read as {kind} ({reason}); copy or export it again"
-        ) from error

@@ -79,7 +79,7 @@ def open_source(source: str | Path, options: ReadOptions | None = None) -> Sourc
     opened = replace(opened, rejected=_without_folder(rejected, path))
     if not opened.recordings:
         unread: list[Rejected | LeftOut] = [*opened.rejected, *opened.left_out]
-        reason = f"; the first: {unread[0].told}" if unread else ""
+        reason = f"; the first: {unread[0].message}" if unread else ""
         raise InputError(f"{source}: no scan can be used{reason}")
     _check_unique(source, opened.recordings)
     return with_phenotypes(opened, options.phenotypes)

@@ -8,7 +8,6 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "captions": ["rewrite_captions"],
         "check": ["Refusal", "check_rewrite"],
         "described": ["rewrite_described"],
-        "local_server": ["local_server"],
         "report": ["RewriteReport"],
     },
 )

@@ -16,12 +16,11 @@ from fmri_descriptors.rewrite.check import Refusal, check_rewrite
 from fmri_descriptors.rewrite.endpoint import Answer, Endpoint, NoAnswerError
 from fmri_descriptors.rewrite.facts import UnreadableError, read_facts
 from fmri_descriptors.rewrite.journal import Journal, key_of
-from fmri_descriptors.rewrite.local_server import local_server
 from fmri_descriptors.rewrite.privacy import WithheldError, without_ids
 from fmri_descriptors.rewrite.report import RewriteReport
 from fmri_descriptors.settings import RewriteSettings
 from fmri_descriptors.text.sentences import Sentence, as_records, joined
-from fmri_descriptors.utils.files import write_json
+from fmri_descriptors.utils.files import atomic_write, write_json
 
 JOURNAL = "rewriting.jsonl"
 REPORT = "rewriting.json"
@@ -75,24 +74,23 @@ def rewrite_captions(
     Raises
     ------
     InputError
-        If the captions cannot be read, the endpoint cannot be reached or refuses to work, or the
-        local model cannot be served. What was answered by then is kept in the workspace.
+        If the captions cannot be read, or the endpoint cannot be reached or refuses to work. What
+        was answered by then is kept in the workspace.
     """
     total = sum(1 for _ in _lines(captions))
     workspace.mkdir(parents=True, exist_ok=True)
     journal = Journal(workspace / JOURNAL)
     worker = _Worker(settings, tuple(networks), identifiers, seed, journal)
     report = RewriteReport.of(settings)
-    part = out.with_name(f"{out.name}.part")
     with ExitStack() as stack:
         if any(worker.must_ask(line) for line in _lines(captions)):
-            worker.endpoint = _endpoint(settings, workspace, stack)
-        file = stack.enter_context(part.open("w", encoding="utf-8"))
+            worker.endpoint = stack.enter_context(closing(Endpoint(settings)))
+        unfinished = stack.enter_context(atomic_write(out))
+        file = stack.enter_context(unfinished.open("w", encoding="utf-8"))
         for done, (line, entry) in enumerate(_answered(captions, worker, settings), start=1):
             report.add(entry)
             file.write(json.dumps(line | _change(entry), ensure_ascii=False) + "\n")
             progress(done, total)
-    part.replace(out)
     write_json(report.to_dict(), out.with_name(REPORT))
     return report
 
@@ -122,29 +120,16 @@ def _lines(captions: Path) -> Iterator[Entry]:
             yield line
 
 
-def _endpoint(settings: RewriteSettings, workspace: Path, stack: ExitStack) -> Endpoint:
-    if settings.base_url is not None:
-        endpoint = Endpoint(settings, settings.base_url, settings.model or "")
-    else:
-        folder = Path(settings.local_model or "")
-        address = stack.enter_context(local_server(folder, workspace / "server.log"))
-        # Left to itself, the server takes the model's most probable words at every try.
-        sampling = json.dumps({"do_sample": True, "max_new_tokens": settings.max_tokens})
-        endpoint = Endpoint(settings, address, str(folder), {"generation_config": sampling})
-    return stack.enter_context(closing(endpoint))
-
-
 def _answered(
     captions: Path, worker: "_Worker", settings: RewriteSettings
 ) -> Iterator[tuple[Entry, Entry]]:
     """Captions with their entries, in order, some captions ahead at work."""
-    concurrency = 1 if settings.local_model else settings.concurrency
     waiting: deque[tuple[Entry, Future[Entry]]] = deque()
-    with ThreadPoolExecutor(concurrency) as pool:
+    with ThreadPoolExecutor(settings.concurrency) as pool:
         try:
             for line in _lines(captions):
                 waiting.append((line, pool.submit(worker.entry, line)))
-                if len(waiting) > _AHEAD * concurrency:
+                if len(waiting) > _AHEAD * settings.concurrency:
                     yield _first(waiting, worker)
             while waiting:
                 yield _first(waiting, worker)
@@ -249,6 +234,6 @@ class _Worker:
 
     def _key(self, line: Mapping[str, Any]) -> str:
         s = self.settings
-        asked = (s.base_url, s.model, s.local_model, s.max_tokens, prompt.VERSION, self.seed)
+        asked = (s.base_url, s.model, s.max_tokens, prompt.VERSION, self.seed)
         tried = (s.tries, s.temperature, s.temperature_step, list(s.extra_words), self.networks)
         return key_of(line["scan_id"], line["domain"], line["text"], asked, tried)

@@ -1,7 +1,6 @@
 """The captions of a described cohort, rewritten in place."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 from fmri_descriptors.cohort.read import Cohort
@@ -20,7 +19,6 @@ def rewrite_described(
     workspace: Path,
     seed: int = 0,
     progress: Callable[[int, int], None] = lambda *_: None,
-    find_model: Callable[[str], Path] = Path,
 ) -> RewriteReport:
     """Replace the captions that `describe_cohort` wrote by rewrites that passed the check.
 
@@ -32,18 +30,12 @@ def rewrite_described(
         Folder with ``captions.jsonl``; gets ``rewriting.json`` as well.
     settings, workspace, seed, progress
         As in `rewrite_captions`.
-    find_model : callable
-        Gives the folder of the model that ``settings.local_model`` names, if that is no folder.
 
     Raises
     ------
     InputError
         As `rewrite_captions` does.
     """
-    if settings.local_model is not None:
-        folder = Path(settings.local_model).expanduser()
-        folder = folder if folder.is_dir() else find_model(settings.local_model)
-        settings = replace(settings, local_model=str(folder))
     workspace.mkdir(parents=True, exist_ok=True)
     captions = directory / "captions.jsonl"
     template = captions.replace(workspace / TEMPLATE_CAPTIONS)

@@ -1,8 +1,6 @@
 """One OpenAI-compatible endpoint: a question goes out, an answer or a clear error comes back."""
 
 import os
-import re
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,15 +14,13 @@ from fmri_descriptors.rewrite.limits import (
     bounded_client,
     in_time,
 )
-from fmri_descriptors.rewrite.pace import Pace
 from fmri_descriptors.settings import RewriteSettings
 
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
-_LONGEST_WAIT = 60.0  # s
+_LONGEST_WAIT = 120.0  # s that the client of `openai` waits at most before it asks again
 _PASSING = {408, 409, 425, 429}
 # What reading an answer raises that is not of the agreed form.
 _NO_OPENAI_ANSWER = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
-_SECONDS = re.compile(r"\d{1,9}(\.\d{1,9})?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -57,13 +53,7 @@ class Endpoint:
     Parameters
     ----------
     settings : RewriteSettings
-        Limits, times and the name of the variable with the key.
-    base_url : str
-        Address up to and including ``/v1``.
-    model : str
-        Name of the model there.
-    extra : dict, optional
-        Further fields of each request's body.
+        Address, model, limits, times and the name of the variable with the key.
 
     Raises
     ------
@@ -71,18 +61,8 @@ class Endpoint:
         If the package ``openai`` is not installed.
     """
 
-    def __init__(
-        self,
-        settings: RewriteSettings,
-        base_url: str,
-        model: str,
-        extra: dict[str, Any] | None = None,
-    ) -> None:
+    def __init__(self, settings: RewriteSettings) -> None:
         self.settings = settings
-        self.base_url = base_url
-        self.model = model
-        self._extra = extra
-        self._pace = Pace(settings.requests_per_minute)
         self._reached = False
         self._client = self._connected()
 
@@ -95,13 +75,15 @@ class Endpoint:
             ) from error
         timeout = self.settings.timeout_seconds
         return openai.OpenAI(
-            base_url=self.base_url,
+            base_url=self.settings.base_url,
             api_key=os.environ.get(self.settings.api_key_variable) or "none",
             timeout=timeout,
-            max_retries=0,
+            max_retries=self.settings.max_retries,
             # A proxy of the environment must not see what goes to a server on this machine.
             http_client=bounded_client(
-                timeout, trust_env=not is_loopback(self.base_url), reached=self._note_reached
+                timeout,
+                trust_env=urlsplit(self.settings.base_url).hostname not in _LOOPBACK,
+                reached=self._note_reached,
             ),
         )
 
@@ -115,41 +97,36 @@ class Endpoint:
     def ask(self, messages: Sequence[dict[str, str]], temperature: float, seed: int) -> Answer:
         """Return the answer to a chat.
 
-        A busy or failing endpoint is asked again, each time after twice the wait, or after the
-        time that it names.
+        The client of `openai` asks a busy or failing endpoint again, after the time that it names
+        or after longer waits each time.
 
         Raises
         ------
         NoAnswerError
-            If it gives none after all.
+            If it gives none after all, or none in time.
         InputError
             If the endpoint cannot be reached, or refuses the key, the model or the request.
         """
         import openai
 
-        for attempt in range(self.settings.attempts):
-            self._pace.wait()
-            try:
-                return in_time(
-                    partial(self._answer, messages, temperature, seed),
-                    self.settings.timeout_seconds,
-                )
-            except (openai.OpenAIError, OverdueError, TooLongError, *_NO_OPENAI_ANSWER) as error:
-                trouble: Exception = error
-            self._refuse(trouble)
-            if attempt + 1 < self.settings.attempts:
-                time.sleep(self._pause(trouble, attempt))
-        raise NoAnswerError(_named(trouble)) from trouble
+        retries, timeout = self.settings.max_retries, self.settings.timeout_seconds
+        try:
+            return in_time(
+                partial(self._answer, messages, temperature, seed),
+                timeout + retries * (timeout + _LONGEST_WAIT),
+            )
+        except (openai.OpenAIError, OverdueError, TooLongError, *_NO_OPENAI_ANSWER) as error:
+            self._refuse(error)
+            raise NoAnswerError(_named(error)) from error
 
     def _answer(self, messages: Sequence[dict[str, str]], temperature: float, seed: int) -> Answer:
         chat: Any = self._client.chat.completions
         reply = chat.create(
-            model=self.model,
+            model=self.settings.model,
             messages=list(messages),
             temperature=temperature,
             seed=seed,
             max_tokens=self.settings.max_tokens,
-            extra_body=self._extra,
         )
         self._reached = True
         choice = reply.choices[0]
@@ -174,8 +151,9 @@ class Endpoint:
         unreachable = isinstance(trouble, openai.APIConnectionError)
         if unreachable and not isinstance(trouble, openai.APITimeoutError) and not self._reached:
             raise InputError(
-                f"rewrite.base_url: {self.base_url} cannot be reached ({_cause(trouble)}); start "
-                "the server or correct the address"
+                f"rewrite.base_url: {self.settings.base_url} cannot be reached "
+                f"({_one_line(trouble.__cause__ or trouble)}); start the server or correct the "
+                "address"
             ) from trouble
 
     def _refuse_status(self, error: Any) -> None:
@@ -189,24 +167,11 @@ class Endpoint:
         elif 300 <= status < 400:
             fix = "it sends on to another address; give that one as rewrite.base_url"
         elif status == 404:
-            fix = f"no model {self.model!r} there; correct rewrite.model or rewrite.base_url"
+            name = self.settings.model
+            fix = f"no model {name!r} there; correct rewrite.model or rewrite.base_url"
         else:
             fix = f"{_one_line(error)}; check rewrite.model and rewrite.max_tokens"
-        raise InputError(f"rewrite: {self.base_url} answers {status}: {fix}") from error
-
-    def _pause(self, trouble: Exception, attempt: int) -> float:
-        """Seconds until the next attempt."""
-        wait = self.settings.wait_seconds * 2.0**attempt
-        response = getattr(trouble, "response", None)
-        named = response.headers.get("retry-after", "") if response is not None else ""
-        if _SECONDS.fullmatch(named):
-            wait = max(wait, float(named))
-        return min(wait, _LONGEST_WAIT)
-
-
-def is_loopback(base_url: str) -> bool:
-    """Whether an address is on this machine."""
-    return urlsplit(base_url).hostname in _LOOPBACK
+        raise InputError(f"rewrite: {self.settings.base_url} answers {status}: {fix}") from error
 
 
 def _named(trouble: Exception) -> str:
@@ -221,10 +186,6 @@ def _named(trouble: Exception) -> str:
     if isinstance(trouble, openai.APIConnectionError):
         return "connection lost"
     return "no OpenAI answer"
-
-
-def _cause(trouble: Exception) -> str:
-    return _one_line(trouble.__cause__ or trouble)
 
 
 def _one_line(error: BaseException) -> str:

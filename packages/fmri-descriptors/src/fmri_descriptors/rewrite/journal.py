@@ -21,37 +21,37 @@ class Journal:
         self._lock = threading.Lock()
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
-        self._places = self._indexed()
+        self._offsets = self._indexed()
 
     def __contains__(self, key: str) -> bool:
-        return key in self._places
+        return key in self._offsets
 
     def __getitem__(self, key: str) -> dict[str, Any]:
         with self.path.open("rb") as file:
-            file.seek(self._places[key])
+            file.seek(self._offsets[key])
             return dict(json.loads(file.readline())["entry"])
 
     def add(self, key: str, entry: dict[str, Any]) -> None:
         """Append an answer; it is on disk when this returns."""
         line = json.dumps({"key": key, "entry": entry}, ensure_ascii=False).encode() + b"\n"
         with self._lock, self.path.open("ab") as file:
-            self._places[key] = file.tell()
+            self._offsets[key] = file.tell()
             file.write(line)
 
     def _indexed(self) -> dict[str, int]:
-        places: dict[str, int] = {}
+        offsets: dict[str, int] = {}
         whole = 0
         with self.path.open("r+b") as file:
             for line in file:
                 try:
-                    places[json.loads(line)["key"]] = whole
+                    offsets[json.loads(line)["key"]] = whole
                 except (ValueError, KeyError, TypeError):
                     break
                 if not line.endswith(b"\n"):
                     break
                 whole += len(line)
             file.truncate(whole)
-        return {key: place for key, place in places.items() if place < whole}
+        return {key: offset for key, offset in offsets.items() if offset < whole}
 
 
 def key_of(*parts: object) -> str:

@@ -48,12 +48,7 @@ class RewriteReport:
     @classmethod
     def of(cls, settings: RewriteSettings) -> "RewriteReport":
         """Return an empty report."""
-        name = settings.model or settings.local_model or ""
-        return cls(
-            name.rstrip("/").rpartition("/")[2] if settings.local_model else name,
-            price_in=settings.price_in,
-            price_out=settings.price_out,
-        )
+        return cls(settings.model, price_in=settings.price_in, price_out=settings.price_out)
 
     @property
     def n_captions(self) -> int:

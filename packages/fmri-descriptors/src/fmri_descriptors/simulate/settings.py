@@ -1,18 +1,17 @@
 """Settings of simulated cohorts."""
 
 from collections import Counter
-from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
 
 from fmri_descriptors.errors import InputError
+from fmri_descriptors.settings import MIN_FRAMES, Count, Share
 from fmri_descriptors.simulate.effects import Effect
+from fmri_descriptors.utils.settings_class import settings_class
 
 
-def _require(holds: bool, key: str, value: object, fix: str) -> None:
-    if not holds:
-        raise InputError(f"{key}: {value}; {fix}")
-
-
-@dataclass(frozen=True, kw_only=True)
+@settings_class
 class Site:
     """A scanner site.
 
@@ -28,16 +27,10 @@ class Site:
         Share of each region's variance that is white noise of its own.
     """
 
-    name: str
-    tr: float
-    n_frames: int
-    noise: float
-
-    def __post_init__(self) -> None:
-        _require(bool(self.name.strip()), "name", repr(self.name), "give a name")
-        _require(0 < self.tr < 60, "tr", self.tr, "give seconds above 0 and below 60")
-        _require(self.n_frames >= 16, "n_frames", self.n_frames, "give at least 16")
-        _require(0 <= self.noise < 1, "noise", self.noise, "give a share from 0 to below 1")
+    name: Annotated[str, Field(pattern=r"\S")]
+    tr: Annotated[float, Field(gt=0, lt=60)]
+    n_frames: Annotated[int, Field(ge=MIN_FRAMES)]
+    noise: Share
 
 
 DEFAULT_EFFECTS = (
@@ -52,7 +45,7 @@ DEFAULT_SITES = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
+@settings_class
 class SimulateSettings:
     """What a simulated cohort holds.
 
@@ -75,20 +68,15 @@ class SimulateSettings:
         If a number is below 1, there is no site, or a site or a latent strength occurs twice.
     """
 
-    n_subjects: int = 100
+    n_subjects: Count = 100
     parcellation: str = "aal2"
-    scans_per_subject: int = 1
+    scans_per_subject: Count = 1
     effects: tuple[Effect, ...] = DEFAULT_EFFECTS
-    sites: tuple[Site, ...] = DEFAULT_SITES
+    sites: Annotated[tuple[Site, ...], Field(min_length=1)] = DEFAULT_SITES
 
     def __post_init__(self) -> None:
-        for key in ("effects", "sites"):
-            object.__setattr__(self, key, tuple(getattr(self, key)))
-        for key in ("n_subjects", "scans_per_subject"):
-            value = getattr(self, key)
-            _require(value >= 1, key, value, "give at least 1")
-        _require(bool(self.sites), "sites", "none", "give at least one")
         latents = [".".join([e.kind, *sorted(e.networks)]) for e in self.effects]
         for key, names in (("sites", [site.name for site in self.sites]), ("effects", latents)):
-            name, count = Counter(names).most_common(1)[0] if names else ("", 0)
-            _require(count <= 1, key, f"{name} occurs {count} times", "keep one of them")
+            for name, count in Counter(names).most_common(1):
+                if count > 1:
+                    raise InputError(f"{key}: {name} occurs {count} times; keep one of them")

@@ -1,7 +1,7 @@
 """A simulated cohort on disk, in the form that `fmri cohort` reads."""
 
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -11,7 +11,7 @@ import numpy as np
 
 from fmri_descriptors.simulate.cohort import SimulatedCohort
 from fmri_descriptors.simulate.settings import SimulateSettings
-from fmri_descriptors.utils.files import write_json
+from fmri_descriptors.utils.files import atomic_write, write_json
 from fmri_descriptors.utils.parallel import map_ordered
 
 if TYPE_CHECKING:
@@ -64,7 +64,8 @@ def write_simulation(
     (directory / "series").mkdir(exist_ok=True)
     work = partial(_write_batch, directory, settings, seed)
     done = 0
-    for written in map_ordered(work, _batches(len(cohort)), jobs):
+    batches = (range(i, min(i + _BATCH, len(cohort))) for i in range(0, len(cohort), _BATCH))
+    for written in map_ordered(work, batches, jobs):
         done += written
         progress(done, len(cohort))
     _write_tables(cohort, directory)
@@ -81,19 +82,13 @@ def write_simulation(
     return f"{len(cohort)} scans of {settings.n_subjects} subjects; best possible: {_summary(best)}"
 
 
-def _batches(n_scans: int) -> Iterator[range]:
-    return (range(i, min(i + _BATCH, n_scans)) for i in range(0, n_scans, _BATCH))
-
-
 def _write_batch(directory: Path, settings: SimulateSettings, seed: int, indices: range) -> int:
     cohort = SimulatedCohort(settings, seed)
     for index in indices:
         path = directory / _series_name(cohort, index)
         if not path.is_file():
-            part = path.with_suffix(".part")
-            with part.open("wb") as file:
+            with atomic_write(path) as unfinished, unfinished.open("wb") as file:
                 np.save(file, cohort[index].timeseries.astype(np.float32))
-            part.replace(path)
     return len(indices)
 
 

@@ -22,12 +22,12 @@ from fmri_descriptors.settings import FeatureSettings
 from fmri_descriptors.text.render import (
     Part,
     common_gap,
-    relation,
+    discourse_relation,
+    most_unusual_direction,
     render_descriptor,
     render_gap,
     render_paragraph,
     variant,
-    verdict,
 )
 from fmri_descriptors.text.sentences import Sentence, joined
 from fmri_descriptors.text.tally import Reference, Tally
@@ -87,11 +87,6 @@ class Descriptor:
     def text(self) -> str:
         """All sentences."""
         return " ".join(self.sentences)
-
-    @property
-    def headline(self) -> str:
-        """The most telling sentence."""
-        return self.sentences[0]
 
     @property
     def reference(self) -> Reference | None:
@@ -303,7 +298,7 @@ def _parts(descriptors: Sequence[Descriptor], form: str, templates: Templates | 
         told = descriptor.sentences if form == "long" else descriptor.short_sentences
         if any(descriptor in members for members in shared.values()):
             told = told[:-1]
-        parts.append(Part("\n".join(told), _relation(before, descriptor), descriptor.joins))
+        parts.append(Part("\n".join(told), _relation_to(before, descriptor), descriptor.joins))
         before = descriptor
     rows = {row.name: row for row in DESCRIPTORS}
     for members in shared.values():
@@ -325,9 +320,11 @@ def _shared_gaps(descriptors: Sequence[Descriptor]) -> dict[Any, list[Descriptor
     return {key: members for key, members in gaps.items() if len(members) > 1}
 
 
-def _relation(before: Descriptor | None, now: Descriptor) -> str:
+def _relation_to(before: Descriptor | None, now: Descriptor) -> str:
     if before is None:
         return "first"
     if (before.name, now.name) not in ABOUT_THE_SAME:
         return "other"
-    return relation(verdict(before.values), verdict(now.values))
+    return discourse_relation(
+        most_unusual_direction(before.values), most_unusual_direction(now.values)
+    )

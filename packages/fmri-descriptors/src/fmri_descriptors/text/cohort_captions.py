@@ -16,7 +16,7 @@ from fmri_descriptors.text.captions import Descriptor, describe_features, paragr
 from fmri_descriptors.text.render import load_templates
 from fmri_descriptors.text.sentences import as_records, joined
 from fmri_descriptors.text.templating import Templates
-from fmri_descriptors.utils.files import rename_whole
+from fmri_descriptors.utils.files import atomic_write
 from fmri_descriptors.utils.parallel import map_ordered
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def write_texts(
     schema = pa.schema([(name, pa.string()) for name in COLUMNS])
     with ExitStack() as open_files:
         paths = [
-            open_files.enter_context(rename_whole(directory / name))
+            open_files.enter_context(atomic_write(directory / name))
             for name in ("descriptors.parquet", "captions.jsonl")
         ]
         table = open_files.enter_context(parquet.ParquetWriter(paths[0], schema))

@@ -175,7 +175,7 @@ class Part:
     ----------
     text : str
         Its sentences, one a line.
-    relation : str
+    discourse_relation : str
         ``"first"`` in its paragraph, ``"same"`` direction as the one before, ``"opposite"``, or
         ``"other"``.
     joins : bool
@@ -183,24 +183,24 @@ class Part:
     """
 
     text: str
-    relation: str
+    discourse_relation: str
     joins: bool
 
-    def after(self, words: str) -> str:
+    def join(self, words: str) -> str:
         """Return the text behind some words, or alone where these are empty or cannot join."""
         if not (words and self.joins):
             return self.text
         return capitalised(f"{words}, {self.text[:1].lower()}{self.text[1:]}")
 
 
-def verdict(values: Sequence[FeatureValue]) -> int | None:
+def most_unusual_direction(values: Sequence[FeatureValue]) -> int | None:
     """Return the direction of the most unusual value: 1, 0 or -1; None if none can be judged."""
     known = known_first(values)
     return direction(known[0].level_word) if known else None
 
 
-def relation(before: int | None, now: int | None) -> str:
-    """Return how two verdicts relate: ``"same"``, ``"opposite"`` or ``"other"``."""
+def discourse_relation(before: int | None, now: int | None) -> str:
+    """Return how two directions relate: ``"same"``, ``"opposite"`` or ``"other"``."""
     if before is None or now is None:
         return "other"
     if before == now:
@@ -269,12 +269,12 @@ def load_templates(directory: Path | None) -> Templates:
 
 def _samples(row: DescriptorRow) -> list[list[FeatureValue]]:
     """Made-up values of every word, alone and together, and values that are missing."""
-    places: dict[str, list[tuple[str, ...]]] = {
+    locations: dict[str, list[tuple[str, ...]]] = {
         "value": [()],
         "networks": [(letter,) for letter in "ABCDEF"],
     }
     pairs: list[tuple[str, ...]] = [(a, "F") for a in "ABCDEF"]
-    where = places.get(row.kind, pairs)
+    where = locations.get(row.kind, pairs)
     nan = math.nan
     alone = [[FeatureValue("sample", 0.5, z, p) for p in where] for z in (2.5, 1.5, 0.5, -1.5, nan)]
     zs = (2.5, 1.5, 0.5, -1.5, -2.5, nan)

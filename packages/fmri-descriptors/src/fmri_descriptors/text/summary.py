@@ -39,7 +39,7 @@ def write_unavailable(reasons: Mapping[str, Mapping[str, str]], path: Path) -> N
     path.write_text("scan_id\tfeatures\treason\n" + "".join(rows), encoding="utf-8")
 
 
-def told_of_missing(reasons: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
+def missing_notes(reasons: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
     """Count the scans that lack features, by reason."""
     if not reasons:
         return
@@ -48,7 +48,7 @@ def told_of_missing(reasons: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
     yield f"{len(reasons)} scans without some features ({told}), see unavailable.tsv"
 
 
-def told_of_components(extractor: FeatureExtractor) -> Iterator[str]:
+def component_notes(extractor: FeatureExtractor) -> Iterator[str]:
     """Name networks without a component, those with a poor one, and a fit without convergence."""
     maps = extractor.group_maps_
     if not maps.converged:
@@ -72,7 +72,7 @@ def _listed(rows: list[dict[str, Any]]) -> str:
     )
 
 
-def told_of_chance(z: "pd.DataFrame", norms: CohortNorms) -> str:
+def chance_note(z: "pd.DataFrame", norms: CohortNorms) -> str:
     """Say how many features a scan has outside the typical range, and how many chance would put.
 
     Parameters

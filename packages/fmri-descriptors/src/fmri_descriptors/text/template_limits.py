@@ -21,7 +21,7 @@ class LimitedSandbox(ImmutableSandboxedEnvironment):
     """Jinja's sandbox with an end to loops, to values and to time.
 
     Each step of a loop looks at the time since `start`. What makes a value longer (``+``, ``*``,
-    ``~``) looks at its length; powers, and what pads text to any width, are not to be had.
+    ``~``) looks at its length; powers, and what pads text to any width, are unavailable.
 
     Raises
     ------

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from fmri_descriptors.errors import InputError
 from fmri_descriptors.registry import DESCRIPTORS
-from fmri_descriptors.text.values import cite, places
+from fmri_descriptors.text.values import cite, locations
 from fmri_descriptors.text.wording import TYPICAL, count, listing, number, z_number
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ _FILTERS: dict[str, Callable[..., str]] = {
     "count": count,
     "listing": listing,
     "number": number,
-    "places": places,
+    "locations": locations,
     "z": z_number,
 }
 

@@ -59,7 +59,7 @@ class FeatureValue:
         return level_word(self.z)
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         """Where it was measured: ``in the A network``, ``between the A and B networks``."""
         if not self.networks:
             return ""
@@ -76,7 +76,7 @@ class FeatureValue:
 
     @property
     def numbers(self) -> str:
-        """The numbers in brackets, to stand behind a place: ``(0.41, z 1.23)``."""
+        """The numbers in brackets, to stand behind a location: ``(0.41, z 1.23)``."""
         return f"({number(self.value)}{f', z {z_number(self.z)}' if self.is_judged else ''})"
 
     @property
@@ -160,7 +160,7 @@ def short_groups(groups: Sequence[Group]) -> list[Group]:
 
 
 def cite(values: Sequence[FeatureValue], limit: int = N_CITED) -> str:
-    """List places with their numbers; beyond `limit`, networks by name, pairs by their count.
+    """List locations with their numbers; beyond `limit`, networks by name, pairs by their count.
 
     Where pairs have to be counted, two are listed: three pairs and a count tire a reader. Values
     that the cohort judges come the most unusual first, so the networks without numbers are so to a
@@ -186,13 +186,13 @@ def cite(values: Sequence[FeatureValue], limit: int = N_CITED) -> str:
     return f"{told}{less} in {the_networks([value.networks[0] for value in rest])}"
 
 
-def places(values: Sequence[FeatureValue], total: int = 0) -> str:
-    """List places without numbers; where they are many, how many (of `total`, if given)."""
+def locations(values: Sequence[FeatureValue], total: int = 0) -> str:
+    """List locations without numbers; where they are many, how many (of `total`, if given)."""
     if len(values) > (_N_NAMED_PAIRS if _in_pairs(values) else _N_NAMED):
         of_all = f" of the {count(total)}" if total > len(values) else ""
         return f"{_preposition(values)} {count(len(values))}{of_all} {_unit(values)}"
     if _in_pairs(values):
-        return listing([value.place for value in values])
+        return listing([value.location for value in values])
     return f"in {the_networks([value.networks[0] for value in values])}"
 
 
@@ -206,7 +206,7 @@ def select_patterns(values: Sequence[FeatureValue]) -> list[FeatureValue]:
 
 def _cite_pairs(values: Sequence[FeatureValue]) -> str:
     cited = values if len(values) <= _N_NAMED_PAIRS else values[: _N_NAMED_PAIRS - 1]
-    parts = [f"{value.place} {value.numbers}" for value in cited]
+    parts = [f"{value.location} {value.numbers}" for value in cited]
     n_more = len(values) - len(cited)
     return listing([*parts, f"for {count(n_more)} more connections"] if n_more else parts)
 

@@ -45,7 +45,7 @@ def file_digest(path: Path) -> str:
 
 
 @contextmanager
-def rename_whole(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Hand out a name to write under; the file gets its own name when the block ends well."""
     unfinished = path.with_name(f"{path.name}.unfinished")
     yield unfinished

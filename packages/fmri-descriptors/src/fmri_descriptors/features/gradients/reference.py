@@ -88,7 +88,7 @@ def reference_correlations(
     return [float(abs(np.corrcoef(reference[shared], column)[0, 1])) for column in columns]
 
 
-def told_of_gradients(correlations: list[float | None]) -> str:
+def gradient_note(correlations: list[float | None]) -> str:
     """Say which gradient, if any, parts sensory from association regions.
 
     Parameters

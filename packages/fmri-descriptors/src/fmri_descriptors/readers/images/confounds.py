@@ -79,7 +79,7 @@ def _load(
 ) -> tuple[NDArray[np.float64], slice]:
     """Confounds (T, C), and the frames after those before the steady state."""
     _check_steady(table, n_frames)
-    with reading(table, f"confounds for strategy {strategy!r}"):
+    with reading(table.name, f"confounds for strategy {strategy!r}"):
         confounds, kept = _by_nilearn(table, strategy)
         values = confounds.to_numpy(dtype=np.float64)
     if len(values) != n_frames:
@@ -113,7 +113,7 @@ def _by_nilearn(table: Path, strategy: str) -> tuple[Any, Any]:
 def _check_steady(table: Path, n_frames: int) -> None:
     import pandas as pd
 
-    with reading(table, "a table of confounds"):
+    with reading(table.name, "a table of confounds"):
         names = list(pd.read_csv(table, sep="\t", nrows=0).columns)
         unsteady = [name for name in names if _UNSTEADY in name]
         columns = pd.read_csv(table, sep="\t", usecols=unsteady) if unsteady else pd.DataFrame()
@@ -157,7 +157,7 @@ def _without(
         )
     cleaned = np.full_like(series, np.nan)
     there = ~np.isnan(series).all(axis=0)
-    with reading(path, "series to clean"):
+    with reading(path.name, "series to clean"):
         cleaned[:, there] = clean(
             series[:, there], detrend=False, standardize=None, confounds=confounds
         )

@@ -51,7 +51,7 @@ def region_means(path: Path, parcellation: Parcellation, atlas: Path) -> NDArray
     """
     labels = read_labels(atlas)
     check_numbers(atlas, np.asarray(labels.dataobj), parcellation)
-    with reading(path, "a NIfTI image"), opened(path) as (image, file):
+    with reading(path.name, "a NIfTI image"), opened(path) as (image, file):
         check_4d(path, image)
         check_placed(path, image)
         laid = _laid_over(labels, image)
@@ -71,7 +71,7 @@ def read_labels(atlas: Path) -> Any:
     """
     import nibabel as nib
 
-    with reading(atlas, "a label image"), opened(atlas) as (image, _):
+    with reading(atlas.name, "a label image"), opened(atlas) as (image, _):
         check_placed(atlas, image)
         if len(image.shape) != 3 and image.shape[3:] != (1,):
             raise InputError(f"{atlas.name}: an atlas of shape {image.shape}; give a 3-D image")

@@ -58,7 +58,7 @@ def read_header(path: Path) -> Volumes:
     InputError
         If the file is unreadable, not 4-D, shorter than its header says, or not placed in space.
     """
-    with reading(path, "a NIfTI image"), opened(path) as (image, _):
+    with reading(path.name, "a NIfTI image"), opened(path) as (image, _):
         check_4d(path, image)
         check_placed(path, image)
         tr, missing = _header_tr(image.header)

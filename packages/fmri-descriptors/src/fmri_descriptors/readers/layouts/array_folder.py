@@ -96,6 +96,6 @@ def _recording(file: Path, name: str, sidecars: Sidecars, options: ReadOptions) 
         subject=who.subject,
         session=who.session,
         site=None,
-        tr=agreed_tr(sidecars.tr(file), options.tr),
+        tr=agreed_tr({"its sidecar": sidecars.tr(file), "--tr": options.tr}),
         read=partial(read_checked, read=read_array),
     )

@@ -1,11 +1,8 @@
 """One array of one file: .npy, .npz, .mat, .tsv and .csv."""
 
 import csv
-import struct
-import tokenize
 import warnings
 import zipfile
-import zlib
 from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
@@ -16,30 +13,12 @@ from numpy.typing import NDArray
 
 from fmri_descriptors.errors import InputError
 from fmri_descriptors.parcellation.parcellation import Parcellation
-from fmri_descriptors.readers.layouts.mat_tags import real_variables
+from fmri_descriptors.readers.errors import reading
 from fmri_descriptors.readers.limits import MAX_VALUES, check_declared, check_size
 from fmri_descriptors.readers.selection.content import check_content
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
-
-# What numpy, scipy, h5py and pandas raise on files that are cut short or of another kind.
-UNREADABLE = (
-    OSError,
-    ValueError,
-    TypeError,
-    KeyError,
-    IndexError,
-    EOFError,
-    MemoryError,
-    OverflowError,
-    RuntimeError,
-    UnicodeError,
-    struct.error,
-    tokenize.TokenError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 
 EMPTY_CELLS = frozenset({"", "n/a", "na", "nan", "none"})
 """What stands for a missing entry of a table, in lower case."""
@@ -84,25 +63,14 @@ def _listed(names: tuple[str, ...]) -> str:
     return f"{', '.join(names[:-1])} or {names[-1]}"
 
 
-def unreadable(path: Path, kind: str, error: Exception) -> InputError:
-    """Return the error that says, in one line, of what kind a file is not."""
-    reason = (str(error).splitlines() or [""])[0] or type(error).__name__
-    return InputError(f"{path}: cannot be read as {kind} ({reason}); export it again")
-
-
 def _read_npy(path: Path, parcellation: Parcellation) -> NDArray[Any]:
     # `np.load` would also open archives and, by their looks, pickles.
-    try:
-        with path.open("rb") as file:
-            shape, dtype = _npy_header(file)
-            if not dtype.hasobject:  # objects are refused by numpy
-                check_declared(path, shape, parcellation)
-            file.seek(0)
-            return np.asarray(np.lib.format.read_array(file, allow_pickle=False))
-    except InputError:
-        raise
-    except UNREADABLE as error:
-        raise unreadable(path, "a .npy array", error) from error
+    with reading(path, "a .npy array"), path.open("rb") as file:
+        shape, dtype = _npy_header(file)
+        if not dtype.hasobject:  # objects are refused by numpy
+            check_declared(path, shape, parcellation)
+        file.seek(0)
+        return np.asarray(np.lib.format.read_array(file, allow_pickle=False))
 
 
 def _npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
@@ -114,29 +82,21 @@ def _npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
 
 
 def _read_npz(path: Path, key: str | None, parcellation: Parcellation) -> NDArray[Any]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            declared = {}
-            for name in filter(_is_npy, archive.namelist()):
+    with reading(path, "a .npz archive"), zipfile.ZipFile(path) as archive:
+        declared = {}
+        for name in archive.namelist():
+            if name.endswith(".npy"):
                 with archive.open(name) as file:
                     declared[name.removesuffix(".npy")] = _npy_header(file)
-            series = [name for name, head in declared.items() if _is_series(*head)]
-            if not series and any(dtype.hasobject for _, dtype in declared.values()):
-                raise ValueError("holds objects, which are not read: allow_pickle=False")
-            chosen = _chosen(path, series, key)
-            check_declared(path, declared[chosen][0], parcellation)
-            with archive.open(f"{chosen}.npy") as file:
-                values = np.lib.format.read_array(file, allow_pickle=False)
-                file.read()  # to the end, where the checksum is compared
-            return np.asarray(values)
-    except InputError:
-        raise
-    except UNREADABLE as error:
-        raise unreadable(path, "a .npz archive", error) from error
-
-
-def _is_npy(name: str) -> bool:
-    return name.endswith(".npy")
+        series = [name for name, head in declared.items() if _is_series(*head)]
+        if not series and any(dtype.hasobject for _, dtype in declared.values()):
+            raise ValueError("holds objects, which are not read: allow_pickle=False")
+        chosen = _chosen(path, series, key)
+        check_declared(path, declared[chosen][0], parcellation)
+        with archive.open(f"{chosen}.npy") as file:
+            values = np.lib.format.read_array(file, allow_pickle=False)
+            file.read()  # to the end, where the checksum is compared
+        return np.asarray(values)
 
 
 def read_mat(
@@ -158,33 +118,33 @@ def read_mat(
     InputError
         If the file is unreadable or the variable is not there, too large, or of other regions.
     """
-    from scipy.io.matlab import MatReadError, matfile_version
+    from scipy.io.matlab import matfile_version
 
     check_content(path)
-    try:
+    with reading(path, "a MATLAB file"):
         major, _ = matfile_version(path)
-        shapes = _shapes_v73(path) if major == 2 else _shapes_older(path, major)
+        shapes = _shapes_v73(path) if major == 2 else _shapes_older(path)
         chosen = _chosen(path, list(shapes), key)
         if parcellation is None:
             check_size(path, shapes[chosen])
         else:
             check_declared(path, shapes[chosen], parcellation)
         return _load_v73(path, chosen) if major == 2 else _load_older(path, chosen)
-    except InputError:
-        raise
-    except (*UNREADABLE, MatReadError, UserWarning) as error:
-        raise unreadable(path, "a MATLAB file", error) from error
 
 
-def _shapes_older(path: Path, major: int) -> dict[str, tuple[int, ...]]:
+def _shapes_older(path: Path) -> dict[str, tuple[int, ...]]:
     """Shapes of the 2-D numeric arrays by name, with nothing read but their headers."""
     from scipy.io import whosmat
 
-    if major == 1:
-        shapes = real_variables(path)
-    else:
-        shapes = {name: shape for name, shape, kind in whosmat(path) if kind == "double"}
-    return {name: shape for name, shape in shapes.items() if _is_matrix(shape)}
+    found = [
+        (name, shape)
+        for name, shape, kind in whosmat(path)
+        if _is_matrix(shape) and (kind in {"double", "single"} or "int" in kind)
+    ]
+    shapes = dict(found)
+    if len(shapes) < len(found):
+        raise ValueError("a variable occurs twice")
+    return shapes
 
 
 def _load_older(path: Path, name: str) -> NDArray[Any]:
@@ -280,19 +240,15 @@ def _text_of(path: Path) -> str:
             f"{path}: a table of {size:,} bytes; at most {MAX_VALUES * _BYTES_A_VALUE:,} are read, "
             "so export it as .npy"
         )
-    try:
+    with reading(path, f"a {path.suffix} table"):
         return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeError) as error:
-        raise unreadable(path, f"a {path.suffix} table", error) from error
 
 
 def _lines(path: Path, text: str, separator: str) -> list[tuple[int, list[str]]]:
     """Return line number and cells of every line that is not blank, the header's first."""
     reader = csv.reader(StringIO(text), delimiter=separator, skipinitialspace=True, strict=True)
-    try:
+    with reading(path, f"a {path.suffix} table"):
         lines = [(reader.line_num, cells) for cells in reader if cells]
-    except csv.Error as error:
-        raise unreadable(path, f"a {path.suffix} table", error) from error
     if not lines:
         raise InputError(f"{path}: the table is empty; export it again")
     return lines

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fmri_descriptors.errors import InputError
 from fmri_descriptors.parcellation.parcellation import Parcellation
 from fmri_descriptors.readers.base import ReadOptions, Recording, Rejected, Source
-from fmri_descriptors.readers.layouts.arrays import UNREADABLE, unreadable
+from fmri_descriptors.readers.errors import reading
 from fmri_descriptors.readers.participants.subjects import SESSION, canonical_label
 from fmri_descriptors.readers.repetition_time import agreed_tr
 from fmri_descriptors.readers.selection.content import check_content, files_below
@@ -163,9 +163,7 @@ def _region_order(path: Path) -> tuple[str | None, str | None]:
 
 def _rows_without_series(path: Path) -> tuple[list[dict[str, Cell]], dict[str, str]]:
     """Cells of every row, and the columns that can be no phenotype with the reason."""
-    import pyarrow as pa
-
-    try:
+    with reading(path, "an Arrow or Parquet table"):
         stat = path.stat()
         parquet = _is_parquet(path)
         table = None if parquet else _open_table(path, stat.st_size, stat.st_mtime_ns)
@@ -175,10 +173,6 @@ def _rows_without_series(path: Path) -> tuple[list[dict[str, Cell]], dict[str, s
         plain = [{name: turns[name](row[name]) for name in turns} for row in rows.to_pylist()]
         dropped = dropped_columns(schema)
         return plain, {name: dropped[name] for name in dropped if name not in _KNOWN}
-    except InputError:
-        raise
-    except (*UNREADABLE, pa.ArrowException) as error:
-        raise unreadable(path, "an Arrow or Parquet table", error) from error
 
 
 def _checked_columns(path: Path, schema: "Schema") -> dict[str, Callable[[Any], Cell]]:
@@ -187,7 +181,7 @@ def _checked_columns(path: Path, schema: "Schema") -> dict[str, Callable[[Any], 
         raise InputError(f"{path}: no column {missing[0]!r}; a scan needs {', '.join(NEEDED)}")
     plain = plain_columns(schema)
     if "sub" not in plain or plain.keys() & NEEDED[1:]:
-        raise InputError(f"{path}: 'sub' must be text, and bold, mean and std arrays; mend it")
+        raise InputError(f"{path}: 'sub' must be text, and bold, mean and std arrays; correct it")
     return plain
 
 
@@ -202,7 +196,6 @@ def _recording(
     subject, session = label(cells, "sub"), label(cells, "ses")
     if subject is None:
         raise InputError(f"row {row} has no sub; fill the column")
-    told = cells.get("tr")
     return Recording(
         path=path,
         name=f"{name}#{row}",
@@ -210,8 +203,7 @@ def _recording(
         subject=subject,
         session=session,
         site=label(cells, "site"),
-        # float32 holds six digits; without the rounding 0.72 would come back as 0.72000003.
-        tr=agreed_tr(round(told, 6) if isinstance(told, float) else told, options.tr),  # type: ignore[arg-type]
+        tr=agreed_tr({"the column tr": cells.get("tr"), "--tr": options.tr}),
         read=partial(read_row, row=row, order_hash=order_hash),
         phenotypes={key: cells[key] for key in cells if key not in _KNOWN},
     )
@@ -239,24 +231,20 @@ def read_row(
         If the file is damaged, the row's arrays do not fit together, or the file was written in
         another region order than the parcellation's.
     """
-    import pyarrow as pa
-
     if order_hash is not None and order_hash != parcellation.order_hash:
         raise InputError(
             f"{path}: regions in the order {order_hash}, but '{parcellation.name}' has "
             f"{parcellation.order_hash}; name the parcellation of the series"
         )
-    try:
+    with reading(path, f"rows of scans (row {row})"):
         bold, mean, std = (_cell(path, name, row) for name in ("bold", "mean", "std"))
-    except (*UNREADABLE, pa.ArrowException) as error:
-        raise unreadable(path, f"rows of scans (row {row})", error) from error
     if not mean.shape == std.shape == (1, bold.shape[1]):
         raise InputError(
             f"{path}: row {row} has bold {bold.shape}, mean {mean.shape} and std {std.shape}; "
             "give (T, N), (1, N) and (1, N)"
         )
     if not (std >= 0).all():
-        raise InputError(f"{path}: row {row} has a std that is negative or missing; mend it")
+        raise InputError(f"{path}: row {row} has a std that is negative or missing; correct it")
     return np.where(std == 0, np.nan, bold * std + mean)
 
 

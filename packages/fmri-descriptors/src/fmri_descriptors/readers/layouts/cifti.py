@@ -17,7 +17,7 @@ from fmri_descriptors.readers.errors import reading
 from fmri_descriptors.readers.images.coverage import Coverage
 from fmri_descriptors.readers.layouts.nifti import named_recording
 from fmri_descriptors.readers.limits import check_declared
-from fmri_descriptors.readers.repetition_time import agreed_tr_of
+from fmri_descriptors.readers.repetition_time import agreed_tr
 from fmri_descriptors.readers.selection.candidates import Account
 from fmri_descriptors.readers.selection.companions import frame_tables, read_checked
 from fmri_descriptors.readers.selection.content import check_content, files_below
@@ -108,11 +108,11 @@ def _recording(
     with _opened(file) as image:
         step = _series_step(file, image)
     stated = {
-        "its series axis": step,
-        "its sidecar": sidecars.tr(file),
-        "the option tr": options.tr,
+        f"{file.name} (series axis)": step,
+        f"{file.name} (sidecar)": sidecars.tr(file),
+        "--tr": options.tr,
     }
-    tr = agreed_tr_of(file.name, stated, "its series axis has no step")
+    tr = agreed_tr(stated, f"{file.name}: its series axis has no step; give --tr")
     return named_recording(file, name, tr, read)
 
 
@@ -121,7 +121,7 @@ def _opened(path: Path) -> Iterator[Any]:
     import nibabel as nib
 
     check_content(path)
-    with reading(path, "a CIFTI-2 file"):
+    with reading(path.name, "a CIFTI-2 file"):
         image = nib.load(path)
         if not isinstance(image, nib.Cifti2Image) or image.ndim != 2:
             raise InputError(f"{path.name}: is no CIFTI-2 file of two axes; export it again")

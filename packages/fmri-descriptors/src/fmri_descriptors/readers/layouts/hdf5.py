@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fmri_descriptors.errors import InputError
 from fmri_descriptors.parcellation.parcellation import Parcellation
 from fmri_descriptors.readers.base import ReadOptions, Recording, Rejected, Source
-from fmri_descriptors.readers.layouts.arrays import UNREADABLE, unreadable
+from fmri_descriptors.readers.errors import reading
 from fmri_descriptors.readers.limits import check_declared, check_size
 from fmri_descriptors.readers.repetition_time import agreed_tr
 from fmri_descriptors.readers.selection.content import check_content, files_below
@@ -48,11 +48,10 @@ def hdf5_source(path: Path, options: ReadOptions) -> Source:
         name = file.relative_to(path if path.is_dir() else path.parent).as_posix()
         try:
             check_content(file, name)
-            _list_file(file, name, options, listed)
+            with reading(file, "an HDF5 file"):
+                _list_file(file, name, options, listed)
         except InputError as error:
             listed.rejected.append(Rejected(name, str(error)))
-        except UNREADABLE as error:
-            listed.rejected.append(Rejected(name, str(unreadable(file, "an HDF5 file", error))))
     return Source(
         path.name,
         tuple(listed.recordings),
@@ -92,14 +91,12 @@ def _list_file(path: Path, label: str, options: ReadOptions, listed: _Listed) ->
             name = f"{label}/{SERIES}/{scan_id}"
             try:
                 person = _person(path, scan_id, people, fault)
-                tr = agreed_tr(_told_tr(file, scan_id), options.tr)
+                with reading(path, f"{SERIES}/{scan_id}"):
+                    tr = agreed_tr({"the file": _tr_attribute(file, scan_id), "--tr": options.tr})
                 read = partial(read_series, scan_id=scan_id)
                 listed.add(Recording(path, name, scan_id, *person, None, tr, read))
             except InputError as error:
                 listed.rejected.append(Rejected(name, str(error), scan_id))
-            except UNREADABLE as error:
-                reason = str(unreadable(path, f"{SERIES}/{scan_id}", error))
-                listed.rejected.append(Rejected(name, reason, scan_id))
 
 
 def _told_people(
@@ -177,12 +174,12 @@ def _by_name(
     return people
 
 
-def _told_tr(file: Any, scan_id: str) -> float | None:
+def _tr_attribute(file: Any, scan_id: str) -> object:
     for place in (file[SERIES][scan_id], file[SERIES], file):
         for name in _TR_NAMES:
             if name in place.attrs:
                 value = np.ravel(place.attrs[name])
-                return value[0].item() if value.size == 1 else value  # type: ignore[return-value]
+                return value[0].item() if value.size == 1 else value
     return None
 
 
@@ -196,14 +193,9 @@ def read_series(path: Path, parcellation: Parcellation, scan_id: str) -> NDArray
     """
     import h5py
 
-    try:
-        with h5py.File(path) as file:
-            series = file[SERIES][scan_id]
-            if isinstance(series, h5py.Dataset) and series.ndim == 2:
-                check_declared(path, series.shape[::-1], parcellation)
-                return np.asarray(series[()]).T
-    except InputError:
-        raise
-    except UNREADABLE as error:
-        raise unreadable(path, "an HDF5 file", error) from error
-    raise InputError(f"{path}: {SERIES}/{scan_id} is no (regions, frames) array; mend it")
+    with reading(path, "an HDF5 file"), h5py.File(path) as file:
+        series = file[SERIES][scan_id]
+        if isinstance(series, h5py.Dataset) and series.ndim == 2:
+            check_declared(path, series.shape[::-1], parcellation)
+            return np.asarray(series[()]).T
+    raise InputError(f"{path}: {SERIES}/{scan_id} is no (regions, frames) array; correct it")

@@ -12,7 +12,7 @@ from fmri_descriptors.parcellation.parcellation import Parcellation
 from fmri_descriptors.readers.base import ReadOptions, Recording, Source
 from fmri_descriptors.readers.images.regions import read_labels, region_means
 from fmri_descriptors.readers.images.volumes import EXTENSIONS, read_header
-from fmri_descriptors.readers.repetition_time import agreed_tr_of
+from fmri_descriptors.readers.repetition_time import agreed_tr
 from fmri_descriptors.readers.selection.bids_names import identify
 from fmri_descriptors.readers.selection.candidates import Account
 from fmri_descriptors.readers.selection.companions import frame_tables, read_checked
@@ -126,11 +126,11 @@ def volume_recording(
     """
     header = read_header(image)
     stated = {
-        "its sidecar": sidecars.tr(image),
-        "its header": header.tr,
-        "the option tr": options.tr,
+        f"{image.name} (sidecar)": sidecars.tr(image),
+        f"{image.name} (header)": header.tr,
+        "--tr": options.tr,
     }
-    tr = agreed_tr_of(image.name, stated, header.tr_missing)
+    tr = agreed_tr(stated, f"{image.name}: {header.tr_missing}; give it with --tr")
     return named_recording(image, name, tr, read)
 
 

@@ -147,6 +147,7 @@ def _seconds(cell: str | None, options: ReadOptions) -> float:
     if cell is not None and number(cell) is None:
         raise InputError(f"has tr {cell!r}; give seconds, above 0")
     try:
-        return agreed_tr(None if cell is None else number(cell), options.tr)
+        stated = None if cell is None else number(cell)
+        return agreed_tr({"the column tr": stated, "--tr": options.tr})
     except InputError as error:
         raise InputError(f"has tr {cell!r}: {error}") from error

@@ -183,14 +183,14 @@ def name_fault(name: str) -> str:
 
 def _mended(pairs: list[str]) -> list[str]:
     """Entities of letters and digits: what has no key belongs to the value before it."""
-    mended: dict[str, str] = {}
+    fixed: dict[str, str] = {}
     key = ""
     for pair in pairs:
         before, dash, after = pair.partition("-")
         begins = before in _ORDER or (bool(dash) and before.isascii() and before.isalpha())
-        key, value = (before, after) if begins and before not in mended else (key, pair)
-        mended[key] = mended.get(key, "") + _plain(value)
-    return [f"{name}-{value or 'x'}" for name, value in mended.items()]
+        key, value = (before, after) if begins and before not in fixed else (key, pair)
+        fixed[key] = fixed.get(key, "") + _plain(value)
+    return [f"{name}-{value or 'x'}" for name, value in fixed.items()]
 
 
 def _plain(text: str) -> str:

@@ -185,7 +185,7 @@ def _mixture_told(name: str, known: Sequence[str]) -> Iterator[str]:
         others = f"since {_listed(words)} {_cells(words)} no number" if words else "stored as text"
         yield (
             f"{name}: a category, though {n_numbers} of {len(known)} cells are numbers, {others}; "
-            "empty or mend them if it should be numbers"
+            "empty or correct them if it should be numbers"
         )
     elif dressed := _dressed(known):
         yield (

@@ -137,7 +137,7 @@ def describe(
 
 
 def _describe(
-    stage: Stage[DescribeSettings],
+    stage: "Stage[DescribeSettings]",
     cohort: Path,
     templates: Path | None,
     phenotype_dictionary: Path | None,

@@ -8,7 +8,6 @@ import click
 from fmri_instruct.settings import EvaluateSettings, MakeInstructionsSettings, TuneSettings
 
 if TYPE_CHECKING:
-    from fmri_instruct.tuning.settings import TuneSettings
     from fmri_vqtok.stage import Context, Stage
 
 DEMO_TASKS = Path(__file__).parent / "cohorts" / "demo.yaml"

@@ -33,7 +33,7 @@ def quick_conversion(monkeypatch):
     return folders
 
 
-def test_the_cache_is_where_the_environment_says(own_cache):
+def test_the_environment_variable_sets_the_cache_folder(own_cache):
     assert locate.cache_folder() == own_cache
 
 
@@ -66,7 +66,7 @@ def test_a_conversion_that_fails_leaves_nothing_that_is_taken_for_whole(own_cach
 
 _RESOLVE_SLOWLY = """
 import os, sys, time
-from fmri_llm import base_models
+from fmri_llm.base_model import locate
 
 def convert(source, gguf_file, folder):
     folder.mkdir()
@@ -160,7 +160,7 @@ def test_a_folder_without_a_model_is_refused(tmp_path):
 
 
 def test_a_hub_model_that_cannot_be_had_is_refused_in_one_line():
-    with pytest.raises(InputError, match="'nobody/nothing': neither a folder nor to be had") as e:
+    with pytest.raises(InputError, match="'nobody/nothing': neither a folder nor available") as e:
         locate.resolve("nobody/nothing")
     assert "\n" not in str(e.value)
 

@@ -18,7 +18,7 @@ from fmri_vqtok.config.stages import LoopSettings
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.training.loop import read_losses
 
-from ..test_data import SENTENCES, captions_of, make_plan, token_table
+from ..data.test_examples import SENTENCES, captions_of, make_dataset, token_table
 from ..tiny import N_CODES, N_REGIONS, N_STEPS, random_codes, tiny_tokenizer, word_tokenizer
 
 RECORD = {
@@ -49,10 +49,12 @@ def fresh(tiny_folder, architecture="llama"):
 
 
 def tune(model, directory, steps, **kwargs):
-    plan = make_plan(examples.TokenWindows(token_table()), word_tokenizer(), n_examples=2 * steps)
+    dataset = make_dataset(
+        examples.TokenWindows(token_table()), word_tokenizer(), n_examples=2 * steps
+    )
     directory.mkdir(exist_ok=True)
     return fit.fine_tune(
-        model, plan, None, loop(steps), directory, weights=LossWeights(), seed=0, **kwargs
+        model, dataset, None, loop(steps), directory, weights=LossWeights(), seed=0, **kwargs
     )
 
 
@@ -255,7 +257,9 @@ def test_the_stage_holds_the_end_of_the_corpus_out(stage, monkeypatch):
     monkeypatch.setattr(
         fit,
         "fine_tune",
-        lambda model, plan, validation, *_, **__: plans.update(train=plan, held_out=validation),
+        lambda model, dataset, validation, *_, **__: plans.update(
+            train=dataset, held_out=validation
+        ),
     )
     fit.fit_llm(**stage)
     text = stage["text_path"].read_bytes()
@@ -275,7 +279,7 @@ def test_the_stage_reads_a_data_set_of_the_hub_up_to_its_limit(stage, tmp_path, 
     monkeypatch.setattr(
         fit,
         "fine_tune",
-        lambda _model, *plans, **_: lengths.extend(len(plan.corpus) for plan in plans[:2]),
+        lambda _model, *plans, **_: lengths.extend(len(dataset.corpus) for dataset in plans[:2]),
     )
     fit.fit_llm(**stage)
     assert sum(lengths) == 100
@@ -346,8 +350,8 @@ def plans(stage, monkeypatch):
     monkeypatch.setattr(
         fit,
         "fine_tune",
-        lambda model, plan, validation, *_, **__: found.update(
-            model=model, train=plan, validation=validation
+        lambda model, dataset, validation, *_, **__: found.update(
+            model=model, train=dataset, validation=validation
         ),
     )
     fit.fit_llm(**stage, note=lambda **facts: found.update(facts))

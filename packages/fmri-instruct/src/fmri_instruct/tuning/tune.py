@@ -88,7 +88,7 @@ class PackedConversations(Dataset):
         drawn = self._draw(self.by_scan[scan_id], chance)
         segments = [conversation_segment(self.tokenizer, each.messages) for each in drawn]
         scan = self.windows.scan(scan_id, self.max_windows)
-        return Example(scan.codes, scan.present, segments, scan.follows)
+        return Example(scan.codes, scan.region_mask, segments, scan.follows)
 
     def n_positions(self, n_steps: int) -> int:
         """Most positions that an example can take up.
@@ -165,10 +165,11 @@ def tune(  # noqa: PLR0913 - what the stage reads and writes, each named
         the positions that the base model knows.
     """
     from fmri_llm.data.examples import read_tokens_record
+    from fmri_llm.model.checks import check_length
     from fmri_llm.model.fmri_lm import FMRILM
     from fmri_llm.training import checks, fit
+    from fmri_vqtok.digest import digest
     from fmri_vqtok.tokens.dataset import check_tokens_of
-    from fmri_vqtok.training.run_identity import digest
 
     model = FMRILM.from_pretrained(model_dir)
     record = read_tokens_record(tokens_dir)
@@ -189,7 +190,7 @@ def tune(  # noqa: PLR0913 - what the stage reads and writes, each named
     train = plan("train", settings.loop.steps * settings.loop.batch_size)
     validation = plan("validation", settings.validation_examples)
     longest = max(each.n_positions(record["n_steps"]) for each in (train, validation))
-    checks.check_length(longest, model.language_model.config, SHORTER)
+    check_length(longest, model.language_model.config, SHORTER)
     note(windows_left_out=train.windows.n_left_out(model.max_windows), windows=len(train.windows))
     return fit.fine_tune(
         model,

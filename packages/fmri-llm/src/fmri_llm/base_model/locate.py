@@ -1,4 +1,4 @@
-"""Where a base language model lies on this machine, as a folder that transformers loads."""
+"""Local folder of a base language model, fetched or converted if necessary."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ PACKAGED_MODELS = MappingProxyType(
 
 
 def resolve(name: str) -> Path:
-    """Local folder of the language model `name`, fetched or converted if need be.
+    """Local folder of the language model `name`, fetched or converted if necessary.
 
     Parameters
     ----------
@@ -112,8 +112,8 @@ def resolve_here(name: str) -> Path | None:
     packaged = PACKAGED_MODELS.get(name.lower())
     if packaged is not None:
         _gguf_folder(name, packaged)
-        folder = _cache_of(name.lower(), packaged)
-        return folder if _is_whole(folder) else None
+        folder = _cache_folder_of(name.lower(), packaged)
+        return folder if _is_complete(folder) else None
     if Path(canonical(name)).is_dir():
         return resolve(name)
     try:
@@ -175,7 +175,7 @@ def _from_hub(name: str) -> Path:
     except (OSError, HFValidationError, ValueError) as error:
         known = ", ".join(PACKAGED_MODELS)
         msg = (
-            f"language model {name!r}: neither a folder nor to be had from the Hugging Face hub "
+            f"language model {name!r}: neither a folder nor available from the Hugging Face hub "
             f"({type(error).__name__}); check the spelling and the network, "
             f"or use a packaged one ({known})"
         )
@@ -185,32 +185,32 @@ def _from_hub(name: str) -> Path:
 def _converted(name: str, packaged: PackagedModel) -> Path:
     """Safetensors folder of a packaged model; the slow GGUF path is taken once."""
     source = _gguf_folder(name, packaged)
-    folder = _cache_of(name, packaged)
-    if _is_whole(folder):
+    folder = _cache_folder_of(name, packaged)
+    if _is_complete(folder):
         return folder
     from filelock import FileLock
 
     folder.parent.mkdir(parents=True, exist_ok=True)
-    # The lock dies with its process, so under it a leftover partial folder is nobody's.
+    # The lock ends with its process, so a partial folder found under it is a leftover.
     with FileLock(folder.with_name(f"{folder.name}.lock")):
-        if not _is_whole(folder):
+        if not _is_complete(folder):
             _require_reader(name)
             partial = folder.with_name(f"{folder.name}.partial")
             shutil.rmtree(partial, ignore_errors=True)
             _convert(source, packaged.gguf_file, partial)
-            _seal(partial)
+            _write_digests(partial)
             _replace(partial, folder)
             _log.info("converted %s to %s", packaged.gguf_file, folder)
     return folder
 
 
-def _cache_of(name: str, packaged: PackagedModel) -> Path:
+def _cache_folder_of(name: str, packaged: PackagedModel) -> Path:
     version = importlib.metadata.version(packaged.distribution)
     return cache_folder() / f"{name}-{version}"
 
 
-def _is_whole(folder: Path) -> bool:
-    """Whether a converted model is there, with the bytes that were written."""
+def _is_complete(folder: Path) -> bool:
+    """Whether a converted model exists, with the bytes that were written."""
     try:
         digests = json.loads((folder / DIGESTS).read_text(encoding="utf-8"))
         return bool(digests) and digests == _digests(folder)
@@ -227,7 +227,7 @@ def _digests(folder: Path) -> dict[str, str]:
     return found
 
 
-def _seal(folder: Path) -> None:
+def _write_digests(folder: Path) -> None:
     """Write the digests of a converted model, and all of it through to the disk."""
     (folder / DIGESTS).write_text(json.dumps(_digests(folder), indent=2) + "\n", encoding="utf-8")
     for path in (*folder.iterdir(), folder):
@@ -239,7 +239,7 @@ def _seal(folder: Path) -> None:
 
 
 def _replace(partial: Path, folder: Path) -> None:
-    """Give a whole folder its name; a broken one that has the name goes."""
+    """Rename a complete folder to its final name, in place of a broken one."""
     if folder.exists():
         broken = folder.with_name(f"{folder.name}.broken")
         shutil.rmtree(broken, ignore_errors=True)
@@ -251,7 +251,7 @@ def _replace(partial: Path, folder: Path) -> None:
 
 
 def _gguf_folder(name: str, packaged: PackagedModel) -> Path:
-    """Find the package's folder without importing it: it is used for its files only."""
+    """Find the package's folder without importing it: only its files are used."""
     spec = importlib.util.find_spec(packaged.module)
     locations = spec.submodule_search_locations if spec else None
     for location in locations or []:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fmri_vqtok.digest import digest
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.formats.reading import read_description, read_rows, read_splits, reading
 from fmri_vqtok.text.sentences import split_sentences
@@ -108,8 +109,6 @@ class Cohort:
 
     def digest(self, splits: Sequence[str]) -> str:
         """Digest of all that some splits hold: signals, names, repetition times and sites."""
-        from fmri_vqtok.training.run_identity import digest
-
         scans = (scan for split in splits for scan in self.scans(split))
         return digest(
             part

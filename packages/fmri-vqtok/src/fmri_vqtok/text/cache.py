@@ -1,4 +1,4 @@
-"""Tensors that are slow to compute and never change, kept in the user's cache."""
+"""Tensors that are slow to compute, kept in the user's cache."""
 
 import functools
 import hashlib
@@ -16,7 +16,7 @@ from torch import Tensor
 from fmri_vqtok.text.cache_folder import cache_folder
 
 LAYOUT = 1
-"""Part of every key: raised when what is computed from the same input becomes another."""
+"""Part of every key: raised when the same input gives another result."""
 
 _MODEL_SUFFIXES = {".bin", ".jinja", ".json", ".model", ".safetensors", ".txt"}
 
@@ -26,14 +26,14 @@ _log = logging.getLogger(__name__)
 def cached_tensor(
     about: dict[str, Any], compute: Callable[[], Tensor], folder: Path | None = None
 ) -> Tensor:
-    """Tensor from the cache, or computed and put there.
+    """Tensor from the cache, or computed and stored there.
 
     Parameters
     ----------
     about : dict
-        All that decides the tensor, as JSON; "kind" names it.
+        All that determines the tensor, as JSON; "kind" names it.
     compute : callable
-        Called if the cache has no such tensor, or a broken one.
+        Called if the cache has no such tensor or a broken one.
     folder : Path, optional
         In place of the folder "text" in `cache_folder`. One that cannot be written to is a
         warning in the log.
@@ -82,17 +82,17 @@ def _read(path: Path) -> Tensor | None:
 
 
 def _write(path: Path, tensor: Tensor) -> None:
-    """Write beside the final name and rename: a reader sees a whole file, whoever writes too."""
+    """Write a temporary file and rename it, so that concurrent readers see a complete file."""
     content = save({"tensor": tensor}, {"sha256": _tensor_digest(tensor)})
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as beside:
+        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as partial:
             try:
-                beside.write(content)
-                beside.close()
-                Path(beside.name).replace(path)
+                partial.write(content)
+                partial.close()
+                Path(partial.name).replace(path)
             except OSError:
-                Path(beside.name).unlink(missing_ok=True)
+                Path(partial.name).unlink(missing_ok=True)
                 raise
     except OSError as error:
         _log.warning("%s: cannot be written (%s); computed anew next time", path, error)

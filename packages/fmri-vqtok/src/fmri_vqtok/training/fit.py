@@ -18,10 +18,11 @@ from fmri_vqtok.data.region_features import training_features
 from fmri_vqtok.data.window_dataset import (
     NormalisedScan,
     TextDraws,
-    TrainingPlan,
-    WindowPlan,
+    TrainingWindowDataset,
+    WindowDataset,
     collate,
 )
+from fmri_vqtok.digest import digest
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.pretrained.model_card import RunFacts, model_card
 from fmri_vqtok.processes import wait_for_all
@@ -46,7 +47,6 @@ from fmri_vqtok.training.metrics import (
     perplexity,
 )
 from fmri_vqtok.training.objective import TokenizerObjective
-from fmri_vqtok.training.run_identity import digest
 
 Scans = dict[str, list[NormalisedScan]]
 
@@ -307,7 +307,7 @@ def _start(
     windows = _start_windows(scans["train"], settings, generator)
     tokenizer.initialise(windows, generator)
     if targets is not None:
-        tokenizer.start_text_space(targets.table, targets.center)
+        tokenizer.init_text_space(targets.table, targets.center)
     return tokenizer
 
 
@@ -333,10 +333,10 @@ def _plans(
     targets: _TextTargets | None,
     settings: FitTokenizerSettings,
     seed: int,
-) -> tuple[TrainingPlan, WindowPlan | None]:
+) -> tuple[TrainingWindowDataset, WindowDataset | None]:
     draws = targets.draws if targets is not None else None
     loop = settings.training
-    training = TrainingPlan(
+    training = TrainingWindowDataset(
         scans["train"],
         processor,
         loop.steps * loop.batch_size,
@@ -348,7 +348,7 @@ def _plans(
     )
     if "validation" not in scans:
         return training, None
-    return training, WindowPlan(scans["validation"], processor, seed=seed, text=draws)
+    return training, WindowDataset(scans["validation"], processor, seed=seed, text=draws)
 
 
 @contextlib.contextmanager

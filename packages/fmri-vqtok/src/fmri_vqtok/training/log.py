@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from fmri_vqtok.digest import plain
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.processes import place_among_processes, sum_over_processes
-from fmri_vqtok.training.run_identity import differences, plain, same_sample
+from fmri_vqtok.training.run_identity import differences, same_sample
 
 MARKER = "whole.json"
 """The file that is written last into a checkpoint; without it the checkpoint does not count."""

@@ -17,7 +17,7 @@ from fmri_descriptors.settings import CohortSettings, DescribeSettings
 from fmri_instruct import build_instructions, load_tasks
 from fmri_instruct.evaluation.baseline_answers import read_connectomes
 from fmri_instruct.settings import MakeInstructionsSettings
-from fmri_llm.data.examples import PretrainingPlan, TokenWindows
+from fmri_llm.data.examples import PretrainingDataset, TokenWindows
 from fmri_llm.training.checks import check_order
 from fmri_vqtok import FMRITokenizer
 from fmri_vqtok.config.stages import FitTokenizerSettings, LoopSettings, TokenizeSettings
@@ -117,7 +117,7 @@ REFERRING = re.compile(
 
 def test_no_training_text_begins_with_a_sentence_that_refers_back(run: Path, smollm2: Path):
     tokenizer = AutoTokenizer.from_pretrained(smollm2)
-    plan = PretrainingPlan(
+    plan = PretrainingDataset(
         TokenWindows.read(run / "tokens", "train"),
         read_captions(run / "descriptors" / "captions.jsonl"),
         np.zeros(8, dtype=int),

@@ -45,10 +45,10 @@ def test_the_command_hands_its_inputs_to_the_context():
 TRAINING = [LossRecord(1, "train", "f2t", 3.0), LossRecord(2, "train", "f2t", 2.0)]
 
 
-def test_the_summary_tells_the_last_losses_on_held_out_scans():
+def test_the_summary_has_the_last_losses_on_held_out_scans():
     held_out = [LossRecord(2, "validation", "f2t", 2.5)]
     assert commands.summary([*TRAINING, *held_out]) == "validation losses in nats: f2t 2.50"
 
 
-def test_without_held_out_scans_the_summary_tells_the_last_training_losses():
+def test_without_held_out_scans_the_summary_has_the_last_training_losses():
     assert commands.summary(TRAINING) == "train losses in nats: f2t 2.00"

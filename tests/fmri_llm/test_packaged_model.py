@@ -30,9 +30,9 @@ def plain(smollm2):
 
 def t2t(model, ids):
     text = sequences.pack([[TextSegment(ids=ids, sees_brain=False)]])
-    present = torch.ones(1, N_REGIONS, dtype=torch.bool)
+    region_mask = torch.ones(1, N_REGIONS, dtype=torch.bool)
     with torch.no_grad():
-        return model(random_codes(1), present, **text._asdict())["losses"]["t2t"].item()
+        return model(random_codes(1), region_mask, **text._asdict())["losses"]["t2t"].item()
 
 
 def test_the_future_moves_no_forecast_by_one_bit(packaged_model):

@@ -50,7 +50,7 @@ def fitted(small_encoder):
     ).fit(texts, y)
 
 
-def test_a_fine_tuned_encoder_tells_above_from_below_in_new_texts(fitted):
+def test_a_fine_tuned_encoder_classifies_above_and_below_in_new_texts(fitted):
     texts, y = sentences(16, seed=5)
     assert (fitted.predict(texts) == y).all()
 

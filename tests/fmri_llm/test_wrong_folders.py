@@ -6,8 +6,8 @@ import shutil
 import datasets
 import pytest
 
-from fmri_llm import pretrained
 from fmri_llm.base_model import locate
+from fmri_llm.base_model.checks import load_checked
 from fmri_llm.data import examples
 from fmri_llm.model.fmri_lm import FMRILM
 from fmri_vqtok.errors import InputError
@@ -83,7 +83,7 @@ def test_a_base_with_a_file_cut_off_is_refused(tiny_folder, tmp_path, name):
 
 def test_a_model_of_ours_is_no_base(saved):
     folder = locate.resolve(str(saved))
-    assert "give a whole transformers folder" in refusal(pretrained.load_base, folder, "sdpa")
+    assert "give a whole transformers folder" in refusal(load_checked, folder, "sdpa")
 
 
 @pytest.fixture
@@ -151,12 +151,12 @@ def test_code_that_a_base_brings_is_never_run(tiny_folder, tmp_path):
     config |= {"model_type": "own", "auto_map": {"AutoConfig": "own.Own", "AutoModel": "own.Own"}}
     (folder / "config.json").write_text(json.dumps(config))
     (folder / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
-    line = refusal(pretrained.load_base, folder, "sdpa")
+    line = refusal(load_checked, folder, "sdpa")
     assert "its architecture 'own' is code of its own, which is not run" in line
     assert not (tmp_path / "ran").exists()
 
 
-def test_a_model_that_was_trained_on_single_windows_is_shown_one(saved, tiny_folder):
+def test_a_model_that_was_trained_on_single_windows_reads_one(saved, tiny_folder):
     config = json.loads((saved / "config.json").read_text())
     del config["max_windows"], config["base_digest"]
     (saved / "config.json").write_text(json.dumps({**config, "schema": 1}))

@@ -18,8 +18,8 @@ from fmri_vqtok.config.stages import FitTokenizerSettings, LoopSettings
 from fmri_vqtok.data.window_dataset import (
     NormalisedScan,
     TextDraws,
-    TrainingPlan,
-    WindowPlan,
+    TrainingWindowDataset,
+    WindowDataset,
     collate,
 )
 from fmri_vqtok.distributed import no_sync, rank_and_world_size
@@ -84,12 +84,12 @@ def run(kind, directory, settings, progress=lambda _done, _total: None):
     processor = TimeSeriesProcessor(N_FRAMES)
     n_examples = settings.steps * settings.batch_size
     text = TextDraws(torch.arange(30), 9) if kind in CONTRASTS else None
-    plan = TrainingPlan(
+    plan = TrainingWindowDataset(
         make_scans(0, 6), processor, n_examples, seed=1, region_dropout=0.5, text=text,
         part_size=settings.batch_size // settings.accumulation_steps,
     )  # fmt: skip
     # Nine windows: the last batch is neither full nor there for every process.
-    validation = WindowPlan(make_scans(6, 5)[:5], processor, seed=1, text=text)
+    validation = WindowDataset(make_scans(6, 5)[:5], processor, seed=1, text=text)
     validation.windows = validation.windows[:9]
     objective = make_objective(kind)
     records = train(

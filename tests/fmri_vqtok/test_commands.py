@@ -99,7 +99,7 @@ def test_the_real_commands_read_a_recipe_and_settings_on_top_of_it(tmp_path, coh
     assert "28 windows of 7 scans" in capsys.readouterr().out
 
 
-def test_the_real_command_tells_a_setting_that_cannot_be_in_one_line(tmp_path, cohort_dir, capsys):
+def test_the_command_refuses_an_impossible_setting_in_one_line(tmp_path, cohort_dir, capsys):
     out = ["--out", tmp_path / "run" / "tokenizer"]
     assert fmri("fit-tokenizer", cohort_dir, *out, "--set", "training.accumulation_steps=3") == 1
     assert "training.accumulation_steps: 3; give a divisor of batch_size, 32" in (

@@ -94,15 +94,15 @@ def test_normalising_a_scan_that_was_not_fitted_changes_no_statistic():
     assert json.dumps(processor.to_dict()) == before
 
 
-def test_a_short_recording_is_interpolated_linearly_and_said_to_be():
+def test_a_short_scan_is_upsampled_linearly_and_reported():
     ramp = np.linspace(0, 1, 20)[:, None]
     processor = TimeSeriesProcessor(50, 2.0)
     windows, _ = processor(ramp, 2.0)
     assert windows.shape == (1, 50, 1)
     # A straight line stays straight: its second difference is zero.
     assert windows[0, :, 0].diff(n=2).abs().max() < 1e-5
-    assert processor.stretches(20, 2.0)
-    assert not processor.stretches(50, 2.0)
+    assert processor.is_upsampled(20, 2.0)
+    assert not processor.is_upsampled(50, 2.0)
 
 
 def test_a_random_window_is_a_part_of_the_series_and_a_function_of_the_generator():
@@ -128,7 +128,7 @@ def test_a_processor_read_back_gives_the_same_windows():
     tr=st.floats(0.3, 4.0),
     kind=st.sampled_from([np.float16, np.float32, np.float64, np.int16]),
 )
-def test_any_recording_becomes_finite_windows_of_the_asked_shape(n_frames, n_regions, tr, kind):
+def test_any_scan_becomes_finite_windows_of_the_asked_shape(n_frames, n_regions, tr, kind):
     rng = np.random.default_rng(n_frames)
     recording = (100 * rng.normal(size=(n_frames, n_regions))).astype(kind)
     processor = TimeSeriesProcessor(40, 2.0)
@@ -138,7 +138,7 @@ def test_any_recording_becomes_finite_windows_of_the_asked_shape(n_frames, n_reg
     assert mask.shape == (n_regions,)
     assert windows.abs().max() <= 8
     n_series = len(processor.normalise(recording, tr)[0])
-    if processor.stretches(n_frames, tr):
+    if processor.is_upsampled(n_frames, tr):
         assert n_series == 40
     else:
         assert n_series == pytest.approx(n_frames * tr / 2.0, abs=1 + 5e-4 * n_frames * tr)
@@ -151,7 +151,7 @@ def test_any_recording_becomes_finite_windows_of_the_asked_shape(n_frames, n_reg
     offset=st.floats(-1e4, 1e4),
     kind=st.sampled_from([np.float16, np.float32, np.float64, np.int16]),
 )
-def test_the_inverse_gives_the_recording_back_at_any_length(n_frames, offset, kind):
+def test_the_inverse_gives_the_scan_back_at_any_length(n_frames, offset, kind):
     rng = np.random.default_rng(n_frames)
     recording = (offset + 50 * rng.normal(size=(n_frames, 3))).astype(kind)
     processor = TimeSeriesProcessor(60, 2.0, clip=1e6)
@@ -163,7 +163,7 @@ def test_the_inverse_gives_the_recording_back_at_any_length(n_frames, offset, ki
 
 
 @pytest.mark.parametrize("site", ["a", "never seen", None])
-def test_windows_go_back_to_the_units_of_the_recording(site):
+def test_windows_go_back_to_the_units_of_the_scan(site):
     rng = np.random.default_rng(0)
     processor = TimeSeriesProcessor(50, 2.0, clip=100.0)
     processor.fit([rng.normal(size=(90, 4)) ** 3], [2.0], ["a"])
@@ -198,14 +198,14 @@ def test_the_inverse_gives_constant_regions_their_constant_and_broken_ones_nan()
     assert np.isnan(back[:, 2]).all()
 
 
-def test_the_inverse_of_a_resampled_recording_is_refused():
+def test_the_inverse_of_a_resampled_scan_is_refused():
     processor = TimeSeriesProcessor(10, 2.0)
     series, _, scaling = processor.normalise_with_scaling(sinusoid(0.05, 1.0, 100), 1.0)
     with pytest.raises(InputError, match=r"resampled by 1/2, .* call scaling.undo"):
         processor.inverse(series, scaling)
 
 
-def test_the_inverse_of_a_part_of_a_recording_is_refused():
+def test_the_inverse_of_a_part_of_a_scan_is_refused():
     processor = TimeSeriesProcessor(10, 2.0)
     series, _, scaling = processor.normalise_with_scaling(sinusoid(0.05, 2.0, 25), 2.0)
     with pytest.raises(InputError, match="series: 20 frames; give all 25"):
@@ -272,7 +272,7 @@ def test_windows_of_another_kind_are_refused():
         TimeSeriesProcessor(windows="clipp")
 
 
-def test_a_processor_written_before_there_was_a_choice_of_windows_takes_all():
+def test_a_saved_processor_without_the_windows_option_takes_all():
     state = TimeSeriesProcessor(40, 2.0, windows="clip").to_dict()
     assert TimeSeriesProcessor.from_dict(state).windows == "clip"
     del state["windows"]
@@ -293,7 +293,7 @@ def test_a_series_of_one_dimension_is_refused():
 @pytest.mark.parametrize(
     ("n_frames", "starts"), [(50, [0]), (100, [0, 50]), (101, [0, 50, 51]), (149, [0, 50, 99])]
 )
-def test_covering_windows_follow_each_other_and_end_with_the_recording(n_frames, starts):
+def test_covering_windows_follow_each_other_and_end_with_the_scan(n_frames, starts):
     processor = TimeSeriesProcessor(50, 2.0, windows="cover")
     series = torch.arange(n_frames, dtype=torch.float32)[:, None]
     assert processor.cut(series)[:, 0, 0].tolist() == starts

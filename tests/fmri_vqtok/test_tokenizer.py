@@ -51,7 +51,7 @@ def test_the_future_moves_no_code_latent_or_reconstruction_by_one_bit(signal, st
     assert not torch.equal(before.encoded.latents[:, step + 1], after.encoded.latents[:, step + 1])
 
 
-def test_decoding_earlier_steps_looks_at_no_later_code():
+def test_decoded_steps_do_not_depend_on_later_codes():
     tokenizer = strong_attention(make())
     codes = torch.randint(32, (B, W, N))
     changed = codes.clone()
@@ -61,7 +61,7 @@ def test_decoding_earlier_steps_looks_at_no_later_code():
     assert not torch.equal(before[:, 2 * P :], after[:, 2 * P :])
 
 
-def test_the_past_and_the_regions_of_the_same_step_are_seen(signal):
+def test_a_token_depends_on_the_past_and_on_the_regions_of_its_step(signal):
     tokenizer = strong_attention(make())
     past, neighbour = signal.clone(), signal.clone()
     past[:, :P] = torch.randn(B, P, N)
@@ -71,7 +71,7 @@ def test_the_past_and_the_regions_of_the_same_step_are_seen(signal):
     assert not torch.allclose(tokenizer.embed(neighbour)[:, 2, 1:], latents[:, 2, 1:])
 
 
-def test_full_attention_sees_the_future_when_it_is_asked_for(signal):
+def test_full_attention_depends_on_later_steps(signal):
     tokenizer = strong_attention(make(temporal_attention="full"))
     changed = signal.clone()
     changed[:, 2 * P :] = torch.randn(B, P, N)
@@ -109,7 +109,7 @@ def test_codes_and_their_quantized_latents_belong_together(signal):
 
 
 @pytest.mark.parametrize("n_bands", [1, 2, 5])
-def test_the_token_basis_is_orthonormal_and_its_own_way_back(n_bands):
+def test_the_token_basis_is_orthonormal_and_invertible(n_bands):
     basis = TokenBasis(6, 8, 8, n_bands)
     coefficients = torch.randn(50, 6, 8, generator=torch.Generator().manual_seed(0))
     basis.fit(coefficients)
@@ -154,12 +154,12 @@ def test_with_a_basis_of_regions_a_code_is_about_its_own_region(signal):
 
 
 @pytest.mark.parametrize(("basis", "counted"), [("shared", True), ("regions", False)])
-def test_the_code_of_a_missing_region_counts_only_if_it_speaks_of_the_others_too(basis, counted):
+def test_the_code_of_a_missing_region_is_valid_only_with_a_shared_basis(basis, counted):
     present = torch.tensor([[True] * (N - 1) + [False]])
-    assert make(token_basis=basis).informative(present)[0, -1].item() is counted
+    assert make(token_basis=basis).valid_codes(present)[0, -1].item() is counted
 
 
-def test_the_start_alone_beats_kmeans_on_raw_patches_with_as_many_codes():
+def test_initialisation_alone_beats_kmeans_on_raw_patches_with_as_many_codes():
     # Regions that share two sources, as brain regions do; fitted and held-out windows differ.
     generator = torch.Generator().manual_seed(0)
     mixing = torch.randn(2, N, generator=generator)
@@ -212,7 +212,7 @@ def test_the_checkpoint_holds_every_parameter_and_buffer(tmp_path):
     assert set(load_file(tmp_path / "model.safetensors")) == set(tokenizer.state_dict())
 
 
-def test_the_description_of_a_default_tokenizer_knows_nothing_of_later_options(tmp_path):
+def test_the_description_of_a_default_tokenizer_lacks_later_options(tmp_path):
     make().save_pretrained(tmp_path)
     model = json.loads((tmp_path / "config.json").read_text())["model"]
     assert set(model) == {
@@ -264,7 +264,7 @@ def test_a_signal_of_another_shape_is_refused(shape):
         make().encode(torch.zeros(shape))
 
 
-def test_a_tokenizer_without_text_space_says_so():
+def test_a_tokenizer_without_text_space_refuses_text_embeddings():
     with pytest.raises(InputError, match="no text space"):
         make().text_embeddings(torch.zeros(1, 1, N, dtype=torch.int64))
 

@@ -112,7 +112,7 @@ def test_a_description_is_written_from_the_reading_that_answers_come_from(reader
 
     series = torch.tensor(codes.reshape(1, -1, codes.shape[-1]))
     whole = model.generate_text(
-        series, PROMPT, max_new_tokens=6, present=torch.tensor(PRESENT[None])
+        series, PROMPT, max_new_tokens=6, region_mask=torch.tensor(PRESENT[None])
     )
     assert [text] == whole
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from transformers import CONFIG_MAPPING, MODEL_FOR_CAUSAL_LM_MAPPING, AutoModelForCausalLM
 
-from fmri_llm import pretrained
 from fmri_llm.base_model import attention_probe, chat, checks
+from fmri_llm.base_model.language_model import new_adapter
 from fmri_llm.settings import LoraSettings
 from fmri_vqtok.errors import InputError
 
@@ -61,7 +61,7 @@ def model_of(family):
 def test_a_family_that_reads_packed_sequences_passes_the_probe(family):
     model = model_of(family)
     checks.probe(model, word_tokenizer(), family)
-    adapted = pretrained.new_adapter(model, LoraSettings(rank=2), seed=0)
+    adapted = new_adapter(model, LoraSettings(rank=2), seed=0)
     assert any("lora_" in name for name, _ in adapted.named_parameters())
 
 
@@ -74,7 +74,7 @@ def test_a_family_that_cannot_is_refused_by_name(family):
 
 
 @pytest.mark.parametrize("family", ["gemma2", "gptj"])
-def test_a_family_without_sdpa_is_told_to_take_eager(family):
+def test_a_family_without_sdpa_is_refused_with_eager_as_the_fix(family):
     config = config_of(family, SIZES.get(family, ROTARY))
     with pytest.raises(InputError, match=r"no 'sdpa' attention.*; set attention: eager"):
         checks.check_architecture(config, family, "sdpa")
@@ -207,7 +207,7 @@ def test_a_template_that_writes_the_day_writes_the_same_one_every_day(code, writ
     assert tokenizer.decode(prompt).startswith(f"{written}|")
 
 
-def test_the_default_system_prompt_is_what_stands_before_a_question_unasked():
+def test_the_default_system_prompt_is_what_the_template_adds():
     template = (
         "{% if messages[0].role != 'system' %}<system>Be kind.</s>{% endif %}"
         + TURNS
@@ -228,5 +228,5 @@ def test_a_base_is_probed_when_it_is_loaded(tiny_folder, monkeypatch):
     monkeypatch.setattr(checks, "first_fault", lambda _model: "it squints")
     with contextlib.ExitStack() as stack:
         caught = stack.enter_context(pytest.raises(InputError, match=r"\(llama\): it squints; "))
-        pretrained.load_base(tiny_folder("llama"), "sdpa")
+        checks.load_checked(tiny_folder("llama"), "sdpa")
     assert "\n" not in str(caught.value)

@@ -33,7 +33,7 @@ def quick_conversion(monkeypatch):
     return folders
 
 
-def test_the_cache_is_where_the_environment_says(own_cache):
+def test_the_environment_variable_sets_the_cache_folder(own_cache):
     assert locate.cache_folder() == own_cache
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from fmri_llm.data import examples
-from fmri_llm.model.losses import NO_TARGET
+from fmri_llm.packing.sequences import NO_TARGET
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.formats.captions import Caption, Sentence, read_captions, split_sentences
 from fmri_vqtok.formats.tokens import read_tokens_record
@@ -52,8 +52,8 @@ def captions_of(*domains):
     }
 
 
-def make_plan(windows, tokenizer, *, seed=7, n_examples=12, text_tokens=36, captions=None):
-    return examples.PretrainingPlan(
+def make_dataset(windows, tokenizer, *, seed=7, n_examples=12, text_tokens=36, captions=None):
+    return examples.PretrainingDataset(
         windows,
         captions or captions_of("FC", "graph"),
         CORPUS,
@@ -81,44 +81,44 @@ def same(first, second):
     )
 
 
-def test_an_example_is_a_function_of_seed_and_number_alone(windows, tokenizer):
-    forwards, again = make_plan(windows, tokenizer), make_plan(windows, tokenizer)
+def test_an_example_depends_only_on_seed_and_index(windows, tokenizer):
+    forwards, again = make_dataset(windows, tokenizer), make_dataset(windows, tokenizer)
     examples = [forwards[k] for k in range(12)]
     assert all(same(again[k], examples[k]) for k in reversed(range(12)))
 
 
 def test_another_seed_gives_other_examples(windows, tokenizer):
-    first, second = make_plan(windows, tokenizer), make_plan(windows, tokenizer, seed=8)
+    first, second = make_dataset(windows, tokenizer), make_dataset(windows, tokenizer, seed=8)
     assert not all(same(first[k], second[k]) for k in range(12))
 
 
-def test_every_scan_is_seen_once_a_round_with_all_its_windows(windows, tokenizer):
-    plan = make_plan(windows, tokenizer)
+def test_every_epoch_has_each_scan_once_with_all_its_windows(windows, tokenizer):
+    dataset = make_dataset(windows, tokenizer)
     own = {windows.scan(scan_id).codes.tobytes() for scan_id in windows.scan_ids}
     for start in range(0, 12, 2):
-        assert {plan[k].codes.tobytes() for k in range(start, start + 2)} == own
+        assert {dataset[k].codes.tobytes() for k in range(start, start + 2)} == own
 
 
-def test_every_domain_of_a_scan_comes_once_in_so_many_rounds(windows, tokenizer):
-    plan = make_plan(windows, tokenizer, captions=captions_of(*examples.DESCRIBE_PROMPTS))
+def test_each_domain_of_a_scan_comes_once_in_as_many_epochs_as_domains(windows, tokenizer):
+    dataset = make_dataset(windows, tokenizer, captions=captions_of(*examples.DESCRIBE_PROMPTS))
     n_rounds = len(examples.DESCRIBE_PROMPTS)
     asked = {}
     for k in range(2 * n_rounds):
-        example = plan[k]
+        example = dataset[k]
         asked.setdefault(example.codes.tobytes(), set()).add(described(example, tokenizer)[0])
     assert [len(questions) for questions in asked.values()] == [n_rounds, n_rounds]
 
 
 def test_a_plan_ends(windows, tokenizer):
-    plan = make_plan(windows, tokenizer)
-    assert len(list(plan)) == len(plan) == 12
+    dataset = make_dataset(windows, tokenizer)
+    assert len(list(dataset)) == len(dataset) == 12
 
 
 def test_the_text_is_a_run_of_whole_sentences_about_the_same_scan(windows, tokenizer):
-    plan = make_plan(windows, tokenizer)
+    dataset = make_dataset(windows, tokenizer)
     by_codes = {windows.scan(scan_id).codes.tobytes(): scan_id for scan_id in windows.scan_ids}
     for k in range(12):
-        example = plan[k]
+        example = dataset[k]
         caption = " ".join(SENTENCES[by_codes[example.codes.tobytes()]])
         _, text = described(example, tokenizer)
         assert caption.startswith(text)
@@ -126,11 +126,11 @@ def test_the_text_is_a_run_of_whole_sentences_about_the_same_scan(windows, token
 
 
 @pytest.mark.parametrize(("text_tokens", "n_sentences"), [(36, 2), (1, 1)])
-def test_the_text_fits_unless_one_sentence_alone_is_longer(
+def test_a_text_fits_unless_a_single_sentence_is_longer(
     windows, tokenizer, text_tokens, n_sentences
 ):
-    plan = make_plan(windows, tokenizer, text_tokens=text_tokens)
-    texts = [described(plan[k], tokenizer)[1] for k in range(12)]
+    dataset = make_dataset(windows, tokenizer, text_tokens=text_tokens)
+    texts = [described(dataset[k], tokenizer)[1] for k in range(12)]
     assert {len(split_sentences(text)) for text in texts} == {n_sentences}
 
 
@@ -143,34 +143,37 @@ def leaning_captions():
     return {scan_id: {"FC": caption} for scan_id in SENTENCES}
 
 
-def test_a_target_begins_with_a_sentence_that_stands_alone_and_runs_on(windows, tokenizer):
-    plan = make_plan(windows, tokenizer, captions=leaning_captions(), n_examples=40)
-    texts = {described(plan[k], tokenizer)[1] for k in range(40)}
+def test_a_target_begins_with_a_standalone_sentence_and_continues(windows, tokenizer):
+    dataset = make_dataset(windows, tokenizer, captions=leaning_captions(), n_examples=40)
+    texts = {described(dataset[k], tokenizer)[1] for k in range(40)}
     assert texts == {"Alpha is low. It is so in Beta.", "Gamma is high."}
 
 
-def test_a_caption_without_known_sentences_is_told_from_its_beginning(windows, tokenizer):
-    plan = make_plan(windows, tokenizer, text_tokens=1)
-    texts = {described(plan[k], tokenizer)[1] for k in range(12)}
+def test_a_caption_without_standalone_marks_starts_at_its_first_sentence(windows, tokenizer):
+    dataset = make_dataset(windows, tokenizer, text_tokens=1)
+    texts = {described(dataset[k], tokenizer)[1] for k in range(12)}
     assert texts == {"Alpha is low.", "Delta is typical."}
 
 
 def test_sentences_that_no_target_has_room_for_are_counted(windows, tokenizer):
     captions = leaning_captions()
-    assert make_plan(windows, tokenizer, captions=captions).never_told() == (0, 6)
-    assert make_plan(windows, tokenizer, captions=captions, text_tokens=1).never_told() == (2, 6)
+    assert make_dataset(windows, tokenizer, captions=captions).sentence_counts() == (0, 6)
+    assert make_dataset(windows, tokenizer, captions=captions, text_tokens=1).sentence_counts() == (
+        2,
+        6,
+    )
 
 
 def test_the_question_is_about_the_captions_domain(windows, tokenizer):
-    plan = make_plan(windows, tokenizer, captions=captions_of("graph", "all"))
-    prompts = {described(plan[k], tokenizer)[0] for k in range(12)}
+    dataset = make_dataset(windows, tokenizer, captions=captions_of("graph", "all"))
+    prompts = {described(dataset[k], tokenizer)[0] for k in range(12)}
     assert prompts == {"Question: Describe the graph measures of this scan.\nAnswer:"}
 
 
-def test_plain_text_is_a_piece_of_the_corpus_that_sees_no_scan(windows, tokenizer):
-    plan = make_plan(windows, tokenizer)
+def test_plain_text_is_a_piece_of_the_corpus_that_does_not_attend_to_the_scan(windows, tokenizer):
+    dataset = make_dataset(windows, tokenizer)
     for k in range(12):
-        piece = plan[k].segments[1]
+        piece = dataset[k].segments[1]
         assert not piece.sees_brain
         assert CORPUS.tobytes().find(np.asarray(piece.ids).tobytes()) >= 0
         assert len(piece.ids) == 16
@@ -178,7 +181,7 @@ def test_plain_text_is_a_piece_of_the_corpus_that_sees_no_scan(windows, tokenize
 
 def test_a_scan_without_captions_is_refused(windows, tokenizer):
     with pytest.raises(InputError, match="no text about scan 's2'; describe the same cohort"):
-        make_plan(windows, tokenizer, captions={"s1": {"FC": "Yes."}})
+        make_dataset(windows, tokenizer, captions={"s1": {"FC": "Yes."}})
 
 
 def test_a_decimal_point_ends_no_sentence():
@@ -188,55 +191,23 @@ def test_a_decimal_point_ends_no_sentence():
     ]
 
 
-def test_a_batch_keeps_codes_and_fills_up_shorter_scans(windows, tokenizer):
-    plan = make_plan(windows, tokenizer)
-    batch = examples.collate([plan[0], plan[1]])
+def test_a_batch_keeps_codes_and_pads_shorter_scans(windows, tokenizer):
+    dataset = make_dataset(windows, tokenizer)
+    batch = examples.collate([dataset[0], dataset[1]])
     assert batch["codes"].shape == (2, 2 * N_STEPS, N_REGIONS)
     for k in range(2):
-        own = torch.from_numpy(plan[k].codes)
+        own = torch.from_numpy(dataset[k].codes)
         assert torch.equal(batch["codes"][k, : len(own)], own)
-        assert batch["steps"][k].tolist() == [w < len(own) for w in range(2 * N_STEPS)]
-    assert batch["present"][0].tolist() == [True] * (N_REGIONS - 1) + [False]
+        assert batch["step_mask"][k].tolist() == [w < len(own) for w in range(2 * N_STEPS)]
+    assert batch["region_mask"][0].tolist() == [True] * (N_REGIONS - 1) + [False]
 
 
 def test_only_answers_and_plain_text_are_targets(windows, tokenizer):
-    example = make_plan(windows, tokenizer)[0]
+    example = make_dataset(windows, tokenizer)[0]
     labels = examples.collate([example])["labels"][0]
     answer, piece = example.segments
     expected = list(answer.ids[answer.n_given :]) + list(piece.ids[1:])
     assert labels[labels != NO_TARGET].tolist() == expected
-
-
-CONVERSATIONS = [
-    {
-        "scan_id": scan_id,
-        "messages": [
-            {"role": "user", "content": f"<fmri>\n{question}"},
-            {"role": "assistant", "content": answer},
-        ],
-    }
-    for scan_id, question, answer in (("s1", "Old?", "no"), ("s2", "Tall?", "yes"))
-]
-
-
-def test_a_conversation_comes_with_all_windows_of_its_own_scan(windows, tokenizer):
-    plan = examples.InstructionPlan(windows, CONVERSATIONS, tokenizer, n_examples=8, seed=0)
-    asked = {"s1": "Old?", "s2": "Tall?"}
-    for k in range(8):
-        prompt, _ = described(plan[k], tokenizer)
-        scan_id = next(s for s, question in asked.items() if question in prompt)
-        assert np.array_equal(plan[k].codes, windows.scan(scan_id).codes)
-
-
-def test_a_conversation_about_an_unknown_scan_is_refused(windows, tokenizer):
-    unknown = [{**CONVERSATIONS[0], "scan_id": "s9"}]
-    with pytest.raises(InputError, match="scan 's9' has no tokens"):
-        examples.InstructionPlan(windows, unknown, tokenizer, n_examples=1, seed=0)
-
-
-def test_no_conversations_are_refused(windows, tokenizer):
-    with pytest.raises(InputError, match="no conversation to tune on"):
-        examples.InstructionPlan(windows, [], tokenizer, n_examples=1, seed=0)
 
 
 def test_a_rewritten_caption_goes_before_the_templates(tmp_path):

@@ -29,10 +29,10 @@ def steps_of(scan):
     return scan.codes[:, 0].tolist()
 
 
-def test_the_windows_of_a_scan_stand_one_after_the_other():
+def test_the_windows_of_a_scan_are_concatenated_in_order():
     scan = TokenWindows(table_of([2, 0, 1])).scan("s")
     assert steps_of(scan) == [0, 1, 10, 11, 20, 21]
-    assert scan.present.tolist() == [True, False, True]
+    assert scan.region_mask.tolist() == [True, False, True]
 
 
 def test_a_window_that_goes_on_where_the_one_before_ends_is_predicted_from_it():
@@ -40,12 +40,12 @@ def test_a_window_that_goes_on_where_the_one_before_ends_is_predicted_from_it():
     assert scan.follows.tolist() == [False, True, True, True]
 
 
-def test_steps_with_frames_that_were_shown_are_not_predicted():
+def test_steps_with_frames_of_an_earlier_window_are_no_targets():
     scan = TokenWindows(table_of(range(2), new=[[True, True], [False, True]])).scan("s")
     assert scan.follows.tolist() == [False, True, False, True]
 
 
-def test_a_window_after_one_that_is_not_shown_is_not_predicted_from_the_one_before():
+def test_the_first_step_after_a_left_out_window_is_no_target():
     windows = TokenWindows(table_of(range(4)))
     scan = windows.scan("s", max_windows=2)
     assert steps_of(scan) == [0, 1, 30, 31]

@@ -1,4 +1,4 @@
-"""Likelihoods of answers and greedy text: reading once equals reading anew."""
+"""Likelihoods of answers: scores after a cached prefix equal those of full passes."""
 
 import pytest
 import torch
@@ -15,16 +15,16 @@ QUESTIONS = ["Is it?", "Where is it to be found?", "Who?"]
 CLOSE = {"rtol": 1e-4, "atol": 1e-4}
 
 
-def full_pass(model, codes, question, answer, present=None):
+def full_pass(model, codes, question, answer, region_mask=None):
     """Log-likelihood of an answer from one pass over everything, without any cache."""
     turns = [*chat.question(question), {"role": "assistant", "content": answer}]
     prompt, ids = chat.encode(model.text_tokenizer, turns)
     text = sequences.pack([[TextSegment(ids=prompt + ids)]])
     columns = torch.arange(len(prompt) - 1, len(prompt) + len(ids) - 1)
-    if present is None:
-        present = torch.ones(1, N_REGIONS, dtype=torch.bool)
+    if region_mask is None:
+        region_mask = torch.ones(1, N_REGIONS, dtype=torch.bool)
     with torch.no_grad():
-        logits = model._read(codes, present, text, columns, hidden=False).logits[0]
+        logits = model.forward_packed(codes, region_mask, text, columns).logits[0]
     return logits.log_softmax(-1)[torch.arange(len(ids)), ids].sum()
 
 
@@ -40,14 +40,14 @@ def test_scores_from_a_cached_prefix_equal_full_passes(any_model):
 
 def test_one_scan_serves_several_questions(any_model):
     codes = random_codes(1)
-    prefix = any_model.read(codes)
+    prefix = any_model.prefill(codes)
     scores = any_model.score_answers(prefix, QUESTIONS, ANSWERS)
     expected = [[full_pass(any_model, codes, q, a) for a in ANSWERS] for q in QUESTIONS]
     torch.testing.assert_close(scores, torch.tensor(expected), **CLOSE)
 
 
 def test_asking_leaves_a_prefix_as_it_was(tiny_model):
-    prefix = tiny_model.read(random_codes(1))
+    prefix = tiny_model.prefill(random_codes(1))
     first = tiny_model.score_answers(prefix, QUESTIONS[0], ANSWERS)
     tiny_model.generate_text(prefix, QUESTIONS, max_new_tokens=3)
     assert torch.equal(tiny_model.score_answers(prefix, QUESTIONS[0], ANSWERS), first)
@@ -61,17 +61,17 @@ def test_an_answer_scores_the_same_whatever_else_is_offered(tiny_model):
 
 
 def test_each_prompt_can_have_its_own_answers(tiny_model):
-    prefix = tiny_model.read(random_codes(1))
+    prefix = tiny_model.prefill(random_codes(1))
     scores = tiny_model.score_answers(prefix, QUESTIONS[:2], [["a", "b"], ["c", "d"]])
     second = tiny_model.score_answers(prefix, QUESTIONS[1], ["c", "d"])
     torch.testing.assert_close(scores[1:], second, **CLOSE)
 
 
 def test_regions_without_signal_stay_out_of_a_cached_prefix(tiny_model):
-    codes, present = random_codes(1), torch.ones(1, N_REGIONS, dtype=torch.bool)
-    present[0, 1] = False
-    score = tiny_model.score_answers(codes, QUESTIONS[0], ["no"], present)
-    expected = full_pass(tiny_model, codes, QUESTIONS[0], "no", present)
+    codes, region_mask = random_codes(1), torch.ones(1, N_REGIONS, dtype=torch.bool)
+    region_mask[0, 1] = False
+    score = tiny_model.score_answers(codes, QUESTIONS[0], ["no"], region_mask)
+    expected = full_pass(tiny_model, codes, QUESTIONS[0], "no", region_mask)
     torch.testing.assert_close(score[0, 0], expected, **CLOSE)
 
 
@@ -85,44 +85,6 @@ def test_earlier_turns_are_part_of_the_prompt(tiny_model):
     with_history = tiny_model.score_answers(codes, turns, ["no"])
     without = tiny_model.score_answers(codes, "Tall?", ["no"])
     assert not torch.allclose(with_history, without)
-
-
-def greedy_by_full_passes(model, codes, question, n_tokens):
-    ids, _ = chat.encode_answers(model.text_tokenizer, chat.question(question), ())
-    new, ends = [], chat.end_ids(model.text_tokenizer)
-    present = torch.ones(1, N_REGIONS, dtype=torch.bool)
-    for _ in range(n_tokens):
-        text = sequences.pack([[TextSegment(ids=ids + new)]])
-        last = torch.tensor([len(ids + new) - 1])
-        with torch.no_grad():
-            token = int(model._read(codes, present, text, last, hidden=False).logits.argmax())
-        if token in ends:
-            break
-        new.append(token)
-    return model.text_tokenizer.decode(new, skip_special_tokens=True).strip()
-
-
-def test_greedy_text_from_a_cache_equals_full_passes(any_model):
-    codes = random_codes(2)
-    texts = any_model.generate_text(codes, QUESTIONS[:2], max_new_tokens=6)
-    expected = [
-        greedy_by_full_passes(any_model, codes[b : b + 1], QUESTIONS[b], 6) for b in range(2)
-    ]
-    assert texts == expected
-
-
-def test_text_ends_with_the_turn(tiny_model, monkeypatch):
-    end = tiny_model.text_tokenizer.eos_token_id
-    tokens = iter([65, 66, end, 67])
-
-    def scripted(cache, ids, seen, position_ids, keep):
-        logits = torch.zeros(len(ids), len(keep), 300)
-        logits[:, :, next(tokens)] = 1
-        return logits
-
-    monkeypatch.setattr(tiny_model, "read_on", scripted)
-    text = tiny_model.generate_text(random_codes(1), "Hi", max_new_tokens=50)
-    assert text == [tiny_model.text_tokenizer.decode([65, 66])]
 
 
 def test_two_scans_for_three_prompts_are_refused(tiny_model):

@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from fmri_llm.model.losses import NO_TARGET, mean_over_targets, next_step_loss, weighted_sum
+from fmri_llm.model.losses import mean_over_targets, next_step_loss, weighted_sum
+from fmri_llm.packing.sequences import NO_TARGET
 from fmri_vqtok.errors import InputError
 
 PRESENT = torch.ones(1, 2, dtype=torch.bool)
@@ -49,8 +50,8 @@ def test_a_region_without_signal_is_no_target():
     codes = torch.tensor([[[0, 1], [0, 2]]])
     logits = torch.zeros(1, 2, 2, 4)
     logits[:, :, 0] = sure_of(torch.tensor(0))
-    present = torch.tensor([[True, False]])
-    assert next_step_loss(logits, codes, present).item() == pytest.approx(0, abs=1e-6)
+    valid = torch.tensor([[True, False]])
+    assert next_step_loss(logits, codes, valid).item() == pytest.approx(0, abs=1e-6)
 
 
 def test_one_time_step_is_refused():

@@ -1,4 +1,4 @@
-"""What the model may look at: no future, all of the present, no scan for plain text."""
+"""What the model may look at: no future, all of the region_mask, no scan for plain text."""
 
 import pytest
 import torch
@@ -11,14 +11,14 @@ from fmri_llm.settings import LossWeights
 
 from ..tiny import ARCHITECTURES, N_CODES, N_REGIONS, N_STEPS, random_codes, tiny_tokenizer
 
-PRESENT = torch.ones(2, N_REGIONS, dtype=torch.bool)
+REGION_MASK = torch.ones(2, N_REGIONS, dtype=torch.bool)
 ABOUT_SCAN = TextSegment(ids=[72, 105, 33, 50, 51], n_given=3)
 PLAIN = TextSegment(ids=[10, 20, 30, 40], sees_brain=False)
 
 
 def batch(codes, *segments):
     text = sequences.pack([segments] * len(codes))
-    return {"codes": codes, "present": PRESENT[: len(codes)], **text._asdict()}
+    return {"codes": codes, "region_mask": REGION_MASK[: len(codes)], **text._asdict()}
 
 
 def losses_of(model, codes, *segments):
@@ -64,23 +64,23 @@ def test_regions_of_the_same_step_see_each_other(any_model, codes):
     assert (moved[:, 0] == 0).all()
 
 
-def test_regions_with_the_same_code_are_told_apart_by_their_region(tiny_model):
+def test_regions_with_the_same_code_get_different_forecasts(tiny_model):
     same = torch.zeros(1, N_STEPS, N_REGIONS, dtype=torch.long)
     forecast = tiny_model.forecast(same)[0, 0]
     assert not torch.allclose(forecast[0], forecast[1])
 
 
 def test_a_region_without_signal_changes_no_other_forecast(any_model, codes):
-    present = PRESENT.clone()
-    present[:, 2] = False
+    region_mask = REGION_MASK.clone()
+    region_mask[:, 2] = False
     changed = codes.clone()
     changed[:, :, 2] = (codes[:, :, 2] + 1) % N_CODES
     others = [n for n in range(N_REGIONS) if n != 2]
-    before, after = (any_model.forecast(x, present)[:, :, others] for x in (codes, changed))
+    before, after = (any_model.forecast(x, region_mask)[:, :, others] for x in (codes, changed))
     assert torch.equal(before, after)
 
 
-def test_hidden_states_stand_in_time_major_order(tiny_model, codes):
+def test_hidden_states_are_in_time_major_order(tiny_model, codes):
     hidden = tiny_model.hidden_states(codes, "Hi")[:, : N_STEPS * N_REGIONS]
     by_hand = tiny_model.head(token_grid.unflatten(hidden, N_REGIONS))
     torch.testing.assert_close(tiny_model.forecast(codes), by_hand)
@@ -92,11 +92,11 @@ def test_one_packed_pass_gives_the_losses_of_separate_passes(any_model, codes):
     plain = losses_of(any_model, codes, PLAIN)
     torch.testing.assert_close(packed["f2t"], about["f2t"])
     torch.testing.assert_close(packed["t2t"], plain["t2t"])
-    by_hand = next_step_loss(any_model.forecast(codes), codes, PRESENT)
+    by_hand = next_step_loss(any_model.forecast(codes), codes, REGION_MASK)
     torch.testing.assert_close(packed["f2f"], by_hand)
 
 
-def test_plain_text_costs_what_the_adapted_model_alone_gives(any_model, codes):
+def test_the_plain_text_loss_is_that_of_the_adapted_model_alone(any_model, codes):
     ids = torch.tensor([PLAIN.ids])
     with torch.no_grad():
         logits = any_model.language_model(input_ids=ids).logits
@@ -120,18 +120,18 @@ def test_padding_changes_no_loss(any_model, codes):
     rows = [[ABOUT_SCAN, PLAIN], [longer]]
     text = sequences.pack(rows)
     with torch.no_grad():
-        padded = any_model(codes=codes, present=PRESENT, **text._asdict())["losses"]
+        padded = any_model(codes=codes, region_mask=REGION_MASK, **text._asdict())["losses"]
     alone = losses_of(any_model, codes[:1], ABOUT_SCAN, PLAIN)
     torch.testing.assert_close(padded["f2t"], alone["f2t"])
     torch.testing.assert_close(padded["t2t"], alone["t2t"])
 
 
-def test_the_question_is_no_part_of_the_loss(tiny_model, codes):
+def test_the_tokens_of_a_question_are_no_targets(tiny_model, codes):
     """The loss is the mean surprise of the answer's two tokens, the question's left out."""
     ids = torch.tensor(ABOUT_SCAN.ids)
     text = TextSegment(ids=ABOUT_SCAN.ids, n_given=len(ids))
-    hidden = tiny_model._read(
-        codes, PRESENT, sequences.pack([[text]] * 2), torch.arange(len(ids)), hidden=False
+    hidden = tiny_model.forward_packed(
+        codes, REGION_MASK, sequences.pack([[text]] * 2), torch.arange(len(ids))
     )
     surprise = -hidden.logits.log_softmax(-1)[:, [2, 3]][:, [0, 1], ids[3:]]
     torch.testing.assert_close(losses_of(tiny_model, codes, ABOUT_SCAN)["f2t"], surprise.mean())
@@ -173,24 +173,24 @@ def test_the_state_is_all_that_a_fresh_model_needs(make_model, codes):
     assert torch.equal(trained.forecast(codes), other.forecast(codes))
 
 
-def test_brain_tokens_start_as_long_as_word_embeddings(tiny_folder):
+def test_brain_tokens_start_with_the_mean_norm_of_text_embeddings(tiny_folder):
     tokenizer = tiny_tokenizer("llama")
     fresh = FMRILM.from_base(tiny_folder("llama"), tokenizer, name="llama")
     codes = random_codes(200)
     lengths = fresh.brain(tokenizer.text_embeddings(codes)).norm(dim=-1)
-    words = fresh.words.weight.norm(dim=-1)
+    words = fresh.input_embeddings.weight.norm(dim=-1)
     torch.testing.assert_close(lengths.mean(), words.mean(), rtol=0.1, atol=0)
 
 
 @torch.no_grad()
 def test_each_loss_of_a_batch_is_the_mean_of_its_examples_by_what_they_count(tiny_model, codes):
     longer = TextSegment(ids=[72, 105, 33, 50, 51, 60, 61, 62], n_given=2)
-    present = PRESENT.clone()
-    present[1, 0] = False
+    region_mask = REGION_MASK.clone()
+    region_mask[1, 0] = False
 
     def example(rows, *segments):
         text = sequences.pack(list(segments))
-        return {"codes": codes[rows], "present": present[rows], **text._asdict()}
+        return {"codes": codes[rows], "region_mask": region_mask[rows], **text._asdict()}
 
     parts = [example([0], [ABOUT_SCAN, PLAIN]), example([1], [longer, PLAIN, PLAIN])]
     whole = example([0, 1], [ABOUT_SCAN, PLAIN], [longer, PLAIN, PLAIN])
@@ -210,13 +210,13 @@ SHORT, LONG = N_STEPS, 2 * N_STEPS
 def filled_up(codes, *segments):
     """Batch of one scan of SHORT steps, filled up with other codes, and one of LONG steps."""
     text = sequences.pack([segments, segments])._asdict()
-    steps = torch.tensor([[w < SHORT for w in range(LONG)], [True] * LONG])
-    return {"codes": codes, "present": PRESENT, "steps": steps, **text}
+    step_mask = torch.tensor([[w < SHORT for w in range(LONG)], [True] * LONG])
+    return {"codes": codes, "region_mask": REGION_MASK, "step_mask": step_mask, **text}
 
 
 @torch.no_grad()
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
-def test_a_scan_of_fewer_steps_loses_the_same_alone_and_beside_a_longer_one(make_model, attention):
+def test_padding_steps_of_a_shorter_scan_change_no_loss(make_model, attention):
     model = make_model("llama", attention=attention)
     codes = torch.cat([random_codes(2, seed=1), random_codes(2, seed=2)], dim=1)
     whole = filled_up(codes, ABOUT_SCAN, PLAIN)
@@ -230,7 +230,7 @@ def test_a_scan_of_fewer_steps_loses_the_same_alone_and_beside_a_longer_one(make
 
 
 @torch.no_grad()
-def test_what_fills_up_a_shorter_scan_moves_no_loss_by_one_bit(any_model):
+def test_codes_of_padding_steps_change_no_loss_by_one_bit(any_model):
     codes = torch.cat([random_codes(2, seed=1), random_codes(2, seed=2)], dim=1)
     other = codes.clone()
     other[0, SHORT:] = (codes[0, SHORT:] + 1) % N_CODES
@@ -243,8 +243,8 @@ def test_what_fills_up_a_shorter_scan_moves_no_loss_by_one_bit(any_model):
 @torch.no_grad()
 def test_answers_about_a_shorter_scan_are_the_same_beside_a_longer_one(any_model):
     codes = torch.cat([random_codes(2, seed=1), random_codes(2, seed=2)], dim=1)
-    steps = filled_up(codes)["steps"]
-    prefix = any_model.read(codes, PRESENT, steps)
+    step_mask = filled_up(codes)["step_mask"]
+    prefix = any_model.prefill(codes, REGION_MASK, step_mask)
     alone = [codes[:1, :SHORT], codes[1:]]
     scores = any_model.score_answers(prefix, "Old?", ["yes", "no"])
     expected = torch.cat([any_model.score_answers(c, "Old?", ["yes", "no"]) for c in alone])

@@ -3,13 +3,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fmri_llm.packing.token_grid import (
-    block_causal_mask,
-    flatten,
-    next_step,
-    step_ids,
-    unflatten,
-)
+from fmri_llm.packing.attention_mask import block_causal_mask
+from fmri_llm.packing.token_grid import flatten, next_step, step_ids, unflatten
 from fmri_vqtok.errors import InputError
 
 

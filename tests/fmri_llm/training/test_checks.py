@@ -7,6 +7,7 @@ import pytest
 import torch
 from transformers import GPT2Config
 
+from fmri_llm.model import checks as model_checks
 from fmri_llm.model.fmri_lm import FMRILM
 from fmri_llm.settings import FitLLMSettings, LoraSettings, LossWeights
 from fmri_llm.training import checks
@@ -17,15 +18,15 @@ from ..tiny import tiny_tokenizer
 CONFIG = tiny_tokenizer("llama").config
 REFUSALS = {
     "another language model's text space": (
-        lambda: checks.check_text_space(CONFIG, "gpt2", 32),
+        lambda: model_checks.check_text_space(CONFIG, "gpt2", 32),
         "its text space is that of 'llama' .width 32., but the language model is 'gpt2'",
     ),
     "a text space of another width": (
-        lambda: checks.check_text_space(CONFIG, "llama", 64),
+        lambda: model_checks.check_text_space(CONFIG, "llama", 64),
         "fit the tokenizer with --language-model llama",
     ),
     "a tokenizer without text space": (
-        lambda: checks.check_text_space(tiny_tokenizer(None, None).config, "llama", 32),
+        lambda: model_checks.check_text_space(tiny_tokenizer(None, None).config, "llama", 32),
         "it has no text space",
     ),
     "another region order": (
@@ -38,22 +39,22 @@ REFUSALS = {
     ),
     "a single time step": (
         lambda: checks.check_steps(1),
-        "1 time step a window has no next step to predict",
+        "1 time step per window has no next step to predict",
     ),
     "codes that have seen the future": (
         lambda: checks.check_causal(tiny_tokenizer("llama", temporal_attention="full").config),
-        "temporal_attention is 'full', so its codes know the next step",
+        "temporal_attention is 'full', so its codes depend on the next step",
     ),
     "codes of another number of regions": (
-        lambda: checks.check_window(torch.zeros(1, 3, 4, dtype=torch.long), CONFIG),
+        lambda: model_checks.check_window(torch.zeros(1, 3, 4, dtype=torch.long), CONFIG),
         r"shape \(1, 3, 4\); give \(windows, steps, 5 regions\)",
     ),
     "codes beyond the codebook": (
-        lambda: checks.check_window(torch.full((1, 3, 5), 11), CONFIG),
+        lambda: model_checks.check_window(torch.full((1, 3, 5), 11), CONFIG),
         "values from 11 to 11, but the tokenizer has 11 codes",
     ),
     "more positions than the base has": (
-        lambda: checks.check_length(1025, GPT2Config()),
+        lambda: model_checks.check_length(1025, GPT2Config()),
         "needs 1025 positions, but the language model has 1024; lower text_tokens",
     ),
     "too little plain text": (
@@ -125,7 +126,7 @@ def window_of(code):
 
 BORDERS = {
     "name and width of the text space": (
-        lambda case: checks.check_text_space(CONFIG, *case),
+        lambda case: model_checks.check_text_space(CONFIG, *case),
         [("llama", 31), ("llama", 32), ("gpt2", 32)],
         [("llama", 32)],
     ),
@@ -146,12 +147,12 @@ BORDERS = {
         ["causal"],
     ),
     "codes": (
-        lambda code: checks.check_window(window_of(code), CONFIG),
+        lambda code: model_checks.check_window(window_of(code), CONFIG),
         range(-1, 13),
         list(range(11)),
     ),
     "positions": (
-        lambda n: checks.check_length(n, GPT2Config()),
+        lambda n: model_checks.check_length(n, GPT2Config()),
         [1, 1023, 1024, 1025],
         [1, 1023, 1024],
     ),
@@ -185,6 +186,6 @@ def test_a_text_space_may_be_named_by_another_way_to_the_same_folder(tmp_path):
     (tmp_path / "base").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "base")
     config = tiny_tokenizer(str(tmp_path / "link")).config
-    checks.check_text_space(config, str(tmp_path / "base"), 32)
+    model_checks.check_text_space(config, str(tmp_path / "base"), 32)
     with pytest.raises(InputError, match="its text space is that of"):
-        checks.check_text_space(config, str(tmp_path), 32)
+        model_checks.check_text_space(config, str(tmp_path), 32)

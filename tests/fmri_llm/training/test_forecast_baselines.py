@@ -61,10 +61,10 @@ def test_a_drift_of_vectors_is_found_by_the_linear_forecast():
 
 def test_only_targets_and_informative_places_are_predicted():
     codes = np.array([[0, 1, 2], [3, 4, 5], [1, 1, 1], [2, 2, 2]])
-    informative = np.array([True, False, True])
+    valid = np.array([True, False, True])
     follows = np.array([False, True, False, True])  # the third step begins another window
 
-    pairs = code_pairs([(codes, informative, follows)], np.eye(N_CODES))
+    pairs = code_pairs([(codes, valid, follows)], np.eye(N_CODES))
 
     assert pairs.before.tolist() == [0, 2, 1, 1]
     assert pairs.after.tolist() == [3, 5, 2, 2]

@@ -20,7 +20,7 @@ from fmri_vqtok.config.stages import LoopSettings
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.training.log import read_losses
 
-from ..data.test_examples import SENTENCES, captions_of, make_plan, token_table
+from ..data.test_examples import SENTENCES, captions_of, make_dataset, token_table
 from ..tiny import N_CODES, N_REGIONS, N_STEPS, random_codes, tiny_tokenizer, word_tokenizer
 
 RECORD = {
@@ -51,10 +51,12 @@ def fresh(tiny_folder, architecture="llama"):
 
 
 def tune(model, directory, steps, **kwargs):
-    plan = make_plan(examples.TokenWindows(token_table()), word_tokenizer(), n_examples=2 * steps)
+    dataset = make_dataset(
+        examples.TokenWindows(token_table()), word_tokenizer(), n_examples=2 * steps
+    )
     directory.mkdir(exist_ok=True)
     return fit.fine_tune(
-        model, plan, None, loop(steps), directory, weights=LossWeights(), seed=0, **kwargs
+        model, dataset, None, loop(steps), directory, weights=LossWeights(), seed=0, **kwargs
     )
 
 
@@ -298,7 +300,9 @@ def test_the_stage_holds_the_end_of_the_corpus_out(stage, monkeypatch):
     monkeypatch.setattr(
         fit,
         "fine_tune",
-        lambda model, plan, validation, *_, **__: plans.update(train=plan, held_out=validation),
+        lambda model, dataset, validation, *_, **__: plans.update(
+            train=dataset, held_out=validation
+        ),
     )
     fit.fit_llm(**stage)
     text = stage["text_path"].read_bytes()
@@ -318,7 +322,7 @@ def test_the_stage_reads_a_data_set_of_the_hub_up_to_its_limit(stage, tmp_path, 
     monkeypatch.setattr(
         fit,
         "fine_tune",
-        lambda _model, *plans, **_: lengths.extend(len(plan.corpus) for plan in plans[:2]),
+        lambda _model, *plans, **_: lengths.extend(len(dataset.corpus) for dataset in plans[:2]),
     )
     fit.fit_llm(**stage)
     assert sum(lengths) == 100
@@ -389,8 +393,8 @@ def plans(stage, monkeypatch):
     monkeypatch.setattr(
         fit,
         "fine_tune",
-        lambda model, plan, validation, *_, **__: found.update(
-            model=model, train=plan, validation=validation
+        lambda model, dataset, validation, *_, **__: found.update(
+            model=model, train=dataset, validation=validation
         ),
     )
     fit.fit_llm(**stage, note=lambda **facts: found.update(facts))

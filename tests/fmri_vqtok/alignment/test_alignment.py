@@ -15,8 +15,9 @@ from fmri_vqtok.alignment.adversarial import (
 )
 from fmri_vqtok.alignment.alignment import TextAlignment
 from fmri_vqtok.alignment.contrastive import CONTRASTS, InfoNCE, SigLIP
-from fmri_vqtok.alignment.pooling import POOLINGS, AttentionPooling, pool_scans
+from fmri_vqtok.alignment.pooling import AttentionPooling, make_pooling, pool_scans
 
+POOLINGS = ("mean", "attention")
 KINDS = [(contrast, pooling) for contrast in CONTRASTS for pooling in POOLINGS]
 
 
@@ -53,7 +54,7 @@ def classifier():
     return DomainClassifier(6)
 
 
-def test_reversal_leaves_values_and_turns_the_gradient_round():
+def test_reversal_keeps_values_and_negates_the_gradient():
     x = torch.randn(3, requires_grad=True)
     y = reverse_gradient(x, 0.25)
     y.backward(torch.tensor([1.0, 2.0, -4.0]))
@@ -61,7 +62,7 @@ def test_reversal_leaves_values_and_turns_the_gradient_round():
     assert x.grad.tolist() == [-0.25, -0.5, 1.0]
 
 
-def test_the_reversal_starts_at_nothing_and_ends_near_one():
+def test_the_reversal_starts_at_zero_and_ends_near_one():
     assert reversal_strength(0) == 0
     assert reversal_strength(1) == pytest.approx(1, abs=1e-3)
 
@@ -104,7 +105,7 @@ def test_at_indifference_the_gradient_is_the_closed_form_whatever_the_numbers(n_
     assert torch.allclose(linear.w.grad, expected, atol=1e-6)
 
 
-def test_at_the_start_the_classifier_learns_and_the_encoder_is_left_alone(classifier):
+def test_at_strength_zero_only_the_classifier_gets_a_gradient(classifier):
     brain = torch.randn(5, 6, requires_grad=True)
     domain_loss(classifier, brain, torch.randn(4, 6), reversal_strength(0.0)).backward()
     assert not brain.grad.any()
@@ -193,7 +194,7 @@ def test_moving_scans_towards_their_own_captions_lowers_the_loss_and_towards_oth
 
 
 @pytest.mark.parametrize(("contrast", "pooling"), KINDS)
-def test_the_windows_of_a_scan_are_contrasted_as_the_one_recording_that_they_are(contrast, pooling):
+def test_the_windows_of_a_scan_are_contrasted_as_one_scan(contrast, pooling):
     alignment = make_alignment(contrast, pooling)
     if pooling == "attention":
         alignment.pooling.query.data.normal_()
@@ -209,7 +210,7 @@ def test_the_windows_of_a_scan_are_contrasted_as_the_one_recording_that_they_are
 
 
 def test_windows_of_unlike_weight_pool_to_the_scan_of_all_their_tokens():
-    attention = POOLINGS["attention"](3)
+    attention = make_pooling("attention", 3)
     attention.query.data.normal_(std=9.0)
     tokens, mask = torch.randn(3, 2, 2, 3), torch.ones(3, 2, dtype=torch.bool)
     together = attention(tokens.flatten(0, 1)[None], mask[:1]).vectors
@@ -227,7 +228,7 @@ def test_chance_is_the_loss_of_a_contrast_that_tells_nothing_apart(name):
     assert loss.item() == pytest.approx(contrast.chance(5), rel=1e-5)
 
 
-def test_the_scale_of_infonce_ends_at_100_and_finds_the_way_back():
+def test_the_scale_of_infonce_is_clipped_at_100_and_can_fall_again():
     contrast = at_scale(InfoNCE(), 500.0)
     # Each scan is nearest to the caption of another: a smaller scale would lose less.
     contrast(torch.eye(3), torch.eye(3).roll(1, 0)).backward()
@@ -266,13 +267,13 @@ def test_one_step_moves_all_that_is_learned_and_nothing_that_is_frozen(contrast,
     assert batch["brain"].grad.abs().max() > 0
 
 
-def test_captions_are_contrasted_after_their_training_mean_is_taken_away():
+def test_captions_are_contrasted_after_subtraction_of_their_training_mean():
     assert make_alignment().captions.sum(dim=0).abs().max() < 1e-5
 
 
 @pytest.mark.parametrize(("contrast", "pooling"), KINDS)
 @pytest.mark.parametrize("value", [1e3, float("nan")])
-def test_masked_regions_take_no_part(contrast, pooling, value):
+def test_masked_regions_change_no_loss(contrast, pooling, value):
     alignment, batch = make_alignment(contrast, pooling), make_batch()
     if pooling == "attention":
         alignment.pooling.query.data.normal_()
@@ -285,7 +286,9 @@ def test_masked_regions_take_no_part(contrast, pooling, value):
 
 def test_attention_starts_as_the_mean_over_present_tokens():
     batch = make_batch()
-    attention, mean = (pool(6)(batch["brain"], batch["mask"]).vectors for pool in POOLINGS.values())
+    mean, attention = (
+        make_pooling(kind, 6)(batch["brain"], batch["mask"]).vectors for kind in POOLINGS
+    )
     assert torch.allclose(attention, mean, atol=1e-6)
     by_hand = [
         scan[:, mask].flatten(0, 1).mean(dim=0)
@@ -294,7 +297,7 @@ def test_attention_starts_as_the_mean_over_present_tokens():
     assert torch.allclose(mean, torch.stack(by_hand), atol=1e-6)
 
 
-def test_attention_looks_where_its_query_points():
+def test_attention_pooling_selects_the_token_that_matches_its_query():
     tokens = torch.randn(1, 2, 3, 16)
     pooling = AttentionPooling(16)
     pooling.query.data.copy_(100 * tokens[0, 1, 2])
@@ -302,9 +305,9 @@ def test_attention_looks_where_its_query_points():
     assert torch.allclose(out[0], tokens[0, 1, 2], atol=1e-3)
 
 
-@pytest.mark.parametrize("pooling", POOLINGS.values())
+@pytest.mark.parametrize("pooling", POOLINGS)
 def test_a_scan_without_a_present_region_pools_to_zeros(pooling):
-    pooled = pooling(6)(torch.randn(2, 2, 3, 6), torch.zeros(2, 3, dtype=torch.bool))
+    pooled = make_pooling(pooling, 6)(torch.randn(2, 2, 3, 6), torch.zeros(2, 3, dtype=torch.bool))
     vectors, _ = pool_scans(pooled, torch.tensor([4, 4]))
     assert torch.equal(vectors, torch.zeros(1, 6))
 

@@ -65,7 +65,7 @@ def test_connectivity_is_averaged_over_the_scans_that_have_both_regions():
     assert connectivity[1, 2] == pytest.approx(expected)
 
 
-def test_a_region_that_no_scan_has_stands_at_the_mean_of_the_others():
+def test_a_region_that_no_scan_has_gets_the_mean_of_the_others():
     mask = ALL.clone()
     mask[3] = False
     features = region_features([chain(0)], [mask], 2, np.zeros((N, 3)))

@@ -119,9 +119,7 @@ def test_the_samples_of_the_suite_s_own_smoke_test_pass(make_model, checkpoint, 
         assert patch.shape == (2, 2 * 450, 8)
 
 
-def test_a_long_and_a_short_recording_share_a_batch_and_keep_their_embeddings(
-    make_model, checkpoint
-):
+def test_a_long_and_a_short_scan_share_a_batch_and_keep_their_embeddings(make_model, checkpoint):
     transform, model = make_model(checkpoint=checkpoint)
     short = a_sample(in_suite_order(a_series(N_FRAMES, seed=2)))
     long = a_sample(in_suite_order(a_series(3 * N_FRAMES + 5, seed=3)))
@@ -139,7 +137,7 @@ def test_windows_after_the_last_one_asked_for_are_left_out(make_model, checkpoin
     assert not torch.allclose(first, model(a_batch(both, a_sample(bold))).reg_embeds)
 
 
-def test_a_recording_at_another_rate_is_resampled(make_model, checkpoint):
+def test_a_scan_at_another_rate_is_resampled(make_model, checkpoint):
     transform, _ = make_model(checkpoint=checkpoint)
     sample = a_sample(in_suite_order(a_series(2 * N_FRAMES, seed=5)), tr=1.0)
     assert transform(sample)["counted"].tolist() == [True, False, False, False]
@@ -150,33 +148,33 @@ def test_a_region_without_signal_does_not_count(make_model, checkpoint):
     sample = a_sample(in_suite_order(a_series(N_FRAMES, seed=6)))
     sample["bold"][:, 60] = 0.0
     batch = a_batch(transform, sample)
-    missing = OWN[int((~batch["present"][0]).nonzero())]
+    missing = OWN[int((~batch["region_mask"][0]).nonzero())]
     assert _suite_names_of(OWN)[OWN.index(missing)] == SUITE[60]
     cls, reg, _ = model(batch)
-    kept = reg[0][batch["present"][0]].mean(dim=0)
+    kept = reg[0][batch["region_mask"][0]].mean(dim=0)
     torch.testing.assert_close(cls[0, 0], kept)
 
 
-def test_a_missing_region_is_not_looked_at_by_the_others(make_model, checkpoint):
+def test_no_region_attends_to_a_missing_one(make_model, checkpoint):
     transform, model = make_model(checkpoint=checkpoint)
     sample = a_sample(in_suite_order(a_series(N_FRAMES, seed=6)))
     sample["bold"][:, 60] = 0.0
     batch = a_batch(transform, sample)
     windows = batch["windows"][:, 0]
-    expected = model.tokenizer.embed(windows, mask=batch["present"]).flatten(1, 2)
+    expected = model.tokenizer.embed(windows, region_mask=batch["region_mask"]).flatten(1, 2)
     embedded = model(batch).patch_embeds
     torch.testing.assert_close(embedded, expected)
     assert not torch.equal(embedded, model.tokenizer.embed(windows).flatten(1, 2))
 
 
-def test_what_the_codes_say_can_be_evaluated_instead(make_model, checkpoint):
+def test_decoded_codes_can_be_evaluated_instead(make_model, checkpoint):
     transform, model = make_model(checkpoint=checkpoint, embedding="quantized")
     batch = a_batch(transform, a_sample(in_suite_order(a_series(N_FRAMES, seed=7))))
     expected = model.tokenizer.encode(batch["windows"][:, 0]).quantized
     torch.testing.assert_close(model(batch).patch_embeds, expected.flatten(1, 2))
 
 
-def test_wrong_settings_are_told_in_one_line(make_model, checkpoint, tmp_path, monkeypatch):
+def test_a_wrong_setting_is_an_error_of_one_line(make_model, checkpoint, tmp_path, monkeypatch):
     monkeypatch.delenv("FMRI_VQTOK_CHECKPOINT", raising=False)
     with pytest.raises(InputError, match=r"^checkpoint: none given; add `--overrides"):
         make_model()

@@ -132,7 +132,7 @@ def test_columns_bring_the_data_into_the_tokenizers_order(classifier):
     torch.testing.assert_close(undone.dataset.tensors[0], plain)
 
 
-def test_what_a_subclass_forgot_or_got_wrong_is_told_in_one_line(classifier, checkpoint, tmp_path):
+def test_a_wrong_attribute_of_a_subclass_is_an_error_of_one_line(classifier, checkpoint, tmp_path):
     data, labels = two_groups(4)
     with pytest.raises(InputError, match=r"^checkpoint: none; say the tokenizer's folder"):
         classifier(checkpoint=None)(N_REGIONS, 2)

@@ -38,7 +38,7 @@ def test_a_shuffled_order_is_followed_by_name():
     np.testing.assert_array_equal(suite[suite_columns(list(shuffled))], shuffled)
 
 
-def test_only_54_of_450_regions_stand_at_the_same_place_in_both_orders():
+def test_only_54_of_450_regions_have_the_same_index_in_both_orders():
     columns = suite_columns(known_orders(450)[0])
     assert (columns == np.arange(450)).sum() == 54
 
@@ -71,7 +71,7 @@ def test_regions_or_an_order_that_the_suite_does_not_know_are_refused():
     labels = list(order_labels("tian3-schaefer400-7n"))
     with pytest.raises(InputError, match=r"^labels: 'Precentral_L' among 450 regions"):
         suite_columns([*labels[:-1], "Precentral_L"])
-    with pytest.raises(InputError, match=r"^labels: a region stands there twice"):
+    with pytest.raises(InputError, match=r"^labels: a region is a duplicate"):
         suite_columns([*labels[:-1], labels[0]])
     with pytest.raises(InputError, match=r"^labels: 'HIP-head-m-rh' among 1 regions"):
         suite_columns(labels[:1])

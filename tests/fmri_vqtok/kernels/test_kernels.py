@@ -147,7 +147,7 @@ def test_the_declared_result_of_an_operator_is_the_real_one(name):
     ("mode", "device", "expected"),
     [("off", "cuda", "torch"), ("off", "cpu", "torch"), ("auto", "cpu", "torch")],
 )
-def test_the_switch_chooses(monkeypatch, mode, device, expected):
+def test_the_environment_variable_chooses_the_backend(monkeypatch, mode, device, expected):
     monkeypatch.setenv("FMRI_VQTOK_KERNELS", mode)
     assert chosen_backend(device) == expected
 
@@ -182,7 +182,7 @@ def fused(monkeypatch):
         ("fails", "RuntimeError: no kernel image is available; plain torch runs in their place"),
     ],
 )
-def test_a_kernel_that_fails_or_differs_is_told_once_and_not_used(fused, caplog, fault, told):
+def test_a_kernel_that_fails_or_differs_is_logged_once_and_not_used(fused, caplog, fault, told):
     fused.fault = fault
     assert triton_agrees(torch.device("cpu")) is (told is None)
     n_calls = fused.n_calls
@@ -199,7 +199,7 @@ def test_on_a_gpu_triton_runs_where_it_agrees_with_torch(monkeypatch, agrees, ex
     assert chosen_backend("cuda:0") == expected
 
 
-def test_the_switch_takes_no_other_value(monkeypatch):
+def test_the_environment_variable_takes_no_other_value(monkeypatch):
     monkeypatch.setenv("FMRI_VQTOK_KERNELS", "on")
     with pytest.raises(InputError, match="FMRI_VQTOK_KERNELS=on: set it to one of off, auto, req"):
         nearest_code(torch.ones(1, 1), torch.ones(1, 1))

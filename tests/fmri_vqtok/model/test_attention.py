@@ -67,7 +67,7 @@ def test_no_array_of_all_pairs_is_kept_for_the_gradient(keys):
     assert max(sizes) < 400 * 100  # the pairs of tokens are 400 * 400
 
 
-def test_blocks_of_factorised_attention_look_at_regions_and_time_by_turns():
+def test_factorised_blocks_attend_alternately_to_regions_and_time():
     found = attention.attention_of_blocks(3, "factorised", "causal")
     assert found == [
         attention.attend_to_regions, attention.attend_to_own_past, attention.attend_to_regions,
@@ -93,7 +93,7 @@ def test_factorised_attention_lets_nothing_of_the_future_through(make_tokenizer,
     assert not torch.equal(before.encoded.latents[:, 1], after.encoded.latents[:, 1])
 
 
-def test_factorised_attention_sees_the_past_of_the_other_regions(make_tokenizer, signal):
+def test_factorised_attention_reaches_the_past_of_other_regions(make_tokenizer, signal):
     tokenizer = make_tokenizer(attention="factorised")
     changed = signal.clone()
     changed[:, :P, 0] = torch.randn(2, P)

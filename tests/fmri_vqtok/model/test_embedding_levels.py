@@ -6,35 +6,37 @@ import torch
 
 from fmri_vqtok import FMRITokenizer, FMRITokenizerConfig, TimeSeriesProcessor
 from fmri_vqtok.errors import InputError
-from fmri_vqtok.model.pooling import coupling
+from fmri_vqtok.model.pooling import latent_connectome
 
 
-def test_a_coupling_is_the_fisher_z_of_the_correlation_over_steps_and_components():
+def test_the_connectome_is_the_fisher_z_of_correlations_over_steps_and_components():
     grid = torch.randn(2, 6, 4, 3, generator=torch.Generator().manual_seed(0))
     moves = (grid - grid.mean(dim=1, keepdim=True)).permute(0, 2, 1, 3).flatten(2).numpy()
     pairs = np.triu_indices(4, 1)
     # Over the steps each component has mean 0, so the cosine is numpy's correlation.
     expected = [np.arctanh(np.corrcoef(scan)[pairs]) for scan in moves]
-    np.testing.assert_allclose(coupling(grid, None).numpy(), expected, atol=1e-5)
+    np.testing.assert_allclose(latent_connectome(grid, None).numpy(), expected, atol=1e-5)
 
 
-def test_what_a_region_always_has_is_no_part_of_its_couplings():
+def test_a_constant_latent_of_a_region_does_not_change_its_correlations():
     grid = torch.randn(1, 5, 3, 4)
     assert torch.allclose(
-        coupling(grid + torch.randn(1, 1, 3, 4), None), coupling(grid, None), atol=1e-4
+        latent_connectome(grid + torch.randn(1, 1, 3, 4), None),
+        latent_connectome(grid, None),
+        atol=1e-4,
     )
 
 
-def test_the_couplings_of_a_missing_region_are_zero_and_the_others_as_before():
+def test_correlations_with_a_missing_region_are_zero_and_the_others_unchanged():
     grid, present = torch.randn(1, 5, 3, 4), torch.tensor([[True, False, True]])
-    found = coupling(grid, present)[0]
+    found = latent_connectome(grid, present)[0]
     assert found[[0, 2]].tolist() == [0.0, 0.0]
-    assert found[1] == coupling(grid, None)[0, 1] != 0
+    assert found[1] == latent_connectome(grid, None)[0, 1] != 0
 
 
-def test_regions_that_move_as_one_have_a_finite_coupling():
+def test_identical_regions_have_a_finite_correlation():
     grid = torch.randn(1, 5, 1, 4).expand(-1, -1, 2, -1)
-    assert coupling(grid, None).isfinite().all()
+    assert latent_connectome(grid, None).isfinite().all()
 
 
 def test_a_connectome_of_a_single_step_is_refused(make_tokenizer):
@@ -62,7 +64,7 @@ def identified(vectors, whose):
     return (whose[likeness.argmax(dim=1)] == whose).float().mean().item()
 
 
-def test_couplings_identify_people_where_means_do_not(windows):
+def test_connectomes_identify_people_where_means_do_not(windows):
     processor, x, whose = windows
     config = FMRITokenizerConfig.preset(
         "tiny", n_regions=x.shape[2], n_frames=80, patch_frames=16, n_codes=64

@@ -28,7 +28,7 @@ def fitted(make_tokenizer, **changes):
 
 @KINDS
 @pytest.mark.parametrize("value", [123.0, float("nan"), float("inf")])
-def test_whatever_stands_in_a_missing_region_changes_no_bit(make_tokenizer, changes, value):
+def test_values_of_a_missing_region_change_no_bit(make_tokenizer, changes, value):
     tokenizer = fitted(make_tokenizer, **changes)
     x, other = signal(), signal()
     other[:, :, MISSING] = value
@@ -44,11 +44,11 @@ def test_a_missing_region_is_not_taken_for_one_that_is_silent(make_tokenizer, ch
     tokenizer = fitted(make_tokenizer, **changes)
     x = signal()
     x[:, :, MISSING] = 0.0
-    silent, missing = tokenizer.embed(x), tokenizer.embed(x, mask=PRESENT)
+    silent, missing = tokenizer.embed(x), tokenizer.embed(x, region_mask=PRESENT)
     assert not torch.allclose(silent[:, :, PRESENT], missing[:, :, PRESENT], atol=1e-4)
 
 
-def test_others_look_at_present_regions_as_if_the_missing_one_were_not_there(make_tokenizer):
+def test_other_regions_attend_as_if_a_missing_one_did_not_exist(make_tokenizer):
     # The oracle is a tokenizer of four regions with the same weights.
     tokenizer = make_tokenizer()
     smaller = make_tokenizer(n_regions=N - 1)
@@ -58,7 +58,7 @@ def test_others_look_at_present_regions_as_if_the_missing_one_were_not_there(mak
         if not name.startswith("basis")
     }
     smaller.load_state_dict(state, strict=False)
-    latents = tokenizer.embed(signal(), mask=PRESENT)[:, :, PRESENT]
+    latents = tokenizer.embed(signal(), region_mask=PRESENT)[:, :, PRESENT]
     expected = smaller.embed(signal()[:, :, PRESENT])
     torch.testing.assert_close(latents, expected, atol=1e-5, rtol=1e-5)
 
@@ -74,7 +74,7 @@ def test_the_decoder_does_not_correct_others_by_a_missing_region(make_tokenizer)
     assert not torch.equal(before, after)
 
 
-def test_a_mask_of_present_regions_alone_is_no_mask(make_tokenizer):
+def test_a_mask_of_all_regions_equals_no_mask(make_tokenizer):
     tokenizer = fitted(make_tokenizer)
     whole = torch.ones(2, N, dtype=torch.bool)
     with_mask, without = tokenizer(signal(), whole), tokenizer(signal())
@@ -84,8 +84,8 @@ def test_a_mask_of_present_regions_alone_is_no_mask(make_tokenizer):
 def test_each_scan_has_its_own_mask(make_tokenizer):
     tokenizer = fitted(make_tokenizer)
     masks = torch.stack([PRESENT, torch.ones(N, dtype=torch.bool)])
-    both = tokenizer.embed(signal(), mask=masks)
-    torch.testing.assert_close(both[0], tokenizer.embed(signal()[:1], mask=PRESENT)[0])
+    both = tokenizer.embed(signal(), region_mask=masks)
+    torch.testing.assert_close(both[0], tokenizer.embed(signal()[:1], region_mask=PRESENT)[0])
     torch.testing.assert_close(both[1], tokenizer.embed(signal()[1:])[0])
 
 
@@ -102,9 +102,9 @@ def test_a_scan_without_any_region_gives_finite_numbers_and_gradients(make_token
 
 def test_steps_and_scans_are_means_over_the_present_regions(make_tokenizer):
     tokenizer = make_tokenizer()
-    patches = tokenizer.embed(signal(), mask=PRESENT)
-    steps = tokenizer.embed(signal(), level="step", mask=PRESENT)
-    scans = tokenizer.embed(signal(), level="scan", mask=PRESENT)
+    patches = tokenizer.embed(signal(), region_mask=PRESENT)
+    steps = tokenizer.embed(signal(), level="step", region_mask=PRESENT)
+    scans = tokenizer.embed(signal(), level="scan", region_mask=PRESENT)
     assert (patches.shape, steps.shape, scans.shape) == ((2, 3, N, 16), (2, 3, 16), (2, 16))
     torch.testing.assert_close(steps, patches[:, :, PRESENT].mean(dim=2))
     torch.testing.assert_close(scans, patches[:, :, PRESENT].mean(dim=(1, 2)))
@@ -112,7 +112,7 @@ def test_steps_and_scans_are_means_over_the_present_regions(make_tokenizer):
                                tokenizer.embed(signal()).mean(dim=(1, 2)))  # fmt: skip
 
 
-def test_a_level_that_is_none_is_refused(make_tokenizer):
+def test_an_unknown_level_is_refused(make_tokenizer):
     with pytest.raises(InputError, match="level: 'region'; give one of 'patch', 'step', 'scan'"):
         make_tokenizer().embed(signal(), level="region")
 

@@ -68,7 +68,7 @@ def test_a_tokenizer_goes_to_a_hub_and_comes_back(hub, make_tokenizer, tmp_path)
     assert yaml.safe_load(card.split("---")[1])["library_name"] == "fmri-vqtok"
 
 
-def test_without_a_network_the_message_names_both_places_that_were_looked_at():
+def test_without_a_network_the_message_names_folder_and_hub():
     load = "from fmri_vqtok import FMRITokenizer as F; F.from_pretrained('runs/tokenizer')"
     done = subprocess.run(
         [sys.executable, "-c", load],
@@ -87,7 +87,9 @@ def test_a_folder_of_that_name_comes_before_the_hub(make_tokenizer, tmp_path, mo
     assert FMRITokenizer.from_pretrained("me/brain").fingerprint == tokenizer.fingerprint
 
 
-def test_without_huggingface_hub_the_message_says_what_to_install(make_tokenizer, monkeypatch):
+def test_without_huggingface_hub_the_message_names_the_extra_to_install(
+    make_tokenizer, monkeypatch
+):
     import importlib.util
 
     found = importlib.util.find_spec

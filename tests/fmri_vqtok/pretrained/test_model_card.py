@@ -35,7 +35,7 @@ def test_the_front_matter_is_yaml_and_leaves_the_licence_to_the_owner(fitted):
     assert "license" not in content
 
 
-def test_the_card_tells_what_the_run_was(fitted):
+def test_the_card_lists_settings_scans_and_quality_of_the_run(fitted):
     import json
 
     card = (fitted / "README.md").read_text()
@@ -91,7 +91,7 @@ def test_without_a_run_the_card_says_that_nothing_is_recorded(make_tokenizer, tm
     assert not (tmp_path / "README.md").exists()
 
 
-def test_what_a_tokenizer_lets_through_stands_among_its_limits(make_tokenizer):
+def test_the_card_lists_the_limits_of_the_configuration(make_tokenizer):
     assert "cheating" in model_card(make_tokenizer(temporal_attention="full"))
     assert "cheating" not in model_card(make_tokenizer())
     assert "no code is about one region" not in model_card(make_tokenizer(token_basis="regions"))

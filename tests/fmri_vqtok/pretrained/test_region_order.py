@@ -29,7 +29,7 @@ def test_the_permutation_brings_columns_into_the_tokenizers_order(folder):
 
 
 @pytest.mark.parametrize("order_hash", ["xyz", None])
-def test_another_order_is_refused_with_the_permutation_that_mends_it(folder, order_hash):
+def test_another_order_is_refused_with_the_permutation_that_fixes_it(folder, order_hash):
     expected = (
         r"trained on region order abc of parcellation 'five'.*the same regions in another order; "
         r"take `signal\[\.\.\., permutation\]` with permutation = \[2, 4, 0, 3, 1\], which "
@@ -56,7 +56,7 @@ def test_other_regions_are_refused_without_a_permutation(folder):
     [
         (["a", "b", "c", "d", "f"], r"labels: 5 regions, .* \(missing: 'e'; unknown to it: 'f'\)"),
         ([*OWN, "f", "g"], r"labels: 7 regions.*missing: none; unknown to it: 'f' and 1 more"),
-        (["a", "a", "c", "d", "e"], "labels: 'a' stands there twice"),
+        (["a", "a", "c", "d", "e"], "labels: 'a' is a duplicate"),
     ],
 )
 def test_labels_that_are_no_permutation_are_refused(folder, labels, message):
@@ -64,7 +64,7 @@ def test_labels_that_are_no_permutation_are_refused(folder, labels, message):
         FMRITokenizer.from_pretrained(folder).permutation_from(labels)
 
 
-def test_a_tokenizer_saved_without_labels_still_loads_and_says_that_it_has_none(folder):
+def test_a_tokenizer_saved_without_labels_loads_and_refuses_permutations(folder):
     description = json.loads((folder / "config.json").read_text())
     assert description.pop("labels") == OWN
     (folder / "config.json").write_text(json.dumps(description))

@@ -217,7 +217,7 @@ def test_a_tokenizer_with_any_quantizer_starts_trains_saves_and_comes_back(choic
     assert (read.config, read.fingerprint) == (tokenizer.config, tokenizer.fingerprint)
 
 
-def test_a_tokenizer_of_the_default_kind_is_described_as_before_there_was_a_choice(tmp_path):
+def test_a_default_tokenizer_is_described_without_quantizer_options(tmp_path):
     FMRITokenizer(config()).save_pretrained(tmp_path)
     text = (tmp_path / "config.json").read_text()
     assert not [key for key in ("quantizer", "vq", "fsq") if f'"{key}"' in text]
@@ -265,6 +265,6 @@ def test_a_width_that_the_levels_do_not_make_is_refused():
 
 def test_the_default_choice_is_what_the_class_does_by_default():
     chosen, plain = make_quantizer(QuantizerChoice(), 8, 2, N), VectorQuantizer(8, 2)
-    for key in ("decay", "commitment", "revive_below", "by_gradient", "nearest"):
+    for key in ("decay", "commitment", "dead_code_threshold", "by_gradient", "nearest"):
         assert getattr(chosen, key) == getattr(plain, key), key
     assert VQSettings() == QuantizerChoice().vq

@@ -89,7 +89,7 @@ def test_nearest_codes_equal_those_of_the_other_library(distance, update):
 def test_running_means_and_commitment_equal_those_of_the_other_library():
     options = {"decay": 0.9, "threshold_ema_dead_code": 0, "eps": 0.0, "commitment_weight": 0.25}
     theirs = peer.VectorQuantize(dim=D, codebook_size=16, **options).train()
-    ours = VectorQuantizer(16, D, decay=0.9, commitment=0.25, revive_below=0.0).train()
+    ours = VectorQuantizer(16, D, decay=0.9, commitment=0.25, dead_code_threshold=0.0).train()
     ours.codebook.copy_(theirs.codebook)
     ours.sums.copy_(theirs.codebook)
     ours.counts.fill_(1.0)
@@ -124,7 +124,7 @@ def test_the_codes_of_an_external_quantizer_are_those_it_gives_alone(external):
     assert torch.equal(codes, alone)
 
 
-def test_looking_changes_no_buffer_of_an_external_quantizer(external):
+def test_evaluation_changes_no_buffer_of_an_external_quantizer(external):
     before = {name: value.clone() for name, value in external.state_dict().items()}
     external(draw())
     assert all(torch.equal(value, before[name]) for name, value in external.state_dict().items())
@@ -158,7 +158,7 @@ def test_a_tokenizer_with_an_external_quantizer_comes_back_equal(tmp_path):
     [
         ("VectorQuantise", {}, r"external.name: 'VectorQuantise'; did you mean 'VectorQuantize'"),
         ("FSQ", {"level": [3]}, r"external.options.level: FSQ .* did you mean 'levels'"),
-        ("RandomProjectionQuantizer", {"codebook_size": 4, "codebook_dim": 4}, "no way from codes"),
+        ("RandomProjectionQuantizer", {"codebook_size": 4, "codebook_dim": 4}, "cannot decode"),
         ("ResidualVQ", {"codebook_size": 8, "num_quantizers": 3, **DROPOUT}, NO_DROPOUT),
         ("ResidualFSQ", {"levels": [5, 3], "num_quantizers": 2, **DROPOUT}, NO_DROPOUT),
         ("ResidualSimVQ", {"codebook_size": 8, "num_quantizers": 3, **DROPOUT}, NO_DROPOUT),

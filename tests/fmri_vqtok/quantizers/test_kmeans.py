@@ -5,7 +5,7 @@ from sklearn.cluster import KMeans
 
 from fmri_vqtok.kernels import nearest_code
 from fmri_vqtok.quantizers import VectorQuantizer
-from fmri_vqtok.quantizers.kmeans import kmeans, spread_samples
+from fmri_vqtok.quantizers.kmeans import kmeans, kmeans_plus_plus
 
 
 def test_kmeans_is_as_good_as_scikit_learn_on_separate_clusters():
@@ -23,13 +23,13 @@ def test_kmeans_is_as_good_as_scikit_learn_on_separate_clusters():
 def test_a_few_samples_far_from_all_others_get_a_centre_at_the_start(seed):
     many = torch.randn(5000, 3, generator=torch.Generator().manual_seed(seed))
     few = torch.randn(3, 3, generator=torch.Generator().manual_seed(seed)) + 100
-    start = spread_samples(torch.cat([many, few]), 8, torch.Generator().manual_seed(seed))
+    start = kmeans_plus_plus(torch.cat([many, few]), 8, torch.Generator().manual_seed(seed))
     assert (start > 50).all(dim=1).any()
 
 
 def test_the_start_of_kmeans_has_as_many_centres_as_asked_for_when_samples_are_copies():
     copies = torch.ones(10, 2)
-    start = spread_samples(copies, 4, torch.Generator().manual_seed(0))
+    start = kmeans_plus_plus(copies, 4, torch.Generator().manual_seed(0))
     assert torch.equal(start, torch.ones(4, 2))
 
 

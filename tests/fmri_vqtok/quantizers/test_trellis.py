@@ -48,7 +48,7 @@ def test_a_component_is_read_at_the_last_bits_of_the_stream_up_to_its_share():
     assert torch.allclose(read[:, 1], second[[0b101, 0b010, 0b111]])
 
 
-def test_a_code_says_nothing_of_the_tokens_before_it_nor_of_those_far_behind():
+def test_a_code_affects_no_token_before_it_and_none_far_after_it():
     quantizer = TrellisQuantizer(16, 2, 6, state_bits=6, classes=1)
     codes = torch.full((1, 6), 5)
     changed = codes.clone()
@@ -58,7 +58,7 @@ def test_a_code_says_nothing_of_the_tokens_before_it_nor_of_those_far_behind():
     assert same.tolist() == [True, True, False, False, True, True]
 
 
-def test_steps_know_nothing_of_each_other():
+def test_steps_are_independent():
     quantizer = started(8, draws(50, 4, 2))
     steps = draws(5, 4, 2, seed=1)
     changed = steps.clone()

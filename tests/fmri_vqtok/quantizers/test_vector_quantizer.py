@@ -27,8 +27,8 @@ def test_half_precision_input_is_compared_in_full_precision():
     assert nearest_code(torch.tensor([[256.0]], dtype=torch.bfloat16), codebook).item() == 1
 
 
-def test_the_codebook_follows_the_running_mean_of_its_vectors():
-    quantizer = VectorQuantizer(n_codes=2, dim=1, decay=0.9, revive_below=0.0)
+def test_the_codebook_is_the_running_mean_of_its_vectors():
+    quantizer = VectorQuantizer(n_codes=2, dim=1, decay=0.9, dead_code_threshold=0.0)
     quantizer.codebook.copy_(torch.tensor([[-1.0], [1.0]]))
     quantizer.sums.copy_(quantizer.codebook)
     quantizer.train()(torch.tensor([[-3.0], [2.0], [4.0]]))
@@ -36,8 +36,8 @@ def test_the_codebook_follows_the_running_mean_of_its_vectors():
     assert quantizer.codebook.flatten().tolist() == pytest.approx([-1.2 / 1.0, 1.5 / 1.1])
 
 
-def test_a_code_that_nothing_falls_to_restarts_at_a_vector_of_the_batch():
-    quantizer = VectorQuantizer(n_codes=2, dim=1, decay=0.5, revive_below=0.5)
+def test_a_dead_code_restarts_at_a_vector_of_the_batch():
+    quantizer = VectorQuantizer(n_codes=2, dim=1, decay=0.5, dead_code_threshold=0.5)
     quantizer.codebook.copy_(torch.tensor([[0.0], [1000.0]]))
     quantizer.sums.copy_(quantizer.codebook)
     for _ in range(3):
@@ -66,7 +66,7 @@ def test_more_codes_than_training_vectors_are_refused():
 
 
 def test_a_gradient_step_moves_the_used_codes_towards_their_vectors():
-    quantizer = VectorQuantizer(2, 1, update="gradient", revive_below=0.0)
+    quantizer = VectorQuantizer(2, 1, update="gradient", dead_code_threshold=0.0)
     quantizer.codebook.data.copy_(torch.tensor([[0.0], [10.0]]))
     quantizer.train()(torch.tensor([[1.0], [3.0]])).losses["codebook"].backward()
     # Mean over two entries of (0 - x)^2: gradient of -(1 + 3); the other code has none.

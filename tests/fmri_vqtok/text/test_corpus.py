@@ -126,7 +126,7 @@ def test_a_broken_table_is_refused_by_its_name(tmp_path, name, content, message)
         list(read_corpus(tmp_path))
 
 
-def test_a_data_set_of_the_hub_that_cannot_be_had_is_refused_with_the_way_round():
+def test_an_unavailable_data_set_of_the_hub_is_refused_with_a_workaround():
     with pytest.raises(InputError, match=r"data set nobody/nothing .*hub: cannot .*save_to_disk"):
         list(read_corpus("hf:nobody/nothing:plain"))
 

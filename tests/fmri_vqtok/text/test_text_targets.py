@@ -75,7 +75,7 @@ def model_copy(tmp_path, language_model):
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_the_table_is_what_the_model_sees_of_its_tokens(made, name):
+def test_the_table_holds_the_models_input_embeddings(made, name):
     model = AutoModelForCausalLM.from_pretrained(made(name))
     embeddings = model.get_input_embeddings()
     table = embedding_table(made(name))
@@ -121,7 +121,7 @@ def test_a_text_is_cut_at_its_own_sentences_where_none_are_given(language_model)
     assert torch.equal(found, given)
 
 
-def test_texts_read_together_have_the_features_of_texts_read_alone(language_model):
+def test_batched_texts_have_the_features_of_single_texts(language_model):
     # More than one batch, of rows of different length.
     texts = [f"{text} and {' '.join(TEXTS[:k])}" for k in range(4) for text in TEXTS] * 10
     assert sum(len(text.split()) for text in texts) > 1.5 * CPU_TOKENS
@@ -300,7 +300,7 @@ def test_a_broken_entry_is_computed_anew(tmp_path, caplog, harm):
     assert torch.equal(zeros, torch.ones(3, 2))
 
 
-def test_a_cache_that_cannot_be_written_is_no_fault(tmp_path, caplog):
+def test_a_cache_that_cannot_be_written_is_a_warning(tmp_path, caplog):
     (tmp_path / "file").write_text("in the way")
     made = cached_tensor({"kind": "ones"}, compute_ones, tmp_path / "file")
     assert torch.equal(made, torch.ones(3, 2))

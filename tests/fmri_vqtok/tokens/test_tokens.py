@@ -110,7 +110,7 @@ def test_tokens_of_a_tokenizer_with_another_codebook_are_refused(
         check_tokens_of(tmp_path, other)
 
 
-def test_tokens_that_do_not_say_who_made_them_are_refused(tmp_path, tokenizer_dir):
+def test_tokens_without_a_tokenizer_fingerprint_are_refused(tmp_path, tokenizer_dir):
     record = {"schema": 1, "order_hash": "h", "n_codes": 32, "n_steps": 3, "n_regions": 6}
     (tmp_path / "tokens.json").write_text(json.dumps(record))
     with pytest.raises(InputError, match="those of tokenizer None"):
@@ -156,7 +156,7 @@ def at_once(tmp_path_factory, cohort_dir, tokenizer_dir):
     return make(tmp_path_factory.mktemp("once"), cohort_dir, tokenizer_dir)
 
 
-def test_shards_change_no_byte_and_are_gone_in_the_end(
+def test_shards_change_no_byte_and_are_removed_at_the_end(
     tmp_path, cohort_dir, tokenizer_dir, at_once
 ):
     assert make(tmp_path, cohort_dir, tokenizer_dir, shard_scans=1) == at_once
@@ -168,7 +168,7 @@ def test_several_processes_write_the_same_bytes(tmp_path, cohort_dir, tokenizer_
     assert done == at_once
 
 
-def test_what_a_worker_cannot_read_is_told_as_by_one_process(tmp_path, write_cohort, tokenizer_dir):
+def test_an_error_in_a_worker_is_that_of_a_single_process(tmp_path, write_cohort, tokenizer_dir):
     (tmp_path / "cohort").mkdir()
     cohort = write_cohort(tmp_path / "cohort", frames=1)
     messages = []
@@ -205,7 +205,7 @@ if __name__ == "__main__":
 """
 
 
-def test_a_killed_run_goes_on_from_its_whole_shards_to_the_same_bytes(
+def test_a_killed_run_resumes_from_its_complete_shards_to_the_same_bytes(
     tmp_path, cohort_dir, tokenizer_dir, at_once, monkeypatch
 ):
     script, folder = tmp_path / "killed.py", tmp_path / "tokens"
@@ -250,7 +250,7 @@ def test_shards_of_another_tokenizer_are_made_again(tmp_path, cohort_dir, tokeni
     encoder = ScanEncoder(cohort_dir, tokenizer_dir, 16, "cpu")
     shards = plan_shards(encoder.cohort, tmp_path / "checkpoints", 16, {"tokenizer": "other"})
     list(make_shards(shards, encoder, 1))
-    assert all(shard.is_whole() for shard in shards)
+    assert all(shard.is_complete() for shard in shards)
     own = plan_shards(encoder.cohort, tmp_path / "checkpoints", 16, {"tokenizer": "own"})
-    assert not any(shard.is_whole() for shard in own)
+    assert not any(shard.is_complete() for shard in own)
     assert make(tmp_path, cohort_dir, tokenizer_dir) == at_once

@@ -12,7 +12,7 @@ import torch
 from fmri_vqtok.alignment.alignment import TextAlignment
 from fmri_vqtok.config import quantizers
 from fmri_vqtok.config.stages import FitTokenizerSettings, LoopSettings
-from fmri_vqtok.data.window_dataset import NormalisedScan, TextDraws, TrainingPlan
+from fmri_vqtok.data.window_dataset import NormalisedScan, TextDraws, TrainingWindowDataset
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.formats.cohort import Cohort
 from fmri_vqtok.processor import TimeSeriesProcessor
@@ -209,7 +209,7 @@ def test_an_example_is_a_function_of_the_seed_and_its_place():
     processor = TimeSeriesProcessor(20)
 
     def plan(n, seed=1):
-        return TrainingPlan(scans, processor, n, seed=seed, region_dropout=0.5, text=draws)
+        return TrainingWindowDataset(scans, processor, n, seed=seed, region_dropout=0.5, text=draws)
 
     one, longer, other = plan(10)[7], plan(99)[7], plan(10, seed=2)[7]
     assert all(torch.equal(one[name], longer[name]) for name in one)
@@ -224,7 +224,7 @@ def plan_of(lengths, n_examples, part_size, *, windows="random", seed=1):
         for k, n in enumerate(lengths)
     ]
     draws = TextDraws(torch.arange(50), 4)
-    return TrainingPlan(
+    return TrainingWindowDataset(
         scans, TimeSeriesProcessor(20), n_examples, seed=seed, windows=windows, region_dropout=0.0,
         text=draws, part_size=part_size,
     )  # fmt: skip
@@ -405,7 +405,7 @@ def test_listed_windows_come_each_once_before_any_comes_again(windows, starts):
     n = 3 * len(starts)
 
     def firsts(seed):
-        plan = TrainingPlan(
+        plan = TrainingWindowDataset(
             scans, TimeSeriesProcessor(20), 3 * n, seed=seed, windows=windows, region_dropout=0.0,
             text=None,
         )  # fmt: skip

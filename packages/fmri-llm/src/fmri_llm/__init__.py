@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 import lazy_loader
 
 if TYPE_CHECKING:
-    from fmri_llm.data.examples import InstructionPlan, PretrainingPlan, TokenWindows
+    from fmri_llm.data.examples import PretrainingDataset
+    from fmri_llm.data.token_windows import TokenWindows
     from fmri_llm.model.fmri_lm import FMRILM
     from fmri_llm.settings import FitLLMSettings, LoraSettings, LossWeights
     from fmri_llm.training.fit import fine_tune, fit_llm
@@ -13,7 +14,8 @@ if TYPE_CHECKING:
 __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "data.examples": ["InstructionPlan", "PretrainingPlan", "TokenWindows"],
+        "data.examples": ["PretrainingDataset"],
+        "data.token_windows": ["TokenWindows"],
         "model.fmri_lm": ["FMRILM"],
         "settings": ["FitLLMSettings", "LoraSettings", "LossWeights"],
         "training.fit": ["fine_tune", "fit_llm"],
@@ -23,10 +25,9 @@ __getattr__, __dir__, _ = lazy_loader.attach(
 __all__ = [
     "FMRILM",
     "FitLLMSettings",
-    "InstructionPlan",
     "LoraSettings",
     "LossWeights",
-    "PretrainingPlan",
+    "PretrainingDataset",
     "TokenWindows",
     "fine_tune",
     "fit_llm",

@@ -88,7 +88,7 @@ def _fit_llm(
         note=stage.note,
     )
     references = Forecasts.read(stage.directory)
-    beside = "" if references is None else f"; f2f without a language model: {references.told}"
+    beside = "" if references is None else f"; f2f without a language model: {references.summary}"
     return summary(records) + beside
 
 

@@ -1,4 +1,4 @@
-"""The folder of a trained model: adapters and brain weights beside a base that is only named.
+"""The folder of a trained model: adapters and brain weights, and the name of its base.
 
 ::
 
@@ -10,42 +10,35 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import warnings
-from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
-
-import torch
-from torch import nn
+from typing import TYPE_CHECKING, Any, Protocol
 
 from fmri_llm.base_model import locate
+from fmri_llm.base_model.language_model import without_peft_notice
+from fmri_llm.brain_input.embedding import BrainEmbedding, CodeHead
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.formats.json_files import read_description, write_json
 from fmri_vqtok.formats.reading import read_weights, reading
 
 if TYPE_CHECKING:
     from peft import PeftModel
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedModel
 
-    from fmri_llm.model.fmri_lm import FMRILM
-    from fmri_llm.settings import LoraSettings
     from fmri_vqtok.tokenizer import FMRITokenizer
 
 __all__ = [
     "SCHEMA",
     "TOKENIZER",
+    "SavedModel",
     "brain_tokenizer",
     "check_base",
     "load_adapter",
-    "load_base",
     "load_brain",
-    "new_adapter",
     "read_config",
     "remove_leftovers",
     "save",
-    "word_embedding",
 ]
 
 SCHEMA = 2
@@ -55,14 +48,18 @@ CONFIG = "config.json"
 FIX = "give the folder that fit-llm or tune wrote"
 TOKENIZER = "tokenizer"
 
-_PROJECTIONS = (
-    ("q_proj", "v_proj"),
-    ("query_key_value",),
-    ("qkv_proj",),
-    ("c_attn",),
-    ("Wqkv",),
-)
-"""Names that attention projections go by, most usual first."""
+
+class SavedModel(Protocol):
+    """What the folder holds of a model, such as `fmri_llm.FMRILM`."""
+
+    language_model: PeftModel
+    brain_tokenizer: FMRITokenizer
+    brain: BrainEmbedding
+    head: CodeHead
+    base_name: str
+    base_digest: str | None
+    attention: str
+    max_windows: int | None
 
 
 def brain_tokenizer(tokenizer: FMRITokenizer | str | Path) -> FMRITokenizer:
@@ -74,74 +71,8 @@ def brain_tokenizer(tokenizer: FMRITokenizer | str | Path) -> FMRITokenizer:
     return FMRITokenizer.from_pretrained(tokenizer)
 
 
-def load_base(folder: Path, attention: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Load a base language model in float32, and its tokenizer; both are checked.
-
-    Half precision is no help on a CPU, where it is many times slower.
-
-    Raises
-    ------
-    InputError
-        If the folder holds no causal language model with its tokenizer, a broken one, or one that
-        cannot be used as a base (see `fmri_llm.base_model.checks`).
-    """
-    from fmri_llm.base_model.checks import load_checked
-
-    return load_checked(folder, attention)
-
-
-def word_embedding(base: PreTrainedModel | PeftModel) -> nn.Embedding:
-    """Input embedding of a language model's text tokens."""
-    return cast("nn.Embedding", base.get_input_embeddings())
-
-
-def new_adapter(base: PreTrainedModel, settings: LoraSettings, seed: int) -> PeftModel:
-    """Put fresh low-rank adapters into a base, which change nothing before they are trained.
-
-    Raises
-    ------
-    InputError
-        If no layer has one of the target names.
-    """
-    with torch.random.fork_rng(), _without_peft_notice():
-        torch.manual_seed(seed)
-        # Without names peft has a choice of its own for most architectures.
-        for names in (settings.targets,) if settings.targets else (None, _projections(base)):
-            with contextlib.suppress(ValueError):
-                return _adapted(base, settings, names)
-    msg = (
-        f"lora.targets: {settings.targets} fit no layer of this {base.config.model_type} "
-        "model; name its attention projections"
-    )
-    raise InputError(msg)
-
-
-def _adapted(
-    base: PreTrainedModel, settings: LoraSettings, names: Sequence[str] | None
-) -> PeftModel:
-    from peft import LoraConfig, get_peft_model
-    from transformers.pytorch_utils import Conv1D
-
-    config = LoraConfig(
-        r=settings.rank,
-        lora_alpha=cast("int", settings.alpha),
-        lora_dropout=settings.dropout,
-        target_modules=list(names) if names else None,
-        # GPT-2 stores its weights transposed; peft has to be told.
-        fan_in_fan_out=any(isinstance(module, Conv1D) for module in base.modules()),
-        task_type="CAUSAL_LM",
-    )
-    return cast("PeftModel", get_peft_model(base, config))
-
-
-def _projections(base: PreTrainedModel) -> Sequence[str] | None:
-    """Names of the attention projections of a base; None if they are called otherwise."""
-    layers = {name.rpartition(".")[2] for name, _ in base.named_modules()}
-    return next((names for names in _PROJECTIONS if layers.issuperset(names)), None)
-
-
 def load_adapter(base: PreTrainedModel, directory: Path) -> PeftModel:
-    """Put the saved adapters of a model's folder into its base, ready to be trained on.
+    """Load the adapters of a model's folder into its base, as trainable weights.
 
     Raises
     ------
@@ -154,14 +85,14 @@ def load_adapter(base: PreTrainedModel, directory: Path) -> PeftModel:
     for name in ("adapter_config.json", "adapter_model.safetensors"):
         if not (folder / name).is_file():
             raise InputError(f"{folder}: no {name}; {FIX}")
-    with _without_peft_notice(), reading(folder, FIX):
-        # peft only warns, and the adapters would go on as if they had not been trained.
+    with without_peft_notice(), reading(folder, FIX):
+        # peft only warns, and would continue with untrained adapters.
         warnings.filterwarnings("error", "Found missing adapter keys", UserWarning)
         return PeftModel.from_pretrained(base, folder, is_trainable=True)
 
 
-def load_brain(model: FMRILM, directory: Path) -> None:
-    """Fill brain embedding and code head from a model's folder.
+def load_brain(model: SavedModel, directory: Path) -> None:
+    """Load brain embedding and code head from a model's folder.
 
     Raises
     ------
@@ -169,7 +100,7 @@ def load_brain(model: FMRILM, directory: Path) -> None:
         If their weights are missing, broken or of another model.
     """
     weights = read_weights(directory / BRAIN, FIX)
-    for name, module in _brain_modules(model).items():
+    for name, module in {"embedding": model.brain, "head": model.head}.items():
         own = {
             key.removeprefix(f"{name}."): w for key, w in weights.items() if key.startswith(name)
         }
@@ -193,7 +124,7 @@ def read_config(directory: Path) -> dict[str, Any]:
 
 
 def check_base(digest: str | None, folder: Path, name: str) -> str:
-    """Digest of a base's weights, refused where the model was trained on other ones.
+    """Digest of a base's weights; other weights than the model was trained on are refused.
 
     Parameters
     ----------
@@ -202,7 +133,7 @@ def check_base(digest: str | None, folder: Path, name: str) -> str:
     folder : Path
         Of the base.
     name : str
-        By which the model knows the base.
+        Of the base, as the model's folder gives it.
 
     Raises
     ------
@@ -212,23 +143,20 @@ def check_base(digest: str | None, folder: Path, name: str) -> str:
     if digest not in (None, found):
         raise InputError(
             f"language model {name}: its weights are not those that this model was trained on; "
-            "put the old ones back, or train again with fit-llm and tune"
+            "restore the old ones, or train again with fit-llm and tune"
         )
     return found
 
 
 def remove_leftovers(directory: Path) -> None:
-    """Remove what a killed run left of a weight file that it was writing.
-
-    safetensors writes beside the final name, as ``.tmp...``, and renames.
-    """
+    """Remove partial weight files of a killed run: safetensors writes ``.tmp...`` and renames."""
     for folder in (directory, directory / ADAPTER, directory / TOKENIZER):
         for leftover in folder.glob(".tmp*"):
             if leftover.is_file():
                 leftover.unlink()
 
 
-def save(model: FMRILM, directory: Path) -> None:
+def save(model: SavedModel, directory: Path) -> None:
     """Write a model's folder; the same weights give the same bytes."""
     from safetensors.torch import save_file
 
@@ -237,7 +165,7 @@ def save(model: FMRILM, directory: Path) -> None:
     _save_adapter(model, directory / ADAPTER)
     weights = {
         f"{name}.{key}": weight.detach().cpu().contiguous()
-        for name, module in _brain_modules(model).items()
+        for name, module in {"embedding": model.brain, "head": model.head}.items()
         for key, weight in module.state_dict().items()
     }
     save_file(weights, directory / BRAIN, metadata={"format": "pt"})
@@ -246,19 +174,7 @@ def save(model: FMRILM, directory: Path) -> None:
     write_json(_config(model), directory / CONFIG)
 
 
-@contextlib.contextmanager
-def _without_peft_notice() -> Iterator[None]:
-    """Hold back a notice to peft's authors: it asks transformers for an attribute's old name."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
-        yield
-
-
-def _brain_modules(model: FMRILM) -> dict[str, nn.Module]:
-    return {"embedding": model.brain, "head": model.head}
-
-
-def _config(model: FMRILM) -> dict[str, Any]:
+def _config(model: SavedModel) -> dict[str, Any]:
     tokenizer = model.brain_tokenizer
     return {
         "schema": SCHEMA,
@@ -275,7 +191,7 @@ def _config(model: FMRILM) -> dict[str, Any]:
     }
 
 
-def _save_adapter(model: FMRILM, directory: Path) -> None:
+def _save_adapter(model: SavedModel, directory: Path) -> None:
     """Write the adapter through peft, then what would differ from one machine to the next."""
     model.language_model.save_pretrained(str(directory), save_embedding_layers=False)
     (directory / "README.md").unlink(missing_ok=True)

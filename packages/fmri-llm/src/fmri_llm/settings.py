@@ -1,4 +1,4 @@
-"""Settings of the language-model stage; each default exists here and nowhere else."""
+"""Settings of the language-model stage, with their defaults."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class LoraSettings:
     alpha : float
         The update is scaled by alpha / rank.
     dropout : float
-        Part of an adapter's inputs that is dropped while training.
+        Dropout rate of an adapter's inputs in training.
     targets : tuple of str or None
         Names of the adapted layers; None takes peft's choice for the architecture.
     """
@@ -71,23 +71,23 @@ class FitLLMSettings:
     Attributes
     ----------
     loop : LoopSettings
-        Steps, batch size, rates and rhythm.
+        Steps, batch size, rates and intervals.
     lora : LoraSettings
     weights : LossWeights
     text_tokens : int
-        Longest run of caption sentences in an example, in tokens. A single sentence that is
-        longer is kept whole.
+        Most tokens of the consecutive caption sentences in an example. A longer single sentence is
+        kept whole.
     corpus_tokens : int
         Length of the piece of plain text in an example, in tokens.
     text_column : str
         Column of a data set of texts (``--text``) that holds the text.
     corpus_limit : int
-        Tokens of ``--text`` that are read, from its start; the rest is left.
+        Tokens of ``--text`` that are read, from its start.
     validation_examples : int
         Examples of held-out scans and held-out text that are scored at each evaluation.
     max_windows : int or None
-        Most windows of a scan that the model is shown, spread evenly over the scan; all by default.
-        Kept with the model: tuning, evaluation and questions show as many.
+        Most windows of a scan that the model reads, spread evenly over the scan; all by default.
+        Kept with the model: tuning, evaluation and questions use as many.
     attention : str
         Attention implementation of transformers: one that takes a mask ("sdpa" or "eager").
     """

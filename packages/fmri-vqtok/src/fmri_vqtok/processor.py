@@ -1,4 +1,4 @@
-"""Any recording turned into normalised windows of equal length and repetition time.
+"""Scans as normalised windows of equal length and repetition time.
 
 T frames, N regions. The steps follow section 4.1 of the fMRI-LM paper: resample to the target
 repetition time, scale each region robustly over time, scale each site, cut into windows.
@@ -12,36 +12,38 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from scipy.signal import resample_poly
 from torch import Tensor
 
 from fmri_vqtok.errors import InputError, check_choice
 from fmri_vqtok.region_signal import has_signal
+from fmri_vqtok.resampling import (
+    resample,
+    resampled_length,
+    resampling_ratio,
+    undo_upsampling,
+    upsample,
+)
 
 IQR_OF_NORMAL = 1.349
 """Interquartile range of the standard normal distribution."""
-
-TR_TOLERANCE = 1e-3
-"""Largest relative error of the resampled repetition time."""
-
 
 WINDOWS = ("cover", "all", "clip")
 
 
 @dataclass(frozen=True)
 class Scaling:
-    """How the values of one recording were normalised, and the way back.
+    """How the values of one scan were normalised, for the inverse.
 
     Attributes
     ----------
     center : ndarray, shape (N,)
-        Median of each region, in the recording's units. The constant of a constant region; NaN
+        Median of each region, in the scan's units. The constant of a constant region; NaN
         for a region with a value that is not finite.
     spread : ndarray, shape (N,)
-        What 1 stands for in the normalised series: IQR / 1.349 times the scale of the site. 0 for
-        a missing region.
+        Unit of the normalised series: IQR / 1.349 times the scale of the site. 0 for a missing
+        region.
     n_frames : int
-        Frames of the recording.
+        Frames of the scan.
     ratio : Fraction
         Its repetition time over the target, as resampled; 1 if it was not.
     """
@@ -52,17 +54,16 @@ class Scaling:
     ratio: Fraction
 
     def undo(self, series: Tensor | ArrayLike) -> NDArray[np.float64]:
-        """Normalised series or windows, shape (..., N), in the recording's units.
+        """Normalised series or windows, shape (..., N), in the scan's units.
 
-        Time stays as it is: frames lie at the target repetition time. Exact for what was not
-        clipped.
+        Frames stay at the target repetition time. Exact for values that were not clipped.
         """
         values = series.detach().cpu().numpy() if isinstance(series, Tensor) else series
         return np.asarray(values, dtype=np.float64) * self.spread + self.center
 
 
 class Normalised(NamedTuple):
-    """A whole recording, normalised.
+    """A whole scan, normalised.
 
     Attributes
     ----------
@@ -71,7 +72,7 @@ class Normalised(NamedTuple):
     mask : Tensor of bool, shape (N,)
         Regions that are present.
     scaling : Scaling
-        The way back to the recording's units.
+        For the inverse, to the scan's units.
     """
 
     series: Tensor
@@ -80,7 +81,7 @@ class Normalised(NamedTuple):
 
 
 class TimeSeriesProcessor:
-    """Recordings of any length and repetition time turned into windows of T frames.
+    """Scans of any length and repetition time as windows of T frames.
 
     Parameters
     ----------
@@ -91,9 +92,9 @@ class TimeSeriesProcessor:
     clip : float, default=8.0
         Normalised values are clipped to plus and minus this.
     windows : {"cover", "all", "clip"}, default="all"
-        What `cut` takes from a recording: "all" windows that do not overlap, from the first frame
-        on; "cover", these and a last one that ends with the recording, so that no frame is left
-        out; or "clip", the first T frames only.
+        Windows of a scan: "all" that do not overlap, from the first frame on; "cover", these and a
+        last one that ends with the scan, so that no frame is left out; or "clip", the first T
+        frames only.
 
     Attributes
     ----------
@@ -144,8 +145,8 @@ class TimeSeriesProcessor:
         trs : sequence of float
             Repetition times in seconds.
         sites : sequence of str or None, optional
-            Scans without a site count towards the pooled scale only, and scans without a present
-            region towards none.
+            Scans without a site enter the pooled scale only, and scans without a present region
+            none.
 
         Returns
         -------
@@ -162,9 +163,9 @@ class TimeSeriesProcessor:
         for series, tr, site in zip(timeseries, trs, names, strict=True):
             values, mask, _ = self._standardise(series, tr)
             if mask.any():
-                # Clipped, so that a spike in one frame is not taken for the scale of its site.
-                inside = np.clip(values[:, mask], -self.clip, self.clip)
-                powers.setdefault(site, []).append(float(np.mean(inside**2)))
+                # Clipped, so that a spike in one frame does not determine the scale of its site.
+                clipped = np.clip(values[:, mask], -self.clip, self.clip)
+                powers.setdefault(site, []).append(float(np.mean(clipped**2)))
         everything = [power for group in powers.values() for power in group]
         if not everything:
             raise InputError(
@@ -183,7 +184,7 @@ class TimeSeriesProcessor:
     def __call__(
         self, timeseries: ArrayLike, tr: float, site: str | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Windows of a recording in order, and the mask of its regions.
+        """Windows of a scan in order, and the mask of its regions.
 
         Parameters
         ----------
@@ -195,8 +196,8 @@ class TimeSeriesProcessor:
         Returns
         -------
         windows : Tensor of float32, shape (n_windows, T, N)
-            See `cut`. A recording shorter than T frames is interpolated linearly to T (see
-            `stretches`). Missing regions are 0.
+            See `cut`. A scan shorter than T frames is upsampled linearly to T (see `is_upsampled`).
+            Missing regions are 0.
         mask : Tensor of bool, shape (N,)
             False for regions without signal (`has_signal`) or with a value that is not finite.
         """
@@ -206,7 +207,7 @@ class TimeSeriesProcessor:
     def normalise(
         self, timeseries: ArrayLike, tr: float, site: str | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Whole recording at the target repetition time, scaled by region and site, and clipped.
+        """Whole scan at the target repetition time, scaled by region and site, and clipped.
 
         Returns
         -------
@@ -220,16 +221,16 @@ class TimeSeriesProcessor:
     def normalise_with_scaling(
         self, timeseries: ArrayLike, tr: float, site: str | None = None
     ) -> Normalised:
-        """Do what `normalise` does, and keep the way back to the recording's units.
+        """Normalise as `normalise` does, and return the scaling for the inverse too.
 
         Examples
         --------
         >>> import numpy as np
         >>> processor = TimeSeriesProcessor(n_frames=40)
-        >>> recording = np.random.default_rng(0).normal(1000, 20, size=(100, 3))
-        >>> series, mask, scaling = processor.normalise_with_scaling(recording, tr=2.0)
+        >>> scan = np.random.default_rng(0).normal(1000, 20, size=(100, 3))
+        >>> series, mask, scaling = processor.normalise_with_scaling(scan, tr=2.0)
         >>> windows = processor.cut(series)
-        >>> np.allclose(scaling.undo(windows)[1], recording[40:80])
+        >>> np.allclose(scaling.undo(windows)[1], scan[40:80])
         True
         """
         values, mask, scaling = self._standardise(timeseries, tr)
@@ -242,17 +243,17 @@ class TimeSeriesProcessor:
         )
 
     def inverse(self, series: Tensor | ArrayLike, scaling: Scaling) -> NDArray[np.float64]:
-        """Give back the recording of a whole normalised series, in its own units and frames.
+        """Scan of a whole normalised series, in its own units and frames.
 
-        Exact for what was not clipped. A recording that was stretched to the length of a window
-        comes back too, since linear interpolation to more frames loses nothing.
+        Exact for values that were not clipped. The upsampling of a short scan is undone exactly,
+        since linear interpolation to more frames loses nothing.
 
         Parameters
         ----------
         series : array_like, shape (T', N)
             Not cut into windows.
         scaling : Scaling
-            What `normalise_with_scaling` gave for this recording.
+            From `normalise_with_scaling` of this scan.
 
         Returns
         -------
@@ -261,19 +262,20 @@ class TimeSeriesProcessor:
         Raises
         ------
         InputError
-            If the recording was resampled to another repetition time, or the series has another
+            If the scan was resampled to another repetition time, or the series has another
             number of frames.
         """
         values = scaling.undo(series)
         if scaling.ratio != 1:
             raise InputError(
-                f"scaling: the recording was resampled by {scaling.ratio}, which has no exact "
+                f"scaling: the scan was resampled by {scaling.ratio}, which has no exact "
                 "inverse; call scaling.undo for its units at the target repetition time"
             )
         expected = max(scaling.n_frames, self.n_frames)
         if len(values) != expected:
-            raise InputError(f"series: {len(values)} frames; give all {expected} of the recording")
-        return _unstretch(values, scaling.n_frames) if expected > scaling.n_frames else values
+            raise InputError(f"series: {len(values)} frames; give all {expected} of the scan")
+        is_upsampled = expected > scaling.n_frames
+        return undo_upsampling(values, scaling.n_frames) if is_upsampled else values
 
     def cut(self, series: Tensor) -> Tensor:
         """Windows of a series in order, as `windows` says; shape (n_windows, T, N)."""
@@ -300,15 +302,15 @@ class TimeSeriesProcessor:
     def random_window(self, series: Tensor, rng: np.random.Generator) -> Tensor:
         """One window of T frames at a start drawn from ``rng``; shape (T, N).
 
-        For training: whatever `windows` says, it may lie anywhere in the recording.
+        For training: whatever `windows` is, it may start anywhere in the scan.
         """
         start = int(rng.integers(len(series) - self.n_frames + 1))
         return series[start : start + self.n_frames]
 
-    def stretches(self, n_frames: int, tr: float) -> bool:
-        """Whether a recording of so many frames is interpolated up to the length of a window."""
-        ratio = _resampling_ratio(tr, self.target_tr)
-        return _resampled_length(n_frames, ratio) < self.n_frames
+    def is_upsampled(self, n_frames: int, tr: float) -> bool:
+        """Whether a scan of so many frames is upsampled to the length of a window."""
+        ratio = resampling_ratio(tr, self.target_tr)
+        return resampled_length(n_frames, ratio) < self.n_frames
 
     def to_dict(self) -> dict[str, Any]:
         """Parameters and fitted statistics, ready for JSON."""
@@ -325,7 +327,7 @@ class TimeSeriesProcessor:
     @classmethod
     def from_dict(cls, state: dict[str, Any]) -> Self:
         """Processor that `to_dict` described."""
-        # Tokenizers that were written before there was a choice took all windows.
+        # Tokenizers that were saved before this option existed took all windows.
         windows = state.get("windows", "all")
         processor = cls(state["n_frames"], state["target_tr"], state["clip"], windows)
         processor.site_scale_ = dict(state["site_scale"])
@@ -337,10 +339,10 @@ class TimeSeriesProcessor:
         self, timeseries: ArrayLike, tr: float
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_], Scaling]:
         values, mask, constant = _present_regions(timeseries)
-        n_frames, ratio = len(values), _resampling_ratio(tr, self.target_tr)
-        values = _resample(values, ratio)
+        n_frames, ratio = len(values), resampling_ratio(tr, self.target_tr)
+        values = resample(values, ratio)
         if len(values) < self.n_frames:
-            values = _stretch(values, self.n_frames)
+            values = upsample(values, self.n_frames)
         values, median, spread = _robust_z(values, mask)
         center = np.where(mask, median, constant)
         return values, spread > 0, Scaling(center, spread, n_frames, ratio)
@@ -349,7 +351,7 @@ class TimeSeriesProcessor:
 def _present_regions(
     timeseries: ArrayLike,
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]]:
-    """Values with missing regions set to 0, which are present, and what the others were."""
+    """Values with missing regions set to 0, the mask of the others, and the first frame."""
     values = np.array(timeseries, dtype=np.float64)
     if values.ndim != 2 or len(values) < 2:
         raise InputError(
@@ -361,43 +363,6 @@ def _present_regions(
     mask = has_signal(values) & finite
     values[:, ~mask] = 0.0
     return values, mask, constant
-
-
-def _resampling_ratio(tr: float, target_tr: float) -> Fraction:
-    """Fraction near tr / target_tr, with the smallest denominator bound that is near enough."""
-    if not (np.isfinite(tr) and tr > 0):
-        raise InputError(f"tr: {tr}; give the repetition time in seconds, above 0")
-    exact = tr / target_tr
-    bound = 50
-    ratio = Fraction(exact).limit_denominator(bound)
-    while abs(ratio / Fraction(exact) - 1) > TR_TOLERANCE:
-        bound *= 2
-        ratio = Fraction(exact).limit_denominator(bound)
-    return ratio
-
-
-def _resampled_length(n_frames: int, ratio: Fraction) -> int:
-    return -(-n_frames * ratio.numerator // ratio.denominator)
-
-
-def _resample(values: NDArray[np.float64], ratio: Fraction) -> NDArray[np.float64]:
-    """Values at the target repetition time; polyphase filtering keeps aliases out."""
-    if ratio == 1:
-        return values
-    # "line" extends each region along its trend, so that the edges do not ring.
-    return resample_poly(values, ratio.numerator, ratio.denominator, axis=0, padtype="line")
-
-
-def _stretch(values: NDArray[np.float64], n_frames: int) -> NDArray[np.float64]:
-    """Linear interpolation between the first and the last frame."""
-    old, new = np.linspace(0, 1, len(values)), np.linspace(0, 1, n_frames)
-    return np.stack([np.interp(new, old, region) for region in values.T], axis=1)
-
-
-def _unstretch(values: NDArray[np.float64], n_frames: int) -> NDArray[np.float64]:
-    """Frames between which `_stretch` interpolated."""
-    weights = _stretch(np.eye(n_frames), len(values))
-    return np.asarray(np.linalg.lstsq(weights, values, rcond=None)[0], dtype=np.float64)
 
 
 def _robust_z(

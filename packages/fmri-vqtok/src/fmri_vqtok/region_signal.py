@@ -1,6 +1,6 @@
-"""Which regions of a recording carry signal; the rest are constant, or hold rounding errors.
+"""Which regions of a scan carry signal; the rest are constant, or hold rounding errors.
 
-The same rule stands in ``fmri_descriptors.region_signal``, as the two packages do not import each
+The same rule is in ``fmri_descriptors.region_signal``, as the two packages do not import each
 other.
 """
 

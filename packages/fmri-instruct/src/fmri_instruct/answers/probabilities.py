@@ -92,7 +92,8 @@ class ModelReader:
         from fmri_llm.data.token_windows import in_order
 
         series = torch.as_tensor(in_order(codes, self.model.max_windows))
-        return self.model.read(series[None], torch.as_tensor(np.asarray(region_mask, bool))[None])
+        mask = torch.as_tensor(np.asarray(region_mask, bool))[None]
+        return self.model.prefill(series[None], mask)
 
     def log_likelihoods(
         self, scan: Any, prompt: Messages, replies: Sequence[str], *, whole: bool
@@ -113,14 +114,14 @@ class ModelReader:
         import torch
 
         from fmri_llm.base_model import chat
-        from fmri_llm.inference import scoring
+        from fmri_llm.inference.scoring import answer_log_likelihoods
 
         tokenizer = self.model.text_tokenizer
         ends = chat.end_ids(tokenizer)
         prompt_ids, wholes = chat.encode_answers(tokenizer, list(prompt), list(replies))
         beginnings = [ids[:-1] if ids[-1] in ends else ids for ids in wholes]
         with torch.no_grad():
-            return scoring.score(self.model, scan, [prompt_ids], [beginnings])
+            return answer_log_likelihoods(self.model, scan, [prompt_ids], [beginnings])
 
 
 def choose(

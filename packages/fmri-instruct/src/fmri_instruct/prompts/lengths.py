@@ -63,7 +63,7 @@ def check_held_out_length(
     InputError
         If a scan with a conversation about it is longer than the positions that the base knows.
     """
-    from fmri_llm.training.checks import check_length
+    from fmri_llm.model.checks import check_length
 
     windows = TokenWindows.read(tokens_dir, "test")
     n_steps = read_tokens_record(tokens_dir)["n_steps"]

@@ -90,7 +90,7 @@ class PackedConversations(Dataset):
         drawn = self._draw(self.by_scan[scan_id], rng)
         segments = [conversation_segment(self.tokenizer, each.messages) for each in drawn]
         scan = self.windows.scan(scan_id, self.max_windows)
-        return Example(scan.codes, scan.present, segments, scan.follows)
+        return Example(scan.codes, scan.region_mask, segments, scan.follows)
 
     def n_positions(self, n_steps: int) -> int:
         """Most positions that an example can take up.
@@ -161,11 +161,12 @@ def tune(  # noqa: PLR0913 - what the stage reads and writes, each named
         If the parts do not belong together, or a scan and a conversation about it are longer than
         the positions that the base model knows.
     """
+    from fmri_llm.model.checks import check_length
     from fmri_llm.model.fmri_lm import FMRILM
     from fmri_llm.training import checks, fit
+    from fmri_vqtok.digest import digest
     from fmri_vqtok.formats.tokens import read_tokens_record
     from fmri_vqtok.tokens.dataset import check_tokens_of
-    from fmri_vqtok.training.run_identity import digest
 
     model = FMRILM.from_pretrained(model_dir)
     record = read_tokens_record(tokens_dir)
@@ -186,7 +187,7 @@ def tune(  # noqa: PLR0913 - what the stage reads and writes, each named
     train = plan("train", settings.loop.steps * settings.loop.batch_size)
     validation = plan("validation", settings.validation_examples)
     longest = max(each.n_positions(record["n_steps"]) for each in (train, validation))
-    checks.check_length(longest, model.language_model.config, SHORTER)
+    check_length(longest, model.language_model.config, SHORTER)
     note(windows_left_out=train.windows.n_left_out(model.max_windows), windows=len(train.windows))
     return fit.fine_tune(
         model,

@@ -1,7 +1,7 @@
-"""Whether a language model reads packed sequences as `fmri_llm.packing.sequences` lays them out.
+"""Whether a language model supports the packed sequences of `fmri_llm.packing.sequences`.
 
-A brain block of two steps with two regions each, and short texts: what the model makes of a text
-must not depend on what stands beside it.
+A brain block of two steps with two regions each, and short texts: the logits of a text must not
+depend on the other texts in the sequence or batch.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
+from fmri_llm.base_model.language_model import input_embeddings
 from fmri_llm.packing import sequences, token_grid
+from fmri_llm.packing.attention_mask import additive_mask, attention_mask
 from fmri_llm.packing.sequences import TextSegment
-from fmri_llm.pretrained import word_embedding
 
 if TYPE_CHECKING:
     from transformers import Cache, PreTrainedModel
@@ -25,15 +26,15 @@ N_STEPS, N_REGIONS = 2, 2
 N_BRAIN = N_STEPS * N_REGIONS
 
 TOLERANCE = 5e-4
-"""Largest difference of logits that counts as none, relative to the largest logit."""
+"""Largest difference between equal logits, relative to the largest logit."""
 
 LEAST_EFFECT = 1e-6
-"""Smallest difference of logits that counts as one, relative to the largest logit."""
+"""Smallest difference between different logits, relative to the largest logit."""
 
 
 @torch.no_grad()
 def first_fault(model: PreTrainedModel) -> str | None:
-    """Name what a language model does otherwise than a packed sequence needs; None if nothing.
+    """Name the first requirement of packed sequences that a language model fails; None if none.
 
     Parameters
     ----------
@@ -59,7 +60,7 @@ def first_fault(model: PreTrainedModel) -> str | None:
 
 
 class _Probe(NamedTuple):
-    """A model, a brain block, and texts that see it or not."""
+    """A model, a brain block, and texts that attend to it or not."""
 
     model: PreTrainedModel
     brain: Tensor
@@ -69,11 +70,11 @@ class _Probe(NamedTuple):
 
     @classmethod
     def of(cls, model: PreTrainedModel) -> _Probe:
-        words = word_embedding(model)
+        embedding = input_embeddings(model)
         generator = torch.Generator().manual_seed(0)
-        n_words = words.num_embeddings
+        n_words = embedding.num_embeddings
         ids = torch.randint(n_words // 4, n_words, (12,), generator=generator).tolist()
-        embedded = words(torch.tensor([ids], device=words.weight.device))
+        embedded = embedding(torch.tensor([ids], device=embedding.weight.device))
         noise = torch.randn(1, N_BRAIN, embedded.shape[-1], generator=generator)
         brain = noise.to(embedded) * embedded.std()
         return cls(model, brain, ids[:4], ids[4:8], [ids[8:10], ids[10:12]])
@@ -81,7 +82,9 @@ class _Probe(NamedTuple):
     def reads_embeddings(self) -> bool:
         ids = torch.tensor([self.plain], device=self.brain.device)
         as_ids = self.model(input_ids=ids, use_cache=False).logits
-        as_embeddings = self.model(inputs_embeds=self._words(ids), use_cache=False).logits
+        as_embeddings = self.model(
+            inputs_embeds=input_embeddings(self.model)(ids), use_cache=False
+        ).logits
         return _equal(as_ids, as_embeddings)
 
     def packed_is_alone(self) -> bool:
@@ -130,14 +133,11 @@ class _Probe(NamedTuple):
         return _equal(after, self._logits([about])[:, N_BRAIN:])
 
     def _changed(self, place: int) -> Tensor:
-        """Brain block with other tokens from a place on, in the step of that place."""
+        """Brain block with other tokens from an index to the end of its step."""
         changed = self.brain.clone()
         end = (place // N_REGIONS + 1) * N_REGIONS
         changed[:, place:end] = -self.brain[:, place:end].roll(1, dims=2)
         return changed
-
-    def _words(self, ids: Tensor) -> Tensor:
-        return word_embedding(self.model)(ids)
 
     def _logits(
         self,
@@ -145,19 +145,18 @@ class _Probe(NamedTuple):
         brain: Tensor | None = None,
         cache: Cache | None = None,
     ) -> Tensor:
-        """Logits of all columns that are read: brain and text, or what comes after a cache."""
-        text = sequences.pack(rows)
-        text = type(text)(*(column.to(self.brain.device) for column in text))
+        """Logits of all columns: brain and text, or those after a cache."""
+        text = sequences.pack(rows).to(self.brain.device)
         n_read = cache.get_seq_length() if cache is not None else 0
         block = (self.brain if brain is None else brain).expand(len(rows), -1, -1)
-        columns = torch.cat([block, self._words(text.ids)], dim=1)[:, n_read:]
-        present = torch.ones(len(rows), N_REGIONS, dtype=torch.bool, device=block.device)
-        seen = sequences.allowed(text, present, N_STEPS)[:, n_read:]
+        columns = torch.cat([block, input_embeddings(self.model)(text.ids)], dim=1)[:, n_read:]
+        region_mask = torch.ones(len(rows), N_REGIONS, dtype=torch.bool, device=block.device)
+        mask = attention_mask(text, region_mask, N_STEPS)[:, n_read:]
         grid = token_grid.step_ids(N_STEPS, N_REGIONS, block.device).expand(len(rows), -1)
         positions = torch.cat([grid, sequences.positions(text, N_STEPS)], dim=1)[:, n_read:]
         return self.model(
             inputs_embeds=columns,
-            attention_mask=sequences.additive_mask(seen, columns.dtype),
+            attention_mask=additive_mask(mask, columns.dtype),
             position_ids=positions,
             past_key_values=cache,
             use_cache=cache is not None,

@@ -113,22 +113,24 @@ def encode_answers(
     answer_ids : list of list of int
         One list per answer, each with its end of turn.
     """
-    turns = [{"role": m["role"], "content": _without_scan(m["content"])} for m in messages]
+    turns = [
+        {
+            "role": message["role"],
+            "content": message["content"]
+            .replace(f"{SCAN_MARK}\n", "")
+            .replace(SCAN_MARK, "")
+            .strip(),
+        }
+        for message in messages
+    ]
     before, after = _frame(tokenizer, turns)
-    return _ids(tokenizer, before), [_ids(tokenizer, _fill(after, text)) for text in answers]
-
-
-def _without_scan(text: str) -> str:
-    return text.replace(f"{SCAN_MARK}\n", "").replace(SCAN_MARK, "").strip()
+    texts = [after.replace(_ANSWER_SLOT, answer.strip()) for answer in answers]
+    return _ids(tokenizer, before), [_ids(tokenizer, text) for text in texts]
 
 
 def _ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
     # Templates write their special tokens into the text; adding more would double them.
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])
-
-
-def _fill(after: str, answer: str) -> str:
-    return after.replace(_ANSWER_SLOT, answer.strip())
 
 
 def _frame(tokenizer: PreTrainedTokenizerBase, turns: Sequence[Message]) -> tuple[str, str]:

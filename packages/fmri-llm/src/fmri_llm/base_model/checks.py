@@ -1,4 +1,4 @@
-"""What a base language model must be able to do, found out before anything is trained on it."""
+"""Requirements of a base language model, checked before anything is trained on it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = [
 OTHERS = "give a base with attention and position ids, such as Llama, Qwen, Gemma, SmolLM or GPT-2"
 
 LARGEST_PROBED = 2 * 10**9
-"""Bytes of weights up to which a dry run loads a model to probe it in numbers."""
+"""Bytes of weights up to which a dry run loads a model to probe it numerically."""
 
 _ALIBI = "its positions come from the order of the columns (ALiBi), but regions of a step share one"
 _STATE = "it carries a state from token to token, so no token can be hidden from the next"
@@ -60,17 +60,17 @@ def load_checked(folder: Path, attention: str) -> tuple[PreTrainedModel, PreTrai
 
 
 class CheckedModel(NamedTuple):
-    """What `check_base_model` found.
+    """Result of `check_base_model`.
 
     Attributes
     ----------
     folder : Path or None
-        None if the model is not on this machine yet, so that nothing could be checked.
+        None if the model is not on this machine yet and could not be checked.
     model_type : str
     attention : str
         Implementation that it was checked with.
     probed : bool
-        Whether it was loaded and probed in numbers.
+        Whether it was loaded and probed numerically.
     """
 
     folder: Path | None
@@ -82,7 +82,7 @@ class CheckedModel(NamedTuple):
 def check_base_model(name: str, attention: str | None = None) -> CheckedModel:
     """Check a base language model by name, as far as it is on this machine.
 
-    Nothing is fetched or converted; weights of more than 2 GB are left unread.
+    Nothing is fetched or converted; weights of more than 2 GB are not read.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ def check_architecture(config: PreTrainedConfig, name: str, attention: str) -> N
 
 
 def check_text(tokenizer: PreTrainedTokenizerBase, name: str) -> None:
-    """Refuse a text tokenizer or chat template that would spoil questions or answers.
+    """Refuse a text tokenizer or chat template that would change questions or answers.
 
     Parameters
     ----------
@@ -153,8 +153,8 @@ def check_text(tokenizer: PreTrainedTokenizerBase, name: str) -> None:
     Raises
     ------
     InputError
-        If an answer has no end, or the question does not come out of the template exactly once
-        and the same each time.
+        If an answer has no end, or the rendered template does not contain the question exactly
+        once and the same each time.
     """
     asked = "Which of the two is it, number 7391?"
     try:
@@ -173,7 +173,7 @@ def check_text(tokenizer: PreTrainedTokenizerBase, name: str) -> None:
 
 
 def default_system_prompt(tokenizer: PreTrainedTokenizerBase) -> str:
-    """Text that a chat template puts before every question unasked; empty if there is none."""
+    """System prompt that a chat template adds by default; empty if there is none."""
     if tokenizer.chat_template is None:
         return ""
     mark = "\ue001"
@@ -190,7 +190,7 @@ def default_system_prompt(tokenizer: PreTrainedTokenizerBase) -> str:
 
 
 def probe(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str) -> None:
-    """Refuse a language model that does not read packed sequences as it reads texts alone.
+    """Refuse a language model whose output for packed sequences differs from that for texts alone.
 
     Parameters
     ----------

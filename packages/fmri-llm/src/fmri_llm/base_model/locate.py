@@ -1,4 +1,4 @@
-"""Where a base language model lies on this machine, as a folder that transformers loads."""
+"""Local folder of a base language model, fetched or converted if necessary."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ PACKAGED_MODELS = MappingProxyType(
 
 
 def resolve(name: str) -> Path:
-    """Local folder of the language model `name`, fetched or converted if need be.
+    """Local folder of the language model `name`, fetched or converted if necessary.
 
     Parameters
     ----------
@@ -111,8 +111,8 @@ def resolve_here(name: str) -> Path | None:
     packaged = PACKAGED_MODELS.get(name.lower())
     if packaged is not None:
         _gguf_folder(name, packaged)
-        folder = _cache_of(name.lower(), packaged)
-        return folder if _is_whole(folder) else None
+        folder = _cache_folder_of(name.lower(), packaged)
+        return folder if _is_complete(folder) else None
     if Path(canonical(name)).is_dir():
         return resolve(name)
     try:
@@ -184,15 +184,15 @@ def _from_hub(name: str) -> Path:
 def _converted(name: str, packaged: PackagedModel) -> Path:
     """Safetensors folder of a packaged model; the slow GGUF path is taken once."""
     source = _gguf_folder(name, packaged)
-    folder = _cache_of(name, packaged)
-    if _is_whole(folder):
+    folder = _cache_folder_of(name, packaged)
+    if _is_complete(folder):
         return folder
     from filelock import FileLock
 
     folder.parent.mkdir(parents=True, exist_ok=True)
     # The lock ends with its process, so nobody writes into a partial folder found under it.
     with FileLock(folder.with_name(f"{folder.name}.lock")):
-        if not _is_whole(folder):
+        if not _is_complete(folder):
             _require_reader(name)
             with whole_folder(folder) as partial:
                 _convert(source, packaged.gguf_file, partial)
@@ -202,13 +202,13 @@ def _converted(name: str, packaged: PackagedModel) -> Path:
     return folder
 
 
-def _cache_of(name: str, packaged: PackagedModel) -> Path:
+def _cache_folder_of(name: str, packaged: PackagedModel) -> Path:
     version = importlib.metadata.version(packaged.distribution)
     return cache_folder() / f"{name}-{version}"
 
 
-def _is_whole(folder: Path) -> bool:
-    """Whether a converted model is there, with the bytes that were written."""
+def _is_complete(folder: Path) -> bool:
+    """Whether a converted model exists, with the bytes that were written."""
     try:
         digests = json.loads((folder / DIGESTS).read_text(encoding="utf-8"))
         return bool(digests) and digests == _digests(folder)
@@ -226,7 +226,7 @@ def _digests(folder: Path) -> dict[str, str]:
 
 
 def _gguf_folder(name: str, packaged: PackagedModel) -> Path:
-    """Find the package's folder without importing it: it is used for its files only."""
+    """Find the package's folder without importing it: only its files are used."""
     spec = importlib.util.find_spec(packaged.module)
     locations = spec.submodule_search_locations if spec else None
     for location in locations or []:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -12,14 +12,7 @@ from fmri_llm.packing import token_grid
 if TYPE_CHECKING:
     from fmri_vqtok.tokenizer import FMRITokenizer
 
-__all__ = ["BrainEmbedding", "CodeHead", "TextProjection", "length_ratio"]
-
-
-class TextProjection(Protocol):
-    """What is needed of a brain tokenizer: its codes in the text space of a language model."""
-
-    def text_embeddings(self, codes: Tensor) -> Tensor:
-        """Text-space embeddings (B, W, N, C) of codes (B, W, N)."""
+__all__ = ["BrainEmbedding", "CodeHead", "length_ratio"]
 
 
 class BrainEmbedding(nn.Module):
@@ -29,11 +22,11 @@ class BrainEmbedding(nn.Module):
     embeddings, and which stays frozen. Two things are learned on top:
 
     - an embedding per region. The regions of a time step share one position id, so without it
-      two regions with the same code would be one and the same token, and the model could not
+      two regions with the same code would be the same token, and the model could not
       tell where in the brain it is. It starts at zero: at first the model sees exactly what
       stage 1 aligned.
-    - one scale, since stage 1 aligns directions (cosine) more than lengths. It starts where
-      brain tokens are as long, on average, as the model's own word embeddings.
+    - one scale, since stage 1 aligns directions (cosine) more than norms. It starts where
+      brain tokens have, on average, the norm of the model's own token embeddings.
 
     Parameters
     ----------
@@ -41,7 +34,7 @@ class BrainEmbedding(nn.Module):
     width : int
         Width of the language model's embeddings, which is that of the text space (C = D).
     scale : float, default=1.0
-        Where the scale starts.
+        Initial value of the scale.
     """
 
     def __init__(self, n_regions: int, width: int, scale: float = 1.0) -> None:
@@ -84,13 +77,14 @@ class CodeHead(nn.Linear):
         nn.init.zeros_(self.bias)
 
 
-def length_ratio(words: nn.Embedding, brain_tokenizer: FMRITokenizer) -> float:
-    """Mean length of word embeddings over that of the brain codes' text embeddings."""
+def length_ratio(input_embeddings: nn.Embedding, brain_tokenizer: FMRITokenizer) -> float:
+    """Mean norm of the text tokens' embeddings over that of the brain codes' text embeddings."""
     n_codes, n_regions = brain_tokenizer.config.n_codes, brain_tokenizer.config.n_regions
     n_steps = -(-n_codes // n_regions)
     codes = torch.arange(n_steps * n_regions).remainder(n_codes).view(1, n_steps, n_regions)
-    n_words = words.num_embeddings
-    sample = torch.arange(0, n_words, max(1, n_words // 4096), device=words.weight.device)
+    n_tokens = input_embeddings.num_embeddings
+    device = input_embeddings.weight.device
+    sample = torch.arange(0, n_tokens, max(1, n_tokens // 4096), device=device)
     with torch.no_grad():
         code_length = brain_tokenizer.text_embeddings(codes).norm(dim=-1).mean()
-        return float(words(sample).norm(dim=-1).mean() / code_length.clamp(min=1e-6))
+        return float(input_embeddings(sample).norm(dim=-1).mean() / code_length.clamp(min=1e-6))

@@ -1,23 +1,24 @@
 """Training examples: the brain tokens of a scan with the text that goes with them.
 
-A plan is a dataset whose example i is a pure function of the seed and i, so that a run that was
-killed and goes on sees what it would have seen. B examples, W time steps, N regions.
+Example i of a dataset is a pure function of the seed and i, so that a resumed run sees the same
+examples. B examples, W time steps, N regions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset
 
 from fmri_llm.base_model import chat
 from fmri_llm.data.captions import DESCRIBE_PROMPTS
-from fmri_llm.data.token_windows import ScanTokens, TokenWindows
+from fmri_llm.data.token_windows import TokenWindows
 from fmri_llm.packing import sequences
 from fmri_llm.packing.sequences import TextSegment
 from fmri_vqtok.errors import InputError
@@ -29,8 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DESCRIBE_PROMPTS",
     "Example",
-    "InstructionPlan",
-    "PretrainingPlan",
+    "PretrainingDataset",
     "TokenWindows",
     "collate",
     "conversation_segment",
@@ -44,52 +44,48 @@ class Example(NamedTuple):
     Attributes
     ----------
     codes : ndarray of int, shape (W, N)
-        Of all windows of a scan that are shown, one after the other.
-    present : ndarray of bool, shape (N,)
+        Of the windows of a scan, concatenated.
+    region_mask : ndarray of bool, shape (N,)
+        False for a region without signal.
     segments : list of TextSegment
     follows : ndarray of bool, shape (W,), optional
         Steps that are targets of next-step prediction; all but the first by default.
     """
 
     codes: np.ndarray
-    present: np.ndarray
+    region_mask: np.ndarray
     segments: list[TextSegment]
     follows: np.ndarray | None = None
 
 
 def collate(examples: Sequence[Example]) -> dict[str, Tensor]:
-    """Batch of examples in the form that `FMRILM.forward` takes.
+    """Batch of examples as keyword arguments of `FMRILM.forward`.
 
-    Scans with fewer steps than the longest are filled up with steps that nothing looks at.
+    Scans with fewer steps than the longest are padded with steps that nothing attends to.
     """
-    n_steps = max(len(e.codes) for e in examples)
-    own = [np.ones(len(e.codes), dtype=bool) for e in examples]
+    step_masks = [np.ones(len(e.codes), dtype=bool) for e in examples]
     follows = [
-        mask if e.follows is None else e.follows for e, mask in zip(examples, own, strict=True)
+        mask if e.follows is None else e.follows
+        for e, mask in zip(examples, step_masks, strict=True)
     ]
     return {
-        "codes": _stacked([e.codes for e in examples], n_steps).long(),
-        "present": torch.from_numpy(np.stack([e.present for e in examples])).bool(),
-        "steps": _stacked(own, n_steps),
-        "follows": _stacked(follows, n_steps),
+        "codes": _padded([e.codes for e in examples]).long(),
+        "region_mask": torch.from_numpy(np.stack([e.region_mask for e in examples])).bool(),
+        "step_mask": _padded(step_masks),
+        "follows": _padded(follows),
         **sequences.pack([e.segments for e in examples])._asdict(),
     }
 
 
-def _stacked(rows: Sequence[np.ndarray], length: int) -> Tensor:
-    """Rows as one tensor, filled up with zeros along their first axis."""
-    missing = [length - len(row) for row in rows]
-    filled = [
-        np.pad(row, [(0, n), *[(0, 0)] * (row.ndim - 1)])
-        for row, n in zip(rows, missing, strict=True)
-    ]
-    return torch.from_numpy(np.stack(filled))
+def _padded(rows: Sequence[np.ndarray]) -> Tensor:
+    """Rows as one tensor, padded with zeros along their first axis."""
+    return pad_sequence([torch.from_numpy(row) for row in rows], batch_first=True)
 
 
-class PretrainingPlan(Dataset):
+class PretrainingDataset(Dataset):
     """Examples of stage 2: a scan, caption sentences about it, and a piece of plain text.
 
-    Scans take turns, and the domains of a scan's caption take turns with them.
+    The scans are shuffled in each epoch, and the domain of a scan's caption changes with the epoch.
 
     Parameters
     ----------
@@ -108,7 +104,7 @@ class PretrainingPlan(Dataset):
     n_examples : int
     seed : int
     max_windows : int, optional
-        Most windows of a scan that are shown; all by default.
+        Most windows of a scan that an example has; all by default.
 
     Raises
     ------
@@ -143,34 +139,34 @@ class PretrainingPlan(Dataset):
         return self.n_examples
 
     def __getitem__(self, index: int) -> Example:
-        _check_index(index, self.n_examples)
+        if not 0 <= index < self.n_examples:
+            raise IndexError(index)
         n_scans = len(self.windows.scan_ids)
-        scan_number = _in_rounds(self.seed, index, n_scans)
+        scan_number = _shuffled(self.seed, index, n_scans)
         random = np.random.default_rng([self.seed, index])
-        described = self._described(scan_number, index // n_scans, random)
+        segments = [self._described(scan_number, index // n_scans, random), self._plain(random)]
         scan = self.windows.scan(self.windows.scan_ids[scan_number], self.max_windows)
-        return _about(scan, [described, self._plain(random)])
+        return Example(scan.codes, scan.region_mask, segments, scan.follows)
 
-    def never_told(self) -> tuple[int, int]:
-        """Sentences of the captions that no target has room for, and sentences in all."""
+    def sentence_counts(self) -> tuple[int, int]:
+        """Sentences of the captions that fit into no target, and all sentences."""
         captions = [text for texts in self.captions.values() for text in texts.values()]
-        n_told = sum(len(self._told(caption)) for caption in captions)
+        n_in_targets = sum(len(self._in_targets(caption)) for caption in captions)
         n_sentences = sum(len(caption.sentences) for caption in captions)
-        return n_sentences - n_told, n_sentences
+        return n_sentences - n_in_targets, n_sentences
 
-    def _told(self, caption: Caption) -> set[int]:
+    def _in_targets(self, caption: Caption) -> set[int]:
+        """Find the sentences that some target holds; their indices."""
         lengths = self._lengths(caption)
         return {
             start + k for start in caption.starts for k in range(self._n_fitting(lengths[start:]))
         }
 
-    def _described(
-        self, scan_number: int, round_number: int, random: np.random.Generator
-    ) -> TextSegment:
-        """Question for one domain and a run of sentences that answers it (F2T)."""
+    def _described(self, scan_number: int, epoch: int, random: np.random.Generator) -> TextSegment:
+        """Question about one domain and consecutive sentences that answer it (F2T)."""
         texts = self.captions[self.windows.scan_ids[scan_number]]
-        turn = _in_rounds(self.seed, round_number, len(texts)) + scan_number
-        domain = sorted(texts)[turn % len(texts)]
+        place = _shuffled(self.seed, epoch, len(texts)) + scan_number
+        domain = sorted(texts)[place % len(texts)]
         answer = self._run_from(texts[domain], int(random.choice(texts[domain].starts)))
         return conversation_segment(
             self.tokenizer,
@@ -178,7 +174,7 @@ class PretrainingPlan(Dataset):
         )
 
     def _run_from(self, caption: Caption, start: int) -> str:
-        """Sentences from one that stands alone on, as many as there is room for."""
+        """As many sentences as fit, from one that makes sense by itself."""
         n_fitting = self._n_fitting(self._lengths(caption)[start:])
         return " ".join(s.text for s in caption.sentences[start : start + n_fitting])
 
@@ -189,72 +185,10 @@ class PretrainingPlan(Dataset):
         return max(int((np.cumsum(lengths) <= self.text_tokens).sum()), 1)
 
     def _plain(self, random: np.random.Generator) -> TextSegment:
-        """Piece of the corpus, which does not see the scan (T2T)."""
+        """Piece of the corpus, which does not attend to the scan (T2T)."""
         start = int(random.integers(len(self.corpus) - self.corpus_tokens + 1))
         ids = self.corpus[start : start + self.corpus_tokens].tolist()
         return TextSegment(ids=ids, sees_brain=False)
-
-
-class InstructionPlan(Dataset):
-    """Examples of instruction tuning: a conversation about a scan, and that scan.
-
-    Parameters
-    ----------
-    windows : TokenWindows
-    conversations : sequence of {"scan_id", "messages"}
-        The last message is the assistant's, and the only one that is a target.
-    tokenizer : PreTrainedTokenizerBase
-        That of the language model.
-    n_examples : int
-    seed : int
-    max_windows : int, optional
-        Most windows of a scan that are shown; all by default.
-
-    Raises
-    ------
-    InputError
-        If there is no conversation, or one about a scan without windows.
-    """
-
-    def __init__(
-        self,
-        windows: TokenWindows,
-        conversations: Sequence[Mapping[str, Any]],
-        tokenizer: PreTrainedTokenizerBase,
-        *,
-        n_examples: int,
-        seed: int,
-        max_windows: int | None = None,
-    ) -> None:
-        if not conversations:
-            msg = "instructions: no conversation to tune on; make instructions for these scans"
-            raise InputError(msg)
-        for conversation in conversations:
-            if conversation["scan_id"] not in windows.by_scan:
-                msg = (
-                    f"instructions: scan {conversation['scan_id']!r} has no tokens; make them of "
-                    "the same cohort and split"
-                )
-                raise InputError(msg)
-        self.windows = windows
-        self.conversations = conversations
-        self.tokenizer = tokenizer
-        self.n_examples = n_examples
-        self.seed = seed
-        self.max_windows = max_windows
-
-    def __len__(self) -> int:
-        return self.n_examples
-
-    def __getitem__(self, index: int) -> Example:
-        _check_index(index, self.n_examples)
-        conversation = self.conversations[_in_rounds(self.seed, index, len(self.conversations))]
-        scan = self.windows.scan(conversation["scan_id"], self.max_windows)
-        return _about(scan, [conversation_segment(self.tokenizer, conversation["messages"])])
-
-
-def _about(scan: ScanTokens, segments: list[TextSegment]) -> Example:
-    return Example(scan.codes, scan.present, segments, scan.follows)
 
 
 def conversation_segment(
@@ -283,17 +217,13 @@ def _domains(captions: Mapping[str, Mapping[str, str]], scan_id: str) -> dict[st
     return found
 
 
-def _check_index(index: int, n_examples: int) -> None:
-    if not 0 <= index < n_examples:
-        raise IndexError(index)
-
-
-def _in_rounds(seed: int, index: int, n: int) -> int:
-    """Draw all of n numbers once, in a new order each round: the one at `index`."""
-    return int(_order(seed, index // n, n)[index % n])
+def _shuffled(seed: int, index: int, n: int) -> int:
+    """Item at `index` of shuffled epochs over n items."""
+    epoch, place = divmod(index, n)
+    return int(_order(seed, epoch, n)[place])
 
 
 @lru_cache(maxsize=8)
-def _order(seed: int, round_number: int, n: int) -> np.ndarray:
+def _order(seed: int, epoch: int, n: int) -> np.ndarray:
     # A third number keeps this stream apart from that of the examples, [seed, index].
-    return np.random.default_rng([seed, round_number, 1]).permutation(n)
+    return np.random.default_rng([seed, epoch, 1]).permutation(n)

@@ -1,4 +1,4 @@
-"""Brain tokens of a split, scan by scan: all windows of a scan as one longer series of steps.
+"""Brain tokens of a split by scan: the windows of a scan concatenated to one series of steps.
 
 V windows of a scan, W steps of a window, N regions.
 """
@@ -16,19 +16,20 @@ __all__ = ["ScanTokens", "TokenWindows", "in_order", "spread"]
 
 
 class ScanTokens(NamedTuple):
-    """Brain tokens of the windows of a scan, one after the other.
+    """Brain tokens of the windows of a scan, concatenated.
 
     Attributes
     ----------
     codes : ndarray of int, shape (V * W, N)
-    present : ndarray of bool, shape (N,)
+    region_mask : ndarray of bool, shape (N,)
+        False for a region without signal.
     follows : ndarray of bool, shape (V * W,)
-        True for a step whose frames come right after those of the step before and are in no step
-        before: what next-step prediction may be asked for.
+        True for a step whose frames directly follow those of the step before and are in no
+        earlier step: a target of next-step prediction.
     """
 
     codes: NDArray[np.int64]
-    present: NDArray[np.bool_]
+    region_mask: NDArray[np.bool_]
     follows: NDArray[np.bool_]
 
 
@@ -36,10 +37,10 @@ class TokenWindows(TokenTable):
     """Windows of brain tokens of one split, as a model is shown them."""
 
     def scan(self, scan_id: str, max_windows: int | None = None) -> ScanTokens:
-        """All windows of a scan in order, or at most so many that are spread evenly over it."""
+        """All windows of a scan in order, or at most `max_windows` spread evenly over it."""
         shown = spread(len(self.by_scan[scan_id]), max_windows)
-        codes, present, new = self.windows(scan_id, shown)
-        return ScanTokens(np.concatenate(codes), present, _follows(new, shown))
+        codes, region_mask, new = self.windows(scan_id, shown)
+        return ScanTokens(np.concatenate(codes), region_mask, _follows(new, shown))
 
     def n_left_out(self, max_windows: int | None) -> int:
         """Windows of all scans that `scan` leaves out."""
@@ -47,16 +48,13 @@ class TokenWindows(TokenTable):
         return len(self) - sum(kept)
 
     def most_windows(self, max_windows: int | None) -> int:
-        """Windows of the scan with most of them, as `scan` shows it; 0 without a scan."""
+        """Most windows that `scan` gives of any scan; 0 without a scan."""
         counts = map(len, self.by_scan.values())
         return max((len(spread(n, max_windows)) for n in counts), default=0)
 
 
 def spread(n_windows: int, most: int | None) -> list[int]:
-    """Numbers of the windows that are shown: all, or so many spread evenly from end to end.
-
-    A single one is the middle one.
-    """
+    """Choose at most `most` windows, evenly from the first to the last, or the middle one."""
     if most is None or n_windows <= most:
         return list(range(n_windows))
     if most == 1:
@@ -71,7 +69,7 @@ def in_order(codes: NDArray[np.int64], max_windows: int | None = None) -> NDArra
 
 
 def _follows(new: NDArray[np.bool_], shown: list[int]) -> NDArray[np.bool_]:
-    """Mark steps that are new, unless they begin a window and the one before it is not shown."""
+    """Mark new steps, except the first of a window whose predecessor is left out."""
     follows = new.copy()
     for place, number in enumerate(shown):
         if place == 0 or shown[place - 1] != number - 1:

@@ -1,7 +1,7 @@
 """One language model over brain tokens and text (paper, section 3.3).
 
 B scans, W time steps, N regions, M = W * N brain tokens, L text columns, D width, K codes. The
-windows of a scan stand one after the other: W counts the steps of all of them.
+windows of a scan are concatenated: W counts the steps of all of them.
 """
 
 from __future__ import annotations
@@ -16,22 +16,19 @@ from torch import Tensor
 from fmri_llm import pretrained
 from fmri_llm.base_model import chat, locate
 from fmri_llm.base_model.chat import Prompt, listed
+from fmri_llm.base_model.checks import load_checked
+from fmri_llm.base_model.language_model import input_embeddings, new_adapter
 from fmri_llm.brain_input.embedding import BrainEmbedding, CodeHead, length_ratio
-from fmri_llm.inference import scoring
-from fmri_llm.inference.scoring import BrainPrefix
-from fmri_llm.model.forward import BrainTextPasses
-from fmri_llm.model.losses import (
-    NO_TARGET,
-    mean_over_targets,
-    next_step_loss,
-    step_targets,
-    weighted_sum,
-)
+from fmri_llm.inference.generation import greedy_search
+from fmri_llm.inference.prefix import BrainPrefix
+from fmri_llm.inference.scoring import answer_log_likelihoods
+from fmri_llm.model.brain_text_model import BrainTextModel
+from fmri_llm.model.checks import check_length, check_text_space
+from fmri_llm.model.losses import mean_over_targets, next_step_loss, step_targets, weighted_sum
 from fmri_llm.model.trainable_state import expect_trainable, keep_trainable
-from fmri_llm.packing import sequences, token_grid
-from fmri_llm.packing.sequences import PackedText, TextSegment
+from fmri_llm.packing import sequences
+from fmri_llm.packing.sequences import NO_TARGET, PackedText, TextSegment
 from fmri_llm.settings import LoraSettings, LossWeights
-from fmri_llm.training.checks import check_length, check_text_space, check_window
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -41,20 +38,19 @@ if TYPE_CHECKING:
 
 __all__ = ["FMRILM"]
 
-SHORTER = "ask with shorter text, or train with fewer windows of a scan (max_windows of fit-llm)"
+SHORTER = "ask with shorter text, or train with fewer windows per scan (max_windows of fit-llm)"
 
 
-class FMRILM(BrainTextPasses):
+class FMRILM(BrainTextModel):
     """A causal language model with brain tokens in front of its text.
 
-    Made by `from_base` or `from_pretrained`. What trains are the adapters, the brain embedding
-    and the code head. The base model and the brain tokenizer are frozen, and left out of
-    ``state_dict``; the tokenizer stays in evaluation mode whatever `train` is told.
+    Made by `from_base` or `from_pretrained`. The adapters, the brain embedding and the code head
+    are trained. The base model and the brain tokenizer are frozen, and left out of
+    ``state_dict``; the tokenizer always stays in evaluation mode.
 
     Only public extension points of the base are used (``inputs_embeds``, a 4-D additive mask,
     ``position_ids``, ``past_key_values``), so any causal model of transformers will do. The mask
-    also replaces that of layers with a sliding window: every text token sees the whole scan, all
-    its windows one after the other.
+    also replaces that of layers with a sliding window: every text token attends to the whole scan.
 
     Parameters
     ----------
@@ -64,7 +60,7 @@ class FMRILM(BrainTextPasses):
         The base's own.
     brain_tokenizer : FMRITokenizer
     base_name : str
-        By which `fmri_llm.base_model.locate.resolve` finds the base again.
+        Name that `fmri_llm.base_model.locate.resolve` finds the base by.
     attention : str
         Attention implementation that the base was loaded with.
     base_digest : str, optional
@@ -73,7 +69,7 @@ class FMRILM(BrainTextPasses):
     Attributes
     ----------
     max_windows : int or None
-        Most windows of a scan that it is shown; all by default. Kept in the saved folder.
+        Most windows of a scan that it reads; all by default. Kept in the saved folder.
     """
 
     def __init__(
@@ -96,7 +92,7 @@ class FMRILM(BrainTextPasses):
         self.loss_weights = LossWeights()
         self.max_windows: int | None = None
         config = brain_tokenizer.config
-        scale = length_ratio(self.words, brain_tokenizer)
+        scale = length_ratio(self.input_embeddings, brain_tokenizer)
         self.brain = BrainEmbedding(config.n_regions, self.width, scale)
         self.head = CodeHead(self.width, config.n_codes)
         self.register_state_dict_post_hook(keep_trainable)
@@ -121,13 +117,13 @@ class FMRILM(BrainTextPasses):
         base : str or Path
             Packaged model, folder or hub id; see `fmri_llm.base_model.locate.resolve`.
         tokenizer : FMRITokenizer, str or Path
-            The brain tokenizer, or its folder. Its text space has to be this base's.
+            The brain tokenizer, or its folder. Its text space must be this base's.
         name : str, optional
-            The base's name in the saved model; by default what `base` says.
+            The base's name in the saved model; `base` by default.
         lora : LoraSettings, optional
         attention : str, default="sdpa"
         seed : int, default=0
-            For the adapters' first values.
+            For the adapters' initial values.
 
         Returns
         -------
@@ -142,10 +138,10 @@ class FMRILM(BrainTextPasses):
         name = locate.canonical(name or str(base))
         brain_tokenizer = pretrained.brain_tokenizer(tokenizer)
         folder = locate.resolve(str(base))
-        language_model, text_tokenizer = pretrained.load_base(folder, attention)
-        width = pretrained.word_embedding(language_model).embedding_dim
+        language_model, text_tokenizer = load_checked(folder, attention)
+        width = input_embeddings(language_model).embedding_dim
         check_text_space(brain_tokenizer.config, name, width)
-        adapted = pretrained.new_adapter(language_model, lora or LoraSettings(), seed)
+        adapted = new_adapter(language_model, lora or LoraSettings(), seed)
         return cls(
             adapted,
             text_tokenizer,
@@ -163,13 +159,13 @@ class FMRILM(BrainTextPasses):
         base: str | Path | None = None,
         attention: str | None = None,
     ) -> Self:
-        """Model that `save_pretrained` wrote; it can be trained on.
+        """Model that `save_pretrained` wrote; training can continue from it.
 
         Parameters
         ----------
         directory : str or Path
         base : str or Path, optional
-            Where the base model lies, if its saved name does not say.
+            Where the base model is, if not where its saved name says.
         attention : str, optional
             By default the one that the model was trained with.
 
@@ -181,7 +177,7 @@ class FMRILM(BrainTextPasses):
         Raises
         ------
         InputError
-            If the folder is of a newer schema, or its base model is not to be had, or has other
+            If the folder is of a newer schema, or its base model is unavailable or has other
             weights than it was trained on.
         """
         directory = Path(directory)
@@ -189,9 +185,9 @@ class FMRILM(BrainTextPasses):
         name, attention = config["base_model"], attention or config["attention"]
         folder = locate.resolve(str(base or name))
         digest = pretrained.check_base(config["base_digest"], folder, name)
-        language_model, text_tokenizer = pretrained.load_base(folder, attention)
+        language_model, text_tokenizer = load_checked(folder, attention)
         tokenizer = pretrained.brain_tokenizer(directory / pretrained.TOKENIZER)
-        width = pretrained.word_embedding(language_model).embedding_dim
+        width = input_embeddings(language_model).embedding_dim
         check_text_space(tokenizer.config, name, width)
         adapted = pretrained.load_adapter(language_model, directory)
         model = cls(
@@ -213,21 +209,6 @@ class FMRILM(BrainTextPasses):
         """
         pretrained.save(self, Path(directory))
 
-    @property
-    def width(self) -> int:
-        """D, the width of the base's embeddings."""
-        return self.words.embedding_dim
-
-    @property
-    def order_hash(self) -> str | None:
-        """Hash of the region order that the brain tokens stand in."""
-        return self.brain_tokenizer.order_hash
-
-    @property
-    def device(self) -> torch.device:
-        """Where the model's weights are."""
-        return self.brain.region.device
-
     def train(self, mode: bool = True) -> Self:
         """Set training mode, except for the frozen brain tokenizer."""
         super().train(mode)
@@ -237,8 +218,8 @@ class FMRILM(BrainTextPasses):
     def forward(
         self,
         codes: Tensor,
-        present: Tensor,
-        steps: Tensor | None = None,
+        region_mask: Tensor,
+        step_mask: Tensor | None = None,
         follows: Tensor | None = None,
         **text: Tensor,
     ) -> dict[str, Any]:
@@ -247,13 +228,13 @@ class FMRILM(BrainTextPasses):
         Parameters
         ----------
         codes : Tensor of int64, shape (B, W, N)
-        present : Tensor of bool, shape (B, N)
+        region_mask : Tensor of bool, shape (B, N)
             False for a region without signal.
-        steps : Tensor of bool, shape (B, W), optional
-            False for a step that fills up a shorter scan; all are the scan's by default.
+        step_mask : Tensor of bool, shape (B, W), optional
+            False for the padding steps of a shorter scan; there are none by default.
         follows : Tensor of bool, shape (B, W), optional
-            True for a step whose frames come right after those of the step before, and are in
-            no step before: a target of F2F. By default all but the first.
+            True for a step whose frames directly follow those of the step before and are in no
+            earlier step: a target of F2F. By default all but the first.
         **text : Tensor
             The fields of `fmri_llm.packing.sequences.PackedText`.
 
@@ -266,124 +247,72 @@ class FMRILM(BrainTextPasses):
         Raises
         ------
         InputError
-            If next-step prediction (F2F) is asked of a single time step.
+            If there is a single time step for next-step prediction (F2F).
         """
         packed, weights = PackedText(**text), self.loss_weights
-        # Vocabulary logits are the dearest part of a pass: only where something is predicted.
+        # Vocabulary logits are the most expensive part: only the columns that predict something.
         kept = (packed.labels != NO_TARGET).any(0).nonzero().squeeze(1)
-        output = self._read(codes, present, packed, kept, steps=steps, hidden=weights.f2f > 0)
+        output = self.forward_packed(
+            codes, region_mask, packed, kept, step_mask=step_mask, hidden=weights.f2f > 0
+        )
         labels, sees_brain = packed.labels[:, kept], packed.sees_brain[:, kept]
         losses = {}
-        for name, kind, weight in (
-            ("f2t", sees_brain, weights.f2t),
-            ("t2t", ~sees_brain, weights.t2t),
-        ):
-            if weight > 0:
+        for name, kind in (("f2t", sees_brain), ("t2t", ~sees_brain)):
+            if vars(weights)[name] > 0:
                 targets = kind & (labels != NO_TARGET)
                 losses[name] = mean_over_targets(output.logits[targets], labels[targets])
         if weights.f2f > 0:
-            informative = self.brain_tokenizer.informative(present)
-            logits, targets = self._code_logits(output, codes), step_targets(codes, steps, follows)
-            losses["f2f"] = next_step_loss(logits, codes, informative, targets)
+            losses["f2f"] = next_step_loss(
+                self.code_logits(output, codes),
+                codes,
+                self.brain_tokenizer.valid_codes(region_mask),
+                step_targets(codes, step_mask, follows),
+            )
         total = weighted_sum(losses, vars(weights))
         return {"loss": total, "losses": losses, "weights": vars(weights)}
 
     def loss_counts(
         self,
         codes: Tensor,
-        present: Tensor,
-        steps: Tensor | None = None,
+        region_mask: Tensor,
+        step_mask: Tensor | None = None,
         follows: Tensor | None = None,
         **text: Tensor,
     ) -> dict[str, Tensor]:
         """Targets of each loss in a batch, by name; the arguments are those of `forward`."""
         packed = PackedText(**text)
         targets = packed.labels != NO_TARGET
-        next_steps = step_targets(codes, steps, follows)[:, 1:].sum(1)
+        next_steps = step_targets(codes, step_mask, follows)[:, 1:].sum(1)
         counts = {
             "f2t": (targets & packed.sees_brain).sum(),
             "t2t": (targets & ~packed.sees_brain).sum(),
-            "f2f": (self.brain_tokenizer.informative(present).sum(1) * next_steps).sum(),
+            "f2f": (self.brain_tokenizer.valid_codes(region_mask).sum(1) * next_steps).sum(),
         }
         return {name: n for name, n in counts.items() if vars(self.loss_weights)[name] > 0}
 
     @torch.no_grad()
-    def forecast(self, codes: Tensor, present: Tensor | None = None) -> Tensor:
-        """Logits over the codes of the next step, for each step and place in it.
-
-        Parameters
-        ----------
-        codes : Tensor of int64, shape (B, W, N)
-        present : Tensor of bool, shape (B, N), optional
-            False for a region without signal; all present by default.
-
-        Returns
-        -------
-        Tensor, shape (B, W, N, K)
-            Those at (w, n) speak of (w + 1, n) and depend on the steps up to w only.
-        """
-        codes, present = self._window(codes, present)
-        text = self._on_device(sequences.pack([[]] * len(codes)))
-        nothing = torch.zeros(0, dtype=torch.int64, device=self.device)
-        return self._code_logits(self._read(codes, present, text, nothing, hidden=True), codes)
-
-    @torch.no_grad()
-    def hidden_states(self, codes: Tensor, prompt: Prompt, present: Tensor | None = None) -> Tensor:
-        """Last hidden states of the brain tokens and of a prompt after them.
+    def hidden_states(
+        self, codes: Tensor, prompt: Prompt, region_mask: Tensor | None = None
+    ) -> Tensor:
+        """Last hidden states of the brain tokens and of a prompt that follows them.
 
         Parameters
         ----------
         codes : Tensor of int64, shape (B, W, N)
         prompt : str or messages
             Asked of every scan.
-        present : Tensor of bool, shape (B, N), optional
+        region_mask : Tensor of bool, shape (B, N), optional
 
         Returns
         -------
         Tensor, shape (B, M + L, D)
         """
-        codes, present = self._window(codes, present)
+        codes, region_mask = self._checked(codes, region_mask)
         ids, _ = self._tokens(prompt, ())
-        text = self._on_device(sequences.pack([[TextSegment(ids=ids)]] * len(codes)))
-        nothing = torch.zeros(0, dtype=torch.int64, device=self.device)
-        return self._read(codes, present, text, nothing, hidden=True).hidden_states[-1]
-
-    @torch.no_grad()
-    def read(
-        self, codes: Tensor, present: Tensor | None = None, steps: Tensor | None = None
-    ) -> BrainPrefix:
-        """Read scans once, to ask many questions of them.
-
-        Parameters
-        ----------
-        codes : Tensor of int64, shape (B, W, N)
-        present : Tensor of bool, shape (B, N), optional
-        steps : Tensor of bool, shape (B, W), optional
-            False for a step that fills up a shorter scan.
-
-        Returns
-        -------
-        BrainPrefix
-            Takes the place of the codes in `score_answers` and `generate_text`.
-        """
-        from transformers import DynamicCache
-
-        codes, present = self._window(codes, present)
-        n_steps, n_regions = codes.shape[1:]
-        if steps is None:
-            steps = torch.ones(codes.shape[:2], dtype=torch.bool)
-        steps = steps.to(self.device)
-        text = self._on_device(sequences.pack([[]] * len(codes)))
-        # Made without the base's config, so that no layer forgets tokens beyond a window.
-        cache = DynamicCache()
-        self._pass(
-            self._brain_embeddings(codes),
-            sequences.allowed(text, present, n_steps, steps),
-            token_grid.step_ids(n_steps, n_regions, self.device).expand(len(codes), -1),
-            cache=cache,
-            keep=torch.zeros(0, dtype=torch.int64, device=self.device),
-        )
-        return BrainPrefix(cache, present, steps)
+        text = sequences.pack([[TextSegment(ids=ids)]] * len(codes)).to(self.device)
+        no_column = torch.zeros(0, dtype=torch.int64, device=self.device)
+        output = self.forward_packed(codes, region_mask, text, no_column, hidden=True)
+        return output.hidden_states[-1]
 
     @torch.no_grad()
     def score_answers(
@@ -391,19 +320,19 @@ class FMRILM(BrainTextPasses):
         codes: Tensor | BrainPrefix,
         prompts: Prompt | Sequence[Prompt],
         answers: Sequence[str] | Sequence[Sequence[str]],
-        present: Tensor | None = None,
+        region_mask: Tensor | None = None,
     ) -> Tensor:
         """Log-likelihoods of answers, each summed over its tokens and the end of the turn.
 
         Parameters
         ----------
         codes : Tensor of int64, shape (B, W, N), or BrainPrefix
-            Scans, or what `read` made of them. One scan serves several prompts.
+            Scans, or what `prefill` made of them. One scan serves several prompts.
         prompts : str, or sequence of str or of messages
             Questions, one per scan (a single text is asked of all). Messages may hold
             earlier turns.
         answers : sequence of str, or one such sequence per prompt
-        present : Tensor of bool, shape (B, N), optional
+        region_mask : Tensor of bool, shape (B, N), optional
 
         Returns
         -------
@@ -413,15 +342,15 @@ class FMRILM(BrainTextPasses):
         Raises
         ------
         InputError
-            If scan and text are longer than the positions that the base knows.
+            If scan and text need more positions than the base has.
         """
-        prefix = codes if isinstance(codes, BrainPrefix) else self.read(codes, present)
-        asked = listed(prompts, len(prefix.present))
+        prefix = codes if isinstance(codes, BrainPrefix) else self.prefill(codes, region_mask)
+        asked = listed(prompts, len(prefix.region_mask))
         if isinstance(answers[0], str):
             answers = [cast("Sequence[str]", answers)] * len(asked)
         tokens = [self._tokens(p, a) for p, a in zip(asked, answers, strict=True)]
         self._check_length(prefix, max(len(t[0]) + max(map(len, t[1])) for t in tokens))
-        return scoring.score(self, prefix, [t[0] for t in tokens], [t[1] for t in tokens])
+        return answer_log_likelihoods(self, prefix, [t[0] for t in tokens], [t[1] for t in tokens])
 
     @torch.no_grad()
     def generate_text(
@@ -429,7 +358,7 @@ class FMRILM(BrainTextPasses):
         codes: Tensor | BrainPrefix,
         prompts: Prompt | Sequence[Prompt],
         max_new_tokens: int = 128,
-        present: Tensor | None = None,
+        region_mask: Tensor | None = None,
     ) -> list[str]:
         """Most likely text, token by token (greedy), as answer to each prompt.
 
@@ -438,7 +367,7 @@ class FMRILM(BrainTextPasses):
         codes : Tensor of int64, shape (B, W, N), or BrainPrefix
         prompts : str, or sequence of str or of messages
         max_new_tokens : int, default=128
-        present : Tensor of bool, shape (B, N), optional
+        region_mask : Tensor of bool, shape (B, N), optional
 
         Returns
         -------
@@ -447,29 +376,20 @@ class FMRILM(BrainTextPasses):
         Raises
         ------
         InputError
-            If scan and text are longer than the positions that the base knows.
+            If scan and text need more positions than the base has.
         """
-        prefix = codes if isinstance(codes, BrainPrefix) else self.read(codes, present)
-        asked = [self._tokens(p, ())[0] for p in listed(prompts, len(prefix.present))]
+        prefix = codes if isinstance(codes, BrainPrefix) else self.prefill(codes, region_mask)
+        asked = [self._tokens(p, ())[0] for p in listed(prompts, len(prefix.region_mask))]
         self._check_length(prefix, max(map(len, asked)) + max_new_tokens)
-        ends = chat.end_ids(self.text_tokenizer)
-        rows = scoring.greedy(self, prefix, asked, max_new_tokens, ends)
+        end_ids = chat.end_ids(self.text_tokenizer)
+        rows = greedy_search(self, prefix, asked, max_new_tokens, end_ids)
         texts = self.text_tokenizer.batch_decode(rows, skip_special_tokens=True)
         return [text.strip() for text in texts]
 
-    def _window(self, codes: Tensor, present: Tensor | None) -> tuple[Tensor, Tensor]:
-        check_window(codes, self.brain_tokenizer.config)
-        if present is None:
-            present = torch.ones(codes.shape[0], codes.shape[2], dtype=torch.bool)
-        return codes.to(self.device, torch.int64), present.to(self.device)
-
     def _check_length(self, prefix: BrainPrefix, n_text: int) -> None:
-        n_positions = int(prefix.own_steps.max()) + n_text
+        n_positions = int(prefix.steps_per_scan.max()) + n_text
         check_length(n_positions, self.language_model.config, SHORTER)
 
     def _tokens(self, prompt: Prompt, answers: Sequence[str]) -> tuple[list[int], list[list[int]]]:
         turns = chat.question(prompt) if isinstance(prompt, str) else prompt
         return chat.encode_answers(self.text_tokenizer, turns, answers)
-
-    def _on_device(self, text: PackedText) -> PackedText:
-        return PackedText(*(column.to(self.device) for column in text))

@@ -12,11 +12,9 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from fmri_llm.packing import token_grid
+from fmri_llm.packing.sequences import NO_TARGET
 
-__all__ = ["NO_TARGET", "mean_over_targets", "next_step_loss", "step_targets", "weighted_sum"]
-
-NO_TARGET = -100
-"""Label of a position that predicts nothing that counts (the value that torch ignores)."""
+__all__ = ["mean_over_targets", "next_step_loss", "step_targets", "weighted_sum"]
 
 
 def mean_over_targets(logits: Tensor, labels: Tensor) -> Tensor:
@@ -40,18 +38,18 @@ def mean_over_targets(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def next_step_loss(
-    logits: Tensor, codes: Tensor, informative: Tensor, steps: Tensor | None = None
+    logits: Tensor, codes: Tensor, valid_codes: Tensor, step_mask: Tensor | None = None
 ) -> Tensor:
     """F2F: each code one step later (Eq. 5), as a mean over the codes of a step and the steps.
 
     Parameters
     ----------
     logits : Tensor, shape (B, W, N, K)
-        Those at (w, n) speak of code (w + 1, n).
+        Those at (w, n) predict code (w + 1, n).
     codes : Tensor of int64, shape (B, W, N)
-    informative : Tensor of bool, shape (B, N)
-        False for a code that says nothing about the signal, which is no target.
-    steps : Tensor of bool, shape (B, W), optional
+    valid_codes : Tensor of bool, shape (B, N)
+        False for a code that carries no signal, which is no target.
+    step_mask : Tensor of bool, shape (B, W), optional
         False for a step that is no target; by default all but the first are.
 
     Returns
@@ -65,24 +63,24 @@ def next_step_loss(
     """
     predicted, _ = token_grid.next_step(logits)
     _, targets = token_grid.next_step(codes)
-    counts = informative[:, None, :]
-    if steps is not None:
-        counts = counts & steps[:, 1:, None]
-    targets = torch.where(counts, targets, NO_TARGET)
+    is_target = valid_codes[:, None, :]
+    if step_mask is not None:
+        is_target = is_target & step_mask[:, 1:, None]
+    targets = torch.where(is_target, targets, NO_TARGET)
     return mean_over_targets(predicted, targets)
 
 
-def step_targets(codes: Tensor, steps: Tensor | None, follows: Tensor | None) -> Tensor:
-    """Select the steps that next-step prediction (F2F) may be asked for; shape (B, W), bool.
+def step_targets(codes: Tensor, step_mask: Tensor | None, follows: Tensor | None) -> Tensor:
+    """Select the steps that are targets of next-step prediction (F2F); shape (B, W), bool.
 
     Parameters
     ----------
     codes : Tensor, shape (B, W, N)
-    steps, follows : Tensor of bool, shape (B, W), or None
-        False for a step that fills up a scan, and for one that does not follow the one before it.
+    step_mask, follows : Tensor of bool, shape (B, W), or None
+        False for a padding step, and for one that does not follow the one before it.
     """
     targets = torch.ones(codes.shape[:2], dtype=torch.bool, device=codes.device)
-    for restriction in (steps, follows):
+    for restriction in (step_mask, follows):
         targets = targets if restriction is None else targets & restriction
     return targets
 

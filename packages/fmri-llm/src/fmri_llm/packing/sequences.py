@@ -9,14 +9,15 @@ B sequences, W time steps, N regions, M = W * N brain tokens, L text columns, S 
     positions  0 0 .. W-1 W-1 | W W+1 ..  | W W+1 ..  | ... | 0
 
 The brain block is time-major (`fmri_llm.packing.token_grid`): the regions of a step share one
-position and see each other and the past. A segment sees itself causally, the whole brain block if
-it `sees_brain`, and the one segment it continues, if any. Its positions go on where the text that
-it continues ends: after the brain block at W, at 0 if it does not see the brain. So one forward
-pass over the packed sequence gives what separate passes over its parts would give.
+position and attend to each other and the past. A segment attends to itself causally, to the whole
+brain block if it `sees_brain`, and to the one segment it continues, if any
+(`fmri_llm.packing.attention_mask`). Its positions continue those of the text that it continues:
+from W after the brain block, from 0 if it does not see the brain. So one forward pass over the
+packed sequence gives what separate passes over its parts would give.
 
-The windows of a scan stand one after the other as one longer series of steps. Where the scans of a
-batch have different numbers of steps, W is the largest: the steps that fill up the others are
-looked at by nothing, and text goes on at the scan's own number of steps.
+The windows of a scan are concatenated to one longer series of steps. Where the scans of a batch
+have different numbers of steps, W is the largest: nothing attends to the padding steps of the
+others, and text starts at the scan's own number of steps.
 """
 
 from __future__ import annotations
@@ -28,18 +29,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from fmri_llm.model.losses import NO_TARGET
-from fmri_llm.packing import token_grid
+__all__ = ["NO_TARGET", "PackedText", "TextSegment", "pack", "positions"]
 
-__all__ = [
-    "PackedText",
-    "TextSegment",
-    "additive_mask",
-    "allowed",
-    "pack",
-    "positions",
-    "usable_tokens",
-]
+NO_TARGET = -100
+"""Label of a column that predicts no target (the value that torch's cross-entropy ignores)."""
 
 _PADDING = -1
 _NOTHING = -2
@@ -54,12 +47,12 @@ class TextSegment:
     ids : sequence of int
         Token ids of the base model's tokenizer.
     n_given : int
-        So many tokens at the start are given (a prompt) and no targets. The first token of a
-        text that continues nothing has nothing to be predicted from and never is one.
+        Number of tokens at the start that are given (a prompt) and are no targets. The first
+        token of a text that continues nothing is predicted from nothing and never is a target.
     sees_brain : bool
         Whether it is conditioned on the brain block (F2T) or plain text (T2T).
     continues : int or None
-        Index, in the same sequence, of the segment that this one goes on from: several answers
+        Index, in the same sequence, of the segment that this one continues: several answers
         can share one prompt.
     """
 
@@ -78,7 +71,7 @@ class PackedText(NamedTuple):
     segment : Tensor of int64
         Number of the segment that a column belongs to; negative for padding.
     continues : Tensor of int64
-        Number of the segment that this column's segment goes on from; negative for none.
+        Number of the segment that this column's segment continues; negative for none.
     offsets : Tensor of int64
         Position within the text: 0 for the first token after the brain block (or of a text
         that does not see it).
@@ -95,6 +88,10 @@ class PackedText(NamedTuple):
     sees_brain: Tensor
     labels: Tensor
 
+    def to(self, device: torch.device | str) -> PackedText:
+        """Move all columns to a device."""
+        return PackedText(*(column.to(device) for column in self))
+
 
 def pack(sequences: Sequence[Sequence[TextSegment]]) -> PackedText:
     """Text columns of a batch of sequences.
@@ -102,7 +99,7 @@ def pack(sequences: Sequence[Sequence[TextSegment]]) -> PackedText:
     Parameters
     ----------
     sequences : sequence of sequence of TextSegment
-        The segments of each sequence, in order; a segment stands after the one it continues.
+        The segments of each sequence, in order; a segment comes after the one it continues.
 
     Returns
     -------
@@ -115,12 +112,12 @@ def pack(sequences: Sequence[Sequence[TextSegment]]) -> PackedText:
     fields = [[[column[field] for column in row] for row in padded] for field in range(len(blank))]
     ids, segment, continues, offsets, sees_brain, labels = fields
     return PackedText(
-        ids=_whole(ids, width),
-        segment=_whole(segment, width),
-        continues=_whole(continues, width),
-        offsets=_whole(offsets, width),
-        sees_brain=_whole(sees_brain, width).bool(),
-        labels=_whole(labels, width),
+        ids=_int_tensor(ids, width),
+        segment=_int_tensor(segment, width),
+        continues=_int_tensor(continues, width),
+        offsets=_int_tensor(offsets, width),
+        sees_brain=_int_tensor(sees_brain, width).bool(),
+        labels=_int_tensor(labels, width),
     )
 
 
@@ -139,70 +136,6 @@ def positions(text: PackedText, n_steps: int | Tensor) -> Tensor:
     """
     steps = n_steps[:, None] if isinstance(n_steps, Tensor) else n_steps
     return text.offsets + steps * text.sees_brain
-
-
-def allowed(text: PackedText, present: Tensor, n_steps: int, steps: Tensor | None = None) -> Tensor:
-    """Which column (last axis) each column (middle axis) of the whole sequence may attend to.
-
-    Parameters
-    ----------
-    text : PackedText
-    present : Tensor of bool, shape (B, N)
-        False for a region without signal: nothing but the token itself looks at it.
-    n_steps : int
-        W.
-    steps : Tensor of bool, shape (B, W), optional
-        False for a step that fills up a shorter scan; all are the scan's by default.
-
-    Returns
-    -------
-    Tensor of bool, shape (B, S, S)
-        True where attention is allowed. Every row allows at least itself, so that no softmax is
-        over nothing; nothing else looks at padding.
-    """
-    n_sequences, n_regions = present.shape
-    n_brain, n_text = n_steps * n_regions, text.ids.shape[1]
-    usable = usable_tokens(present, n_steps, steps)
-    grid = token_grid.block_causal_mask(n_steps, n_regions, device=present.device)
-    mask = present.new_zeros(n_sequences, n_brain + n_text, n_brain + n_text)
-    mask[:, :n_brain, :n_brain] = grid & usable[:, None, :]
-    mask[:, n_brain:, :n_brain] = text.sees_brain[:, :, None] & usable[:, None, :]
-    mask[:, n_brain:, n_brain:] = _text_to_text(text)
-    mask.diagonal(dim1=1, dim2=2).fill_(True)
-    return mask
-
-
-def usable_tokens(present: Tensor, n_steps: int, steps: Tensor | None = None) -> Tensor:
-    """Which brain tokens of a block are looked at by others; shape (B, W * N), bool.
-
-    Parameters
-    ----------
-    present, n_steps, steps
-        As for `allowed`.
-    """
-    usable = present.repeat(1, n_steps)
-    return usable if steps is None else usable & steps.repeat_interleave(present.shape[1], dim=1)
-
-
-def additive_mask(allowed_pairs: Tensor, dtype: torch.dtype) -> Tensor:
-    """Four-dimensional float mask that every attention implementation treats alike.
-
-    Attention kernels add the mask to the scores. A boolean mask would be added as 0 and 1 by
-    some of them and so hide nothing.
-
-    Parameters
-    ----------
-    allowed_pairs : Tensor of bool, shape (B, Q, S)
-    dtype : torch.dtype
-        That of the model's embeddings.
-
-    Returns
-    -------
-    Tensor, shape (B, 1, Q, S)
-        0 where attention is allowed, the lowest finite number where not.
-    """
-    mask = torch.zeros(allowed_pairs.shape, dtype=dtype, device=allowed_pairs.device)
-    return mask.masked_fill_(~allowed_pairs, torch.finfo(dtype).min).unsqueeze(1)
 
 
 class _Column(NamedTuple):
@@ -235,14 +168,5 @@ def _labels(segment: TextSegment) -> list[int]:
     return [NO_TARGET] * min(n_given, len(following)) + following[n_given:] + [NO_TARGET]
 
 
-def _whole(rows: list[list[int]], width: int) -> Tensor:
+def _int_tensor(rows: list[list[int]], width: int) -> Tensor:
     return torch.tensor(rows, dtype=torch.int64).reshape(len(rows), width)
-
-
-def _text_to_text(text: PackedText) -> Tensor:
-    """Causal pairs of one segment, or of a segment and the one it continues: (B, L, L)."""
-    n_text = text.ids.shape[1]
-    causal = torch.ones(n_text, n_text, dtype=torch.bool, device=text.ids.device).tril()
-    query, key = text.segment[:, :, None], text.segment[:, None, :]
-    related = (key == query) | (key == text.continues[:, :, None])
-    return causal & related & (key != _PADDING)

@@ -1,4 +1,4 @@
-"""The time-major order of tokens: flattening, positions, attention mask and next-step shift.
+"""The time-major order of tokens: flattening, positions and next-step shift.
 
 B scans, W time steps, N regions, M = W * N tokens. Token ``m = w * N + n``: the region index runs
 fastest. Everything that depends on this order takes it from here.
@@ -25,7 +25,7 @@ def flatten(grid: Tensor) -> Tensor:
 
 
 def unflatten(tokens: Tensor, n_regions: int) -> Tensor:
-    """Grid of tokens that stand in time-major order; the inverse of `flatten`.
+    """Grid of tokens in time-major order; the inverse of `flatten`.
 
     Parameters
     ----------
@@ -58,20 +58,6 @@ def step_ids(n_steps: int, n_regions: int, device: torch.device | str | None = N
     Tensor of int64, shape (W * N,)
     """
     return torch.arange(n_steps, device=device).repeat_interleave(n_regions)
-
-
-def block_causal_mask(
-    n_steps: int, n_regions: int, device: torch.device | str | None = None
-) -> Tensor:
-    """Which token (column) each token (row) may attend to: its own step and the past.
-
-    Returns
-    -------
-    Tensor of bool, shape (W * N, W * N)
-        True where attention is allowed.
-    """
-    steps = step_ids(n_steps, n_regions, device)
-    return steps[None, :] <= steps[:, None]
 
 
 def next_step(grid: Tensor) -> tuple[Tensor, Tensor]:

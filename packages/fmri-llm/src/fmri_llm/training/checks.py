@@ -1,4 +1,4 @@
-"""What has to fit before a language model is trained; each misfit is one clear line."""
+"""Whether tokens, tokenizer, text and settings can be trained on together."""
 
 from __future__ import annotations
 
@@ -6,62 +6,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
-
-from fmri_llm.base_model.locate import canonical
 from fmri_vqtok.errors import InputError
 
 if TYPE_CHECKING:
-    from transformers import PretrainedConfig
-
     from fmri_vqtok.tokenizer import FMRITokenizerConfig
 
 __all__ = [
     "check_causal",
     "check_corpus",
-    "check_length",
     "check_order",
     "check_sizes",
     "check_steps",
-    "check_text_space",
     "check_vocabulary",
-    "check_window",
 ]
 
 
-def check_text_space(config: FMRITokenizerConfig, name: str, width: int) -> None:
-    """Refuse a brain tokenizer that was aligned with another language model.
-
-    Parameters
-    ----------
-    config : FMRITokenizerConfig
-    name : str
-        The base language model.
-    width : int
-        Width of its embeddings.
-
-    Raises
-    ------
-    InputError
-    """
-    if config.text_space is None:
-        msg = (
-            "tokenizer: it has no text space; fit it with --descriptors, --text and "
-            f"--language-model {name}"
-        )
-        raise InputError(msg)
-    fitted_with = canonical(config.text_space)
-    if (fitted_with, config.text_width) != (canonical(name), width):
-        msg = (
-            f"tokenizer: its text space is that of {config.text_space!r} (width "
-            f"{config.text_width}), but the language model is {name!r} (width {width}); "
-            f"fit the tokenizer with --language-model {name}"
-        )
-        raise InputError(msg)
-
-
 def check_order(tokens_hash: str | None, tokenizer_hash: str | None) -> None:
-    """Refuse tokens whose regions stand in another order than the tokenizer's.
+    """Refuse tokens whose region order is not the tokenizer's.
 
     Raises
     ------
@@ -106,14 +67,14 @@ def check_steps(n_steps: int) -> None:
     """
     if n_steps < 2:
         msg = (
-            f"tokens: {n_steps} time step a window has no next step to predict (F2F); use fewer "
-            "frames a patch or longer windows, or set weights.f2f to 0"
+            f"tokens: {n_steps} time step per window has no next step to predict (F2F); use "
+            "fewer frames per patch or longer windows, or set weights.f2f to 0"
         )
         raise InputError(msg)
 
 
 def check_causal(config: FMRITokenizerConfig) -> None:
-    """Refuse next-step prediction on codes that have already seen the next step.
+    """Refuse next-step prediction on codes that depend on the next step.
 
     Raises
     ------
@@ -121,56 +82,8 @@ def check_causal(config: FMRITokenizerConfig) -> None:
     """
     if config.temporal_attention != "causal":
         msg = (
-            f"tokenizer: temporal_attention is {config.temporal_attention!r}, so its codes know "
-            "the next step (F2F would be cheating); fit it with 'causal', or set weights.f2f to 0"
-        )
-        raise InputError(msg)
-
-
-def check_window(codes: Tensor, config: FMRITokenizerConfig) -> None:
-    """Refuse codes that this model's brain tokenizer cannot have written.
-
-    Raises
-    ------
-    InputError
-    """
-    shape = tuple(codes.shape)
-    if len(shape) != 3 or shape[2] != config.n_regions:
-        msg = f"codes: shape {shape}; give (windows, steps, {config.n_regions} regions)"
-        raise InputError(msg)
-    if codes.numel() and not 0 <= int(codes.min()) <= int(codes.max()) < config.n_codes:
-        msg = (
-            f"codes: values from {int(codes.min())} to {int(codes.max())}, but the tokenizer has "
-            f"{config.n_codes} codes; tokenize with this model's tokenizer"
-        )
-        raise InputError(msg)
-
-
-def check_length(
-    n_positions: int,
-    config: PretrainedConfig,
-    fix: str = "lower text_tokens, corpus_tokens or max_windows of fit-llm",
-) -> None:
-    """Refuse text that goes on beyond the positions that the base knows.
-
-    Parameters
-    ----------
-    n_positions : int
-        Time steps (regions of a step share a position) and the tokens of the longest text.
-    config : PretrainedConfig
-        Of the base model.
-    fix : str
-        What to do about it.
-
-    Raises
-    ------
-    InputError
-    """
-    limit = getattr(config.get_text_config(), "max_position_embeddings", None)
-    if limit is not None and n_positions > limit:
-        msg = (
-            f"text: an example needs {n_positions} positions, but the language model has {limit}; "
-            f"{fix}"
+            f"tokenizer: temporal_attention is {config.temporal_attention!r}, so its codes depend "
+            "on the next step (F2F would leak); fit it with 'causal', or set weights.f2f to 0"
         )
         raise InputError(msg)
 

@@ -14,11 +14,13 @@ from fmri_llm import pretrained
 from fmri_llm.base_model import chat
 from fmri_llm.base_model.checks import default_system_prompt
 from fmri_llm.data import examples
+from fmri_llm.model.checks import check_length
 from fmri_llm.model.fmri_lm import FMRILM
 from fmri_llm.settings import FitLLMSettings, LossWeights
 from fmri_llm.training import checks
 from fmri_llm.training.forecast_baselines import reference_forecasts
 from fmri_vqtok.config.stages import LoopSettings
+from fmri_vqtok.digest import digest
 from fmri_vqtok.distributed import barrier, init_process_group, is_main_process
 from fmri_vqtok.formats.captions import read_captions
 from fmri_vqtok.formats.tokens import read_tokens_record
@@ -27,7 +29,6 @@ from fmri_vqtok.text.cache import model_fingerprint
 from fmri_vqtok.tokens.dataset import check_tokens_of
 from fmri_vqtok.training import loop
 from fmri_vqtok.training.log import write_losses
-from fmri_vqtok.training.run_identity import digest
 
 if TYPE_CHECKING:
     from torch.utils.data import Dataset
@@ -117,8 +118,8 @@ def fit_llm(  # noqa: PLR0913 - what the stage reads and writes, each named
     corpus, held_out = _corpus(model, language_model, text_path, settings)
     captions = read_captions(descriptors_dir / "captions.jsonl")
 
-    def plan(split: str, text: np.ndarray, n_examples: int) -> examples.PretrainingPlan:
-        return examples.PretrainingPlan(
+    def plan(split: str, text: np.ndarray, n_examples: int) -> examples.PretrainingDataset:
+        return examples.PretrainingDataset(
             examples.TokenWindows.read(tokens_dir, split),
             captions,
             text,
@@ -133,7 +134,7 @@ def fit_llm(  # noqa: PLR0913 - what the stage reads and writes, each named
     training = plan("train", corpus, settings.loop.steps * settings.loop.batch_size)
     validation = plan("validation", held_out, settings.validation_examples)
     longest = max(_longest(each, record["n_steps"]) for each in (training, validation))
-    checks.check_length(longest, model.language_model.config)
+    check_length(longest, model.language_model.config)
     note(**_left_out(training), system_prompt=default_system_prompt(model.text_tokenizer))
     if settings.weights.f2f > 0 and len(validation.windows) and is_main_process():
         reference_forecasts(model.brain_tokenizer, training, validation).write(directory)
@@ -177,7 +178,7 @@ def fine_tune(  # noqa: PLR0913 - what a run is made of, each named
     model : FMRILM
         Trained in place.
     plan, validation : Dataset
-        Of `fmri_llm.data.examples.Example`, such as `InstructionPlan`; validation may be None.
+        Of `fmri_llm.data.examples.Example`; validation may be None.
     settings : LoopSettings
     directory : Path
         Checkpoints are kept in its folder ``checkpoints``; training resumes from them.
@@ -224,13 +225,13 @@ def _corpus(
     tokens = stream.numpy()
     n_held_out = max(len(tokens) // _HELD_OUT_TEXT, settings.corpus_tokens)
     checks.check_corpus(len(tokens), 2 * settings.corpus_tokens, text_path)
-    checks.check_vocabulary(int(tokens.max()), model.words.num_embeddings)
+    checks.check_vocabulary(int(tokens.max()), model.input_embeddings.num_embeddings)
     return tokens[:-n_held_out], tokens[-n_held_out:]
 
 
-def _left_out(plan: examples.PretrainingPlan) -> dict[str, int]:
+def _left_out(plan: examples.PretrainingDataset) -> dict[str, int]:
     """Count what a plan never shows: windows, and sentences that no target has room for."""
-    n_never_told, n_sentences = plan.never_told()
+    n_never_told, n_sentences = plan.sentence_counts()
     return {
         "windows_left_out": plan.windows.n_left_out(plan.max_windows),
         "windows": len(plan.windows),
@@ -239,7 +240,7 @@ def _left_out(plan: examples.PretrainingPlan) -> dict[str, int]:
     }
 
 
-def _longest(plan: examples.PretrainingPlan, n_steps: int) -> int:
+def _longest(plan: examples.PretrainingDataset, n_steps: int) -> int:
     """Most positions that an example can take up: brain steps, prompt and text."""
     captions = [text for texts in plan.captions.values() for text in texts.values()]
     sentences = [sentence.text for caption in captions for sentence in caption.sentences]

@@ -1,4 +1,4 @@
-"""What next-step prediction is set beside: forecasts that need no language model.
+"""Baselines of next-step prediction: forecasts that need no language model.
 
 W time steps, N places of a step, K codes, D width of a code's vector. All are fitted on training
 scans and measured in nats per code on the same targets as the F2F loss.
@@ -22,7 +22,7 @@ from scipy.special import logsumexp
 from fmri_llm.data.token_windows import spread
 
 if TYPE_CHECKING:
-    from fmri_llm.data.examples import PretrainingPlan
+    from fmri_llm.data.examples import PretrainingDataset
     from fmri_vqtok.tokenizer import FMRITokenizer
 
 __all__ = ["CodePairs", "Forecasts", "code_pairs", "forecast_references", "reference_forecasts"]
@@ -50,7 +50,7 @@ class CodePairs:
     step : ndarray of int, (n,)
         Number of the earlier step.
     means : ndarray, (n_steps, D)
-        By step, the mean vector of its informative codes.
+        By step, the mean vector of its valid codes.
     """
 
     before: NDArray[np.intp]
@@ -88,8 +88,8 @@ class Forecasts:
     n_targets: int
 
     @property
-    def told(self) -> str:
-        """The references in words."""
+    def summary(self) -> str:
+        """All baselines in one line."""
         return (
             f"{self.unigram:.2f} from code frequencies, {self.previous_code:.2f} from the code "
             f"before, {self.linear:.2f} from a linear forecast, {self.equal_odds:.2f} at equal odds"
@@ -112,7 +112,7 @@ class Forecasts:
 
 
 def reference_forecasts(
-    tokenizer: FMRITokenizer, training: PretrainingPlan, validation: PretrainingPlan
+    tokenizer: FMRITokenizer, training: PretrainingDataset, validation: PretrainingDataset
 ) -> Forecasts:
     """Forecasts without a language model, of the codes whose F2F loss validation measures.
 
@@ -120,7 +120,7 @@ def reference_forecasts(
     ----------
     tokenizer : FMRITokenizer
         Whose codes they are.
-    training, validation : PretrainingPlan
+    training, validation : PretrainingDataset
         The references are fitted on scans of `training`, spread evenly and as many as have
         `FITTED_PAIRS` codes, and measured on the examples of `validation`.
 
@@ -133,8 +133,8 @@ def reference_forecasts(
         vectors = tokenizer.quantizer.code_vectors().double().cpu().numpy()
 
     def parts(scan: Any) -> tuple[Any, Any, Any]:
-        present = torch.as_tensor(scan.present, device=device)[None]
-        return scan.codes, tokenizer.informative(present)[0].cpu().numpy(), scan.follows
+        region_mask = torch.as_tensor(scan.region_mask, device=device)[None]
+        return scan.codes, tokenizer.valid_codes(region_mask)[0].cpu().numpy(), scan.follows
 
     windows, most = training.windows, training.max_windows
     n_each = windows.scan(windows.scan_ids[0], most).codes.size
@@ -152,8 +152,8 @@ def code_pairs(
 
     Parameters
     ----------
-    scans : iterable of (codes, informative, follows)
-        Codes (W, N); which places are informative (N,); which steps are targets, (W,), as in
+    scans : iterable of (codes, valid_codes, follows)
+        Codes (W, N); which of a step's codes are valid (N,); which steps are targets, (W,), as in
         `fmri_llm.data.examples.Example`.
     vectors : ndarray, (K, D)
         Of each code.
@@ -163,8 +163,8 @@ def code_pairs(
     CodePairs
     """
     before, after, means = [], [], []
-    for codes, informative, follows in scans:
-        shown = np.asarray(codes, dtype=np.intp)[:, informative]
+    for codes, valid_codes, follows in scans:
+        shown = np.asarray(codes, dtype=np.intp)[:, valid_codes]
         for step in np.flatnonzero(follows[1:]):
             before.append(shown[step])
             after.append(shown[step + 1])

@@ -1,7 +1,7 @@
 """A fitted tokenizer as a model of the evaluation suite *brainmarks*.
 
-The suite finds this module because ``brainmarks.models`` is a namespace package. It is of no use
-without the suite, and nothing else here imports it.
+The suite finds this module because ``brainmarks.models`` is a namespace package. It needs the
+suite, and no other module imports it.
 """
 
 import os
@@ -15,17 +15,17 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fmri_vqtok import FMRITokenizer, InputError, TimeSeriesProcessor
-from fmri_vqtok.evaluation.embedding import check_choices, pool_recording, window_mean
+from fmri_vqtok.evaluation.embedding import check_choices, pool_scan, window_mean
 from fmri_vqtok.evaluation.region_order import region_labels, suite_columns, suite_space
 
 CHECKPOINT_VARIABLE = "FMRI_VQTOK_CHECKPOINT"
 
 
 class TokenizerTransform:
-    """Samples of the suite turned into windows in the tokenizer's region order.
+    """Windows, in the tokenizer's region order, of the suite's samples.
 
     The suite's series are z-scored by region. The processor scales each region by its median and
-    IQR, so that bringing back mean and standard deviation first would change nothing.
+    IQR, so that restoring mean and standard deviation first would change nothing.
 
     Parameters
     ----------
@@ -44,20 +44,20 @@ class TokenizerTransform:
         self.max_windows = max_windows
 
     def __call__(self, sample: dict[str, Any]) -> dict[str, Any]:
-        """Windows, (V, T, N), which of them count, (V,), and which regions are there, (N,)."""
+        """Windows, (V, T, N), with their mask, (V,), and that of the regions, (N,)."""
         bold = np.asarray(sample["bold"], dtype=np.float64)[:, self.columns]
-        windows, present = self.processor(bold, float(sample["tr"]))
+        windows, region_mask = self.processor(bold, float(sample["tr"]))
         windows = windows[: self.max_windows]
-        # Recordings of different lengths have to fit into one batch.
-        filled = windows.new_zeros((self.max_windows, *windows.shape[1:]))
-        filled[: len(windows)] = windows
-        counted = torch.arange(self.max_windows) < len(windows)
-        made = {"windows": filled, "counted": counted, "present": present}
+        # Scans of different lengths have to fit into one batch.
+        padded = windows.new_zeros((self.max_windows, *windows.shape[1:]))
+        padded[: len(windows)] = windows
+        window_mask = torch.arange(self.max_windows) < len(windows)
+        made = {"windows": padded, "window_mask": window_mask, "region_mask": region_mask}
         return made | {key: sample[key] for key in ("target",) if key in sample}
 
 
 class TokenizerModel(nn.Module):
-    """Embeddings of recordings in the three forms that the suite asks for.
+    """Embeddings of scans in the three forms that the suite uses.
 
     Parameters
     ----------
@@ -82,14 +82,15 @@ class TokenizerModel(nn.Module):
         Returns
         -------
         Embeddings
-            "cls": one vector a recording, (B, 1, ...). "reg": one a region, (B, N, D). "patch":
-            one a step and region, time-major, (B, W * N, D). Averaged over windows.
+            "cls": one vector per scan, (B, 1, ...). "reg": one per region, (B, N, D). "patch":
+            one per step and region, time-major, (B, W * N, D). Averaged over windows.
         """
-        present = batch["present"]
-        windows, counted = batch["windows"], batch["counted"]
-        grid = window_mean(self.tokenizer, windows, counted, present, self.embedding)
-        recording = pool_recording(grid, present, self.pooling)
-        return Embeddings(recording[:, None], grid.mean(dim=1), grid.flatten(1, 2))
+        region_mask = batch["region_mask"]
+        grid = window_mean(
+            self.tokenizer, batch["windows"], batch["window_mask"], region_mask, self.embedding
+        )
+        scan = pool_scan(grid, region_mask, self.pooling)
+        return Embeddings(scan[:, None], grid.mean(dim=1), grid.flatten(1, 2))
 
 
 @register_model
@@ -104,14 +105,14 @@ def fmri_vqtok(
     Parameters
     ----------
     checkpoint : str, optional
-        Folder of the tokenizer; by default what the environment variable
-        ``FMRI_VQTOK_CHECKPOINT`` says.
+        Folder of the tokenizer; by default the value of the environment variable
+        ``FMRI_VQTOK_CHECKPOINT``.
     embedding : {"latents", "quantized"}
-        Before quantization, or what the codes say.
+        Before quantization, or decoded from the codes.
     pooling : {"statistics", "mean", "regions"}
-        How a recording becomes one vector, see `fmri_vqtok.evaluation.embedding`.
+        How a scan becomes one vector, see `fmri_vqtok.evaluation.embedding`.
     max_windows : int, default=4
-        Windows of a recording that are looked at, from its start.
+        Windows of a scan that are used, from its start.
 
     Raises
     ------

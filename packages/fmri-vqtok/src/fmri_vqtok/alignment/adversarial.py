@@ -1,4 +1,4 @@
-"""Brain tokens that a classifier cannot tell from text (equation 2), by gradient reversal."""
+"""Domain-adversarial loss of brain tokens and text (equation 2), by gradient reversal."""
 
 import math
 from typing import Any
@@ -10,7 +10,7 @@ from torch.nn import functional
 from fmri_vqtok.distributed import all_reduce_mean
 
 CHANCE = math.log(2.0)
-"""Domain loss of a classifier that gives every embedding equal odds, in nats."""
+"""Domain loss of a classifier at chance, in nats."""
 
 
 class _Reverse(torch.autograd.Function):
@@ -25,17 +25,17 @@ class _Reverse(torch.autograd.Function):
 
 
 def reverse_gradient(x: Tensor, strength: float) -> Tensor:
-    """Return ``x`` itself, whose gradient comes back times ``-strength`` (Ganin et al., 2016)."""
+    """Identity whose gradient is multiplied by ``-strength`` (Ganin et al., 2016)."""
     return _Reverse.apply(x, strength)
 
 
 def reversal_strength(fraction: float) -> float:
-    """Rise from 0 at the start of training to nearly 1 at its end (Ganin et al., 2016).
+    """Strength from 0 at the start of training to nearly 1 at its end (Ganin et al., 2016).
 
     Parameters
     ----------
     fraction : float
-        Part of the training that is done, 0 to 1.
+        Of the training steps done, 0 to 1.
     """
     return 2.0 / (1.0 + math.exp(-10.0 * fraction)) - 1.0
 
@@ -67,14 +67,14 @@ class DomainClassifier(nn.Module):
 def domain_loss(
     classifier: DomainClassifier, brain: Tensor, text: Tensor, strength: float
 ) -> Tensor:
-    """Binary cross-entropy of brain against text, equation 2; `CHANCE` where they are confused.
+    """Binary cross-entropy of brain against text, equation 2; `CHANCE` at confusion.
 
-    The two sides weigh alike, however many embeddings either has: a batch has many more tokens of
-    brains than of text, and a mean over all of them would let the classifier call everything brain
-    and leave the encoder next to no gradient.
+    Both domains have equal weight: a batch has many more brain tokens than text tokens, and with a
+    mean over all of them the classifier could predict "brain" everywhere and leave the encoder
+    almost no gradient.
 
-    The classifier learns from both sides. What made ``brain`` gets the reversed gradient, so it
-    learns to be taken for text; what made ``text`` is frozen and gets none.
+    The classifier is trained on both domains. The encoder gets the reversed gradient through
+    ``brain``, so that its tokens become like text; ``text`` is frozen.
 
     Parameters
     ----------
@@ -87,8 +87,7 @@ def domain_loss(
     Returns
     -------
     Tensor
-        Scalar, half the mean over the brain embeddings of all processes and half that over the text
-        embeddings.
+        Scalar, the mean of the mean losses of brain and of text embeddings of all processes.
     """
     brain_side = _mean_loss(classifier(reverse_gradient(brain, strength)), 1.0)
     text_side = _mean_loss(classifier(text.detach()), 0.0)

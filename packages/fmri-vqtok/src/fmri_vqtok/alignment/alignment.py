@@ -2,7 +2,7 @@
 
 The raw text features of captions are nearly parallel: cosines between captions of different scans
 are close to 1, because all share one template. So the mean over the training captions is
-subtracted before the cosine is taken; without that the contrast has next to nothing to contrast.
+subtracted before the cosine is taken; otherwise all captions are nearly the same.
 """
 
 import torch
@@ -10,15 +10,14 @@ from torch import Tensor, nn
 
 from fmri_vqtok.alignment.adversarial import DomainClassifier, domain_loss, reversal_strength
 from fmri_vqtok.alignment.contrastive import CONTRASTS
-from fmri_vqtok.alignment.pooling import POOLINGS, pool_scans
+from fmri_vqtok.alignment.pooling import make_pooling, pool_scans
 
 
 class TextAlignment(nn.Module):
-    """The two alignment losses, with what they learn.
+    """The two alignment losses and their trainable parts.
 
-    A caption is about the whole recording, so the contrast is between scans, not between windows:
-    the tokens of all windows of a scan that are in the batch, on whichever process, are pooled to
-    one vector.
+    A caption is about the whole scan, so the contrast is between scans, not between windows:
+    the tokens of all windows of a scan in the batch, on all processes, are pooled to one vector.
 
     With several processes both losses are those of the whole batch, on each process, and gradients
     averaged over the processes are its gradients.
@@ -32,7 +31,7 @@ class TextAlignment(nn.Module):
     center : Tensor, shape (C,)
         Mean feature of the training captions.
     contrast : {"infonce", "siglip"}
-        How scans and captions are contrasted.
+        Contrastive loss of scans and captions.
     pooling : {"mean", "attention"}
         How the tokens of a scan become one vector.
     """
@@ -52,9 +51,9 @@ class TextAlignment(nn.Module):
         super().__init__()
         self.classifier = DomainClassifier(table.shape[1])
         self.contrast = CONTRASTS[contrast]()
-        self.pooling = POOLINGS[pooling](table.shape[1])
+        self.pooling = make_pooling(pooling, table.shape[1])
         self.strength = 0.0
-        # Not persistent: they are frozen and large, and are computed again from the text model.
+        # Not persistent: they are frozen and large, and can be computed from the text model.
         self.register_buffer("table", table, persistent=False)
         self.register_buffer("captions", captions - center, persistent=False)
 
@@ -63,7 +62,7 @@ class TextAlignment(nn.Module):
         self.strength = reversal_strength(fraction)
 
     def forward(
-        self, brain: Tensor, mask: Tensor, scans: Tensor, text_ids: Tensor
+        self, brain: Tensor, region_mask: Tensor, scans: Tensor, text_ids: Tensor
     ) -> dict[str, Tensor]:
         """Alignment losses by name.
 
@@ -71,7 +70,7 @@ class TextAlignment(nn.Module):
         ----------
         brain : Tensor, shape (B, W, N, C)
             Tokens in the text space.
-        mask : Tensor of bool, shape (B, N)
+        region_mask : Tensor of bool, shape (B, N)
             Regions that are present.
         scans : Tensor of int64, shape (B,)
             Row of the caption of each window's scan.
@@ -83,14 +82,14 @@ class TextAlignment(nn.Module):
         dict of str to Tensor
             "domain" and "contrastive".
         """
-        present = mask[:, None, :].expand(brain.shape[:3])
+        token_mask = region_mask[:, None, :].expand(brain.shape[:3])
         text = self.table[text_ids].flatten(0, 1)
         # The scale of the cosines would magnify the rounding of half precision.
         with torch.autocast(brain.device.type, enabled=False):
             single = brain.to(torch.promote_types(brain.dtype, torch.float32))
-            vectors, found = pool_scans(self.pooling(single, mask), scans)
+            vectors, found = pool_scans(self.pooling(single, region_mask), scans)
             contrastive = self.contrast(vectors, self.captions[found])
         return {
-            "domain": domain_loss(self.classifier, brain[present], text, self.strength),
+            "domain": domain_loss(self.classifier, brain[token_mask], text, self.strength),
             "contrastive": contrastive,
         }

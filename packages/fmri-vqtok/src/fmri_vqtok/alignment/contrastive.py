@@ -15,12 +15,12 @@ MAX_SCALE = 100.0
 
 
 class InfoNCE(nn.Module):
-    """Each scan has to tell its own caption from those of the other scans, equation 3.
+    """Cross-entropy of each scan's own caption among those of the other scans, equation 3.
 
     Attributes
     ----------
     log_scale : Parameter
-        Logarithm of sigma; starts at log(1 / 0.07) and is kept at most at log(100).
+        Logarithm of sigma; starts at log(1 / 0.07) and is at most log(100).
     """
 
     def __init__(self) -> None:
@@ -29,12 +29,12 @@ class InfoNCE(nn.Module):
 
     @property
     def scale(self) -> Tensor:
-        """Sigma, what multiplies the cosines."""
+        """Sigma, the factor of the cosines."""
         return self.log_scale.exp()
 
     @staticmethod
     def chance(n_scans: int) -> float:
-        """Loss of equal odds for all captions of S scans, log S, in nats."""
+        """Loss of equal probabilities for all captions of S scans, log S, in nats."""
         return math.log(n_scans)
 
     def forward(self, brain: Tensor, text: Tensor) -> Tensor:
@@ -47,26 +47,23 @@ class InfoNCE(nn.Module):
         text : Tensor, shape (S, C)
             Feature of the caption of the same scan.
         """
-        self._limit_scale()
+        if self.training:
+            # The parameter itself: clamping its exponential would stop the gradient.
+            with torch.no_grad():
+                self.log_scale.clamp_(max=math.log(MAX_SCALE))
         own = torch.arange(len(brain), device=brain.device)
         return functional.cross_entropy(self.scale * _cosines(brain, text), own)
 
-    @torch.no_grad()
-    def _limit_scale(self) -> None:
-        # The parameter itself: a limit on its exponential would stop the gradient that leads back.
-        if self.training:
-            self.log_scale.clamp_(max=math.log(MAX_SCALE))
-
 
 class SigLIP(nn.Module):
-    """Each pair of a scan and a caption is judged alone, as one that belongs together or not.
+    """Binary classification of each pair of a scan and a caption: matching or not.
 
     Attributes
     ----------
     log_scale : Parameter
         Logarithm of the scale of the cosines; starts at log(10).
     bias : Parameter
-        Added to the scaled cosines; starts at -10, since nearly all pairs do not belong together.
+        Added to the scaled cosines; starts at -10, since nearly all pairs do not match.
     """
 
     def __init__(self) -> None:
@@ -76,12 +73,12 @@ class SigLIP(nn.Module):
 
     @property
     def scale(self) -> Tensor:
-        """What multiplies the cosines."""
+        """The factor of the cosines."""
         return self.log_scale.exp()
 
     @staticmethod
     def chance(n_scans: int) -> float:
-        """Loss where each of S x S pairs belongs together with probability 1 / S, in nats."""
+        """Loss where each of S x S pairs matches with probability 1 / S, in nats."""
         others = n_scans - 1
         return math.log(n_scans) + (others * math.log(n_scans / others) if others else 0.0)
 

@@ -10,14 +10,14 @@ from fmri_vqtok.distributed import all_gather, all_gather_with_gradient
 
 
 class Pooled(NamedTuple):
-    """A vector for each window, and how much it counts in its scan.
+    """A vector for each window, and its weight in the scan.
 
     Attributes
     ----------
     vectors : Tensor, shape (B, C)
     log_weights : Tensor, shape (B,)
-        The vectors of a scan's windows, weighted by the softmax of these over the windows, give
-        what the pooling of all their tokens at once gives.
+        The mean of a scan's windows, weighted by the softmax of these, equals the pooling of all
+        their tokens at once.
     """
 
     vectors: Tensor
@@ -25,30 +25,20 @@ class Pooled(NamedTuple):
 
 
 class MeanPooling(nn.Module):
-    """Mean over the tokens of the regions that are present.
+    """Mean over the tokens of the regions that are present."""
 
-    Parameters
-    ----------
-    width : int
-        C; here for the signature that all poolings share.
-    """
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.width = width
-
-    def forward(self, tokens: Tensor, mask: Tensor) -> Pooled:
-        """One vector a window.
+    def forward(self, tokens: Tensor, region_mask: Tensor) -> Pooled:
+        """One vector per window.
 
         Parameters
         ----------
         tokens : Tensor, shape (B, W, N, C)
-        mask : Tensor of bool, shape (B, N)
+        region_mask : Tensor of bool, shape (B, N)
             Regions that are present; a window without any gives zeros.
         """
-        present = mask[:, None, :, None]
-        n_tokens = mask.sum(dim=1) * tokens.shape[1]
-        sums = tokens.masked_fill(~present, 0.0).sum(dim=(1, 2))
+        token_mask = region_mask[:, None, :, None]
+        n_tokens = region_mask.sum(dim=1) * tokens.shape[1]
+        sums = tokens.masked_fill(~token_mask, 0.0).sum(dim=(1, 2))
         least = torch.finfo(sums.dtype).tiny
         return Pooled(
             sums / n_tokens.clamp(min=1)[:, None], n_tokens.to(sums.dtype).clamp(min=least).log()
@@ -56,9 +46,9 @@ class MeanPooling(nn.Module):
 
 
 class AttentionPooling(nn.Module):
-    """Mean weighted by how well each present token answers a learned query.
+    """Mean weighted by the match of each present token with a learned query.
 
-    The query starts at zero, where all tokens weigh alike: training starts from the mean.
+    The query starts at zero, where all weights are equal: training starts from the mean.
 
     Parameters
     ----------
@@ -70,24 +60,22 @@ class AttentionPooling(nn.Module):
         super().__init__()
         self.query = nn.Parameter(torch.zeros(width))
 
-    def forward(self, tokens: Tensor, mask: Tensor) -> Pooled:
-        """One vector a window; see `MeanPooling.forward`."""
-        present = mask[:, None, :].expand(tokens.shape[:3]).flatten(1)
-        values = tokens.flatten(1, 2).masked_fill(~present[..., None], 0.0)
-        # Text embeddings are small numbers, so the query looks at their direction.
+    def forward(self, tokens: Tensor, region_mask: Tensor) -> Pooled:
+        """One vector per window; see `MeanPooling.forward`."""
+        token_mask = region_mask[:, None, :].expand(tokens.shape[:3]).flatten(1)
+        values = tokens.flatten(1, 2).masked_fill(~token_mask[..., None], 0.0)
+        # Text embeddings are small numbers, so the query is matched with their direction.
         keys = functional.layer_norm(values, values.shape[-1:])
         scores = keys @ self.query / len(self.query) ** 0.5
-        # A low number and not -inf: a window without any region shall give zeros, not NaN.
-        scores = scores.masked_fill(~present, torch.finfo(scores.dtype).min / 2)
+        # A low number and not -inf: a window without any region gives zeros, not NaN.
+        scores = scores.masked_fill(~token_mask, torch.finfo(scores.dtype).min / 2)
         weights = scores.softmax(dim=1)
         return Pooled((weights[:, None, :] @ values).squeeze(1), scores.logsumexp(dim=1))
 
 
-POOLINGS: dict[str, type[MeanPooling] | type[AttentionPooling]] = {
-    "mean": MeanPooling,
-    "attention": AttentionPooling,
-}
-"""By the value of the setting ``pooling``."""
+def make_pooling(pooling: str, width: int) -> MeanPooling | AttentionPooling:
+    """Pooling by the value of the setting ``pooling``, of tokens of this width."""
+    return AttentionPooling(width) if pooling == "attention" else MeanPooling()
 
 
 def pool_scans(pooled: Pooled, scans: Tensor) -> tuple[Tensor, Tensor]:
@@ -108,7 +96,7 @@ def pool_scans(pooled: Pooled, scans: Tensor) -> tuple[Tensor, Tensor]:
     """
     vectors, log_weights = map(all_gather_with_gradient, pooled)
     found, place = all_gather(scans).rows.unique(return_inverse=True)
-    # What is subtracted cancels; it keeps the exponential finite.
+    # The maximum cancels; subtracting it keeps the exponential finite.
     greatest = log_weights.detach().new_full((len(found),), -torch.inf)
     greatest = greatest.scatter_reduce(0, place, log_weights.detach(), "amax")
     weights = (log_weights - greatest[place]).exp()

@@ -47,7 +47,7 @@ PRESETS: dict[str, dict[str, int]] = {
 """Fields of `FMRITokenizerConfig` by the name of the preset."""
 
 LIGHT_SHARE = 6
-"""A light decoder has one block for so many blocks of the encoder, and at least one."""
+"""Encoder blocks per block of a light decoder, which has at least one."""
 
 OPTIONS: dict[str, tuple[str, ...]] = {
     "temporal_attention": ("causal", "full"),
@@ -78,7 +78,7 @@ _LEFT_OUT_AT_DEFAULT = (
     "region_positions",
     "spatial_bands",
 )
-"""So `config.json`, and with it the fingerprint, is as it was before there were these fields."""
+"""Fields that `config.json` lacks at their default, so that older fingerprints stay the same."""
 
 
 def refuse_unknown(given: Collection[str], known: Collection[str], where: str = "") -> None:
@@ -109,29 +109,30 @@ class FMRITokenizerConfig(QuantizerChoice):
     width, n_heads, encoder_depth, decoder_depth : int
         Of the transformers; a decoder without blocks is its positions and a linear head.
     head_width : int or None
-        Between latents and tokens stands, on both sides, a linear map; with a width, a perceptron
-        with a hidden layer of this width corrects it.
+        Hidden width of a perceptron that is added to the linear maps between latents and tokens;
+        none by default.
     n_codes, code_width : int
         K and d, of the quantizer.
     quantizer : {"vq", "fsq", "residual", "trellis", "external"}
-        What makes tokens discrete; ``vq``, ``fsq`` and so on hold the
-        settings of each, as the classes of `fmri_vqtok.config.quantizers` or as mappings.
+        Name of the quantizer; ``vq``, ``fsq`` and so on hold the settings of each, as the classes
+        of `fmri_vqtok.config.quantizers` or as mappings.
     temporal_attention : {"causal", "full"}
-        "full" lets a token see later steps; next-step prediction on its codes would be cheating.
+        "full": tokens also attend to later steps; next-step prediction on their codes leaks the
+        target.
     attention : {"joint", "factorised"}
-        "joint": a token sees all regions of the steps that it may see, W²N² pairs. "factorised",
-        for long recordings: blocks by turns look at the regions of a step and at the steps of a
-        region, WN² or NW² pairs.
+        "joint": a token attends to all regions of all steps, or of those up to its own, W²N²
+        pairs. "factorised", for long scans: blocks attend alternately to the regions of a step
+        and to the steps of a region, WN² or NW² pairs.
     token_basis : {"shared", "regions"}
         "shared": the N codes of a step describe its regions together, so that no bit is spent on
-        what two regions have in common. "regions": code (w, n) is about region n alone.
+        what regions have in common. "regions": code (w, n) is about region n alone.
     spatial_bands : int
-        The shared basis has axes across regions of their own for so many bands of coefficients
-        along time, slow to fast.
+        Bands of coefficients along time, slow to fast, for which the shared basis has its own axes
+        across regions.
     region_positions : {"learned", "geometry"}
-        Position of a region: a learned vector, or a learned linear map of given features of it.
+        Position embedding of a region: learned, or a learned linear map of given features.
     n_position_features : int
-        Such features a region; 0 with learned positions.
+        Such features per region; 0 with learned positions.
     text_width : int or None
         C, width of the text space; None without one.
     text_space : str or None
@@ -178,7 +179,7 @@ class FMRITokenizerConfig(QuantizerChoice):
         if self.attention == "factorised" and self.encoder_depth < 2:
             raise InputError(
                 f"encoder_depth: {self.encoder_depth}; give at least 2 with factorised attention: "
-                "one block looks at regions, the next at steps"
+                "one block attends to regions, the next to steps"
             )
         if (self.region_positions == "geometry") != (self.n_position_features > 0):
             raise InputError(
@@ -233,7 +234,7 @@ class FMRITokenizerConfig(QuantizerChoice):
         return max(self.n_temporal, self.code_width)
 
     def to_dict(self) -> dict[str, Any]:
-        """Fields as plain values; what came later is left out where it has its default."""
+        """Fields as plain values, without those of `_LEFT_OUT_AT_DEFAULT` at their defaults."""
         kept = without_default_quantizer(asdict(self))
         defaults = {field.name: field.default for field in fields(self)}
         for key in _LEFT_OUT_AT_DEFAULT:
@@ -249,7 +250,7 @@ class FMRITokenizerConfig(QuantizerChoice):
         ----------
         model : mapping
         where : str, optional
-            Stands before the name of an unknown field in the message.
+            Prefix of the name of an unknown field in the message.
 
         Raises
         ------

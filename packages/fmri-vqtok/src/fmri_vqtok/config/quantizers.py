@@ -11,7 +11,7 @@ MOST_LEVELS = 256
 MOST_FSQ_CODES = 2**31 - 1
 """Codes are written as 32-bit integers."""
 MOST_RESIDUAL_CODES = 2**16
-"""The sums of the stages are compared all together."""
+"""All sums of the stages are compared."""
 MOST_TRELLIS_CODES = 2**16
 MOST_STATE_BITS = 16
 MOST_STEP_CLASSES = 64
@@ -21,7 +21,7 @@ def _check_learning(settings: Any) -> None:
     if not 0 <= settings.decay < 1:
         raise InputError(f"decay: {settings.decay}; give a fraction from 0 to below 1")
     _check_at_least_zero("commitment", settings.commitment)
-    _check_at_least_zero("revive_below", settings.revive_below)
+    _check_at_least_zero("dead_code_threshold", settings.dead_code_threshold)
 
 
 def _check_at_least_zero(key: str, value: float) -> None:
@@ -53,15 +53,15 @@ class VQSettings:
         Of the running means and counts, per training batch.
     commitment : float
         Weight of the loss that keeps a vector near its code.
-    revive_below : float
-        A code with a running count of fewer vectors a batch restarts at a vector of the batch.
+    dead_code_threshold : float
+        A code with a running count of fewer vectors per batch restarts at a vector of the batch.
     """
 
     update: str = "ema"
     distance: str = "euclidean"
     decay: float = 0.999
     commitment: float = 0.25
-    revive_below: float = 0.5
+    dead_code_threshold: float = 0.5
 
     def __post_init__(self) -> None:
         check_choice("update", self.update, ("ema", "gradient"))
@@ -103,14 +103,14 @@ class ResidualSettings:
         Of the running means and counts, per training batch.
     commitment : float
         Weight of the loss that keeps a vector near its code.
-    revive_below : float
-        A vector of a stage with a running count of fewer vectors a batch restarts.
+    dead_code_threshold : float
+        A vector of a stage with a running count of fewer vectors per batch restarts.
     """
 
     stages: tuple[int, ...] = (32, 16)
     decay: float = 0.999
     commitment: float = 0.25
-    revive_below: float = 0.5
+    dead_code_threshold: float = 0.5
 
     def __post_init__(self) -> None:
         _check_whole("stages", self.stages, MOST_RESIDUAL_CODES, MOST_RESIDUAL_CODES)
@@ -120,7 +120,7 @@ class ResidualSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class TrellisSettings:
-    """The codes of a step are one stream of bits, and components read a few of its last bits.
+    """The codes of a step are one bit stream; each component is read from its last few bits.
 
     Attributes
     ----------
@@ -130,7 +130,7 @@ class TrellisSettings:
     classes : int
         Kinds of steps with means and variances of their own, a power of two; all are tried.
     commitment : float
-        Weight of the loss that keeps a vector near what its codes say.
+        Weight of the loss that keeps a vector near what its codes decode to.
     """
 
     state_bits: int = 12
@@ -222,7 +222,7 @@ class QuantizerChoice:
     def check_quantizer(self, n_codes: int | None) -> None:
         """Turn mappings into settings, and refuse what does not fit together.
 
-        Without ``n_codes`` any number of codes that the quantizer's settings make will do.
+        Without ``n_codes`` any number of codes is accepted.
 
         Raises
         ------
@@ -269,8 +269,8 @@ def quantizer_sizes(changes: Mapping[str, Any]) -> dict[str, int]:
 def without_default_quantizer(model: Mapping[str, Any]) -> dict[str, Any]:
     """Leave out quantizer settings at their defaults and those of quantizers not chosen.
 
-    So what describes a tokenizer of the default kind, and with it the fingerprint, is the same as
-    before there was a choice.
+    So the description and fingerprint of a default tokenizer stay the same when quantizers are
+    added.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Settings of the training loop and of the two stages, each default in one place."""
+"""Settings of the training loop and of the two stages, with their defaults."""
 
 import math
 from dataclasses import dataclass
@@ -44,14 +44,14 @@ class LoopSettings:
     batch_size : int
         Examples per step, of all processes together.
     accumulation_steps : int
-        Parts of a step that go through the model one after the other; each loss is still divided
-        by what it counts in the whole step.
+        Micro-batches per step; each loss is still divided by its number of targets in the whole
+        step.
     precision : str
         "float32", or the mixed precisions "bfloat16" and (on a GPU) "float16".
     learning_rate : float
         Peak of the cosine schedule.
     warmup_fraction : float
-        Part of the steps over which the rate rises from 0 to its peak.
+        Fraction of the steps over which the rate rises from 0 to its peak.
     weight_decay : float
         Decoupled decay of the weight matrices (AdamW).
     max_grad_norm : float
@@ -122,11 +122,10 @@ class FitTokenizerSettings(QuantizerChoice):
     target_tr : float
         Repetition time of the windows, in seconds.
     windows : {"cover", "all", "clip"}
-        Windows of a recording: "cover", one after the other, and a last one that ends with the
-        recording, so that no frame is left out; "all" that do not overlap; or "clip", its first
-        T frames only.
+        Windows of a scan: "cover", one after the other, and a last one that ends with the scan, so
+        that no frame is left out; "all" that do not overlap; or "clip", its first T frames only.
     patch_frames : int
-        P, frames of a patch.
+        P, frames per patch.
     n_codes : int or None
         K, codes of the quantizer; those of the preset, or of the quantizer's settings, if none.
     quantizer : str
@@ -134,51 +133,52 @@ class FitTokenizerSettings(QuantizerChoice):
         "trellis", codes of a step that are chosen together; or "external", one of
         vector-quantize-pytorch. Each has its own settings.
     temporal_attention : str
-        "causal", or "full" (next-step prediction on such codes would be cheating).
+        "causal", or "full" (next-step prediction on such codes leaks the target).
     attention : str
-        "joint": a token looks at all regions of all steps that it may see. "factorised", for long
-        recordings: at the regions of its step and at the steps of its region, by turns.
+        "joint": a token attends to all regions of its step and, unless causal, of all steps.
+        "factorised", for long scans: alternately to the regions of its step and to the steps of
+        its region.
     decoder : str
         "full", as many blocks as the encoder; "light", a sixth of them.
     region_positions : str
-        Where a region is: "learned"; "geometry", from gradients of the training scans and the
-        parcellation's centroids; or "gradients", from gradients alone.
+        Position embeddings of regions: "learned"; "geometry", from gradients of the training scans
+        and the parcellation's centroids; or "gradients", from gradients alone.
     n_gradients : int
-        Gradients that positions are made of, unless they are learned.
+        Gradients for position embeddings, unless these are learned.
     activation_checkpointing : bool
-        Compute the inside of each block twice, to save memory in training.
+        Recompute each block in the backward pass, to save memory in training.
     token_basis : str
         "shared": the codes of a step describe its regions together; "regions": one region each.
     spatial_bands : int
-        Bands of coefficients along time that have axes across regions of their own.
+        Bands of coefficients along time with their own axes across regions.
     training_windows : str
-        "random", windows that start at any frame; "all", every window that `windows` says, in a
-        drawn order; or "clip", the first window of each scan.
+        "random", windows that start at any frame; "all", the windows that `windows` cuts, shuffled
+        in each epoch; or "clip", the first window of each scan.
     region_dropout : float
-        Part of the regions that the encoder does not see in a training example, at most.
+        Largest fraction of the regions that is hidden from the encoder in a training example.
     domain_weight : float
         Lambda of equation 4.
     contrastive_weight : float
         Weight of the contrast, 1 in equation 4.
     contrast : {"infonce", "siglip"}
-        How scans and captions are contrasted: "infonce", a scan against all captions of the batch,
+        Contrastive loss of scans and captions: "infonce", a scan against all captions of the batch,
         as in equation 3; "siglip", each pair alone.
     pooling : {"mean", "attention"}
-        How the tokens of a scan become the vector that is contrasted: "mean", or "attention", a
-        mean whose weights are learned.
+        Pooling of a scan's tokens for the contrastive loss: "mean", or "attention", a mean whose
+        weights are learned.
     text_column : str
         Column of a data set of texts (``--text``) that holds the text.
     corpus_limit : int
-        Tokens of ``--text`` that are read, from its start; the rest is left.
+        Tokens of ``--text`` that are read, from its start.
     text_tokens : int
-        Text embeddings drawn for each training example; they weigh as much as its brain tokens.
+        Text embeddings drawn per training example; they have the same weight as its brain tokens.
     caption_tokens : int
-        Most tokens that the language model reads at a time of a domain's paragraph; a longer one is
-        read in pieces of whole sentences, to its end.
+        Most tokens of a domain's paragraph that the language model reads at a time; a longer one
+        is read in pieces of whole sentences, to its end.
     start_stride : int
-        Frames between the training windows that bases and codebook start from.
+        Frames between the training windows that initialise bases and codebook.
     start_windows : int
-        At most so many of these windows, drawn at random.
+        Most of these windows, drawn at random.
     training : LoopSettings
     """
 

@@ -1,7 +1,7 @@
-"""What is known of a region's place: connectivity gradients of training scans, and coordinates.
+"""Features of regions for position embeddings: connectivity gradients, and coordinates.
 
 Gradients are diffusion maps (Coifman and Lafon, 2006) of the mean connectivity over training scans,
-as Brain-JEPA positions its regions by: regions with like connections get like values.
+as in the position embeddings of Brain-JEPA: regions with similar connections get similar values.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fmri_vqtok.formats.cohort import Cohort
 
 KEPT = 0.1
-"""Share of a region's connections, the strongest, that its profile keeps."""
+"""Fraction of a region's connections, the strongest, that its profile keeps."""
 
 ANISOTROPY = 0.5
 """Alpha of the diffusion map: Fokker-Planck diffusion."""
@@ -29,7 +29,7 @@ ANISOTROPY = 0.5
 def training_features(
     cohort: "Cohort", scans: Sequence["NormalisedScan"], settings: "FitTokenizerSettings"
 ) -> Tensor | None:
-    """Features that the settings position regions by; None for learned positions.
+    """Region features that the settings ask for; None for learned positions.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def mean_connectivity(
     connectivity : ndarray, shape (N, N)
         0 for pairs that no scan has; 0 on the diagonal.
     seen : ndarray of bool, shape (N,)
-        Regions that some scan has.
+        Regions that at least one scan has.
     """
     n_regions = len(masks[0])
     total = np.zeros((n_regions, n_regions))
@@ -97,7 +97,7 @@ def mean_connectivity(
 
 
 def diffusion_gradients(connectivity: NDArray[np.float64], n_gradients: int) -> NDArray[np.float64]:
-    """Leading non-trivial components of the diffusion over like connectivity profiles.
+    """Leading non-trivial components of the diffusion map of connectivity profiles.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def diffusion_gradients(connectivity: NDArray[np.float64], n_gradients: int) -> 
             f"n_gradients: {n_gradients}, but only {n_regions} regions have a signal; give at most "
             f"{max(n_regions - 2, 0)}, or region_positions 'learned'"
         )
-    affinity = _likeness(connectivity)
+    affinity = _affinity(connectivity)
     degree = affinity.sum(axis=1)
     weights = affinity / np.outer(degree, degree) ** ANISOTROPY
     root = np.sqrt(weights.sum(axis=1))
@@ -170,8 +170,8 @@ def region_features(
     return torch.from_numpy(columns.astype(np.float32))
 
 
-def _likeness(connectivity: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Normalised angle between profiles of the strongest connections: 1 if alike, 0 if opposite."""
+def _affinity(connectivity: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Normalised angle between profiles of the strongest connections: 1 if equal, 0 if opposite."""
     lowest = np.quantile(connectivity, 1 - KEPT, axis=1, keepdims=True)
     profiles = np.where(connectivity >= lowest, connectivity, 0.0)
     lengths = np.linalg.norm(profiles, axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""Training examples as pure functions of the seed and their place in the run."""
+"""Datasets of windows whose items are pure functions of the seed and their index."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ Example = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class NormalisedScan:
-    """A whole recording as the processor normalised it.
+    """A whole scan as the processor normalised it.
 
     Attributes
     ----------
@@ -36,32 +36,32 @@ class NormalisedScan:
 
 @dataclass(frozen=True)
 class TextDraws:
-    """How text embeddings are drawn for the domain loss.
+    """Random tokens of a corpus, for the domain loss.
 
     Attributes
     ----------
     stream : Tensor of int64, shape (n,)
         Tokens of a corpus.
     n_tokens : int
-        Draws for each example.
+        Tokens per example.
     """
 
     stream: Tensor
     n_tokens: int
 
     def draw(self, rng: np.random.Generator) -> Tensor:
-        """Tokens at random places of the corpus, shape (n_tokens,)."""
+        """Tokens at random positions of the corpus, shape (n_tokens,)."""
         return self.stream[torch.from_numpy(rng.integers(len(self.stream), size=self.n_tokens))]
 
 
-class TrainingPlan(Dataset):
+class TrainingWindowDataset(Dataset):
     """Windows of the training scans; item i depends on the seed and i alone.
 
-    With text, the windows of a scan stand side by side, because its caption is about all of it.
-    Of the "random" ones each run of ``part_size`` items has as many scans as fit with all their
-    windows, which start at random in equal stretches of the recording; places that are left go to
-    further windows of the same scans. A scan takes at most half of the run, so that there are two
-    to contrast. Of the windows that do not overlap, a scan may be divided between two runs.
+    With text, the windows of a scan are consecutive items, because its caption is about all of it.
+    Of the "random" ones each part of ``part_size`` items has as many scans as fit with all their
+    windows, which start at random in equal segments of the scan; items that are left go to
+    further windows of the same scans. A scan takes at most half of a part, so that there are two
+    to contrast. Windows that do not overlap may be divided between two parts.
 
     Parameters
     ----------
@@ -70,11 +70,10 @@ class TrainingPlan(Dataset):
     n_examples : int
     seed : int
     windows : {"random", "all", "clip"}
-        "random": a scan is drawn, and where its window starts. Otherwise the windows that the
-        processor cuts, all or only the first of each scan, come in a drawn order, each once
-        before any comes again.
+        "random": scan and start of the window are drawn. Otherwise the windows that the processor
+        cuts, all or only the first of each scan, are shuffled in each epoch.
     region_dropout : float
-        A share of the regions, uniform between 0 and this, is hidden from the encoder.
+        A fraction of the regions, uniform between 0 and this, is hidden from the encoder.
     text : TextDraws or None
     part_size : int, default=1
         Items that are contrasted with one another: those of a part of a step, of all processes.
@@ -104,7 +103,7 @@ class TrainingPlan(Dataset):
             [(scan, window) for window in processor.cut(scan.series)[:limit]]
             for scan in (scans if windows != "random" else ())
         ]
-        # What is drawn together: the windows of a scan with text, single ones without.
+        # What is shuffled: scans with all their windows with text, single windows without.
         self._groups = listed if text is not None else [[one] for group in listed for one in group]
         self._n_listed = sum(map(len, self._groups))
         self._order = lru_cache(maxsize=2)(self._draw_order)
@@ -116,14 +115,14 @@ class TrainingPlan(Dataset):
     def __getitem__(self, index: int) -> Example:
         rng = np.random.default_rng([self.seed, index])
         scan, window = self._window(index, rng)
-        share = rng.uniform(0, self.region_dropout)
-        hidden = torch.from_numpy(rng.random(len(scan.mask)) < share)
+        fraction = rng.uniform(0, self.region_dropout)
+        hidden = torch.from_numpy(rng.random(len(scan.mask)) < fraction)
         return _example(scan, window, hidden, self.text, rng)
 
     def _window(self, index: int, rng: np.random.Generator) -> tuple[NormalisedScan, Tensor]:
         if self._n_listed:
-            round_, place = divmod(index, self._n_listed)
-            return self._order(round_)[place]
+            epoch, place = divmod(index, self._n_listed)
+            return self._order(epoch)[place]
         if self.part_size == 1:
             scan = self.scans[int(rng.integers(len(self.scans)))]
             return scan, self.processor.random_window(scan.series, rng)
@@ -131,13 +130,13 @@ class TrainingPlan(Dataset):
         scan, nth, n_windows = self._places(part)[place]
         return scan, self._window_in(scan.series, nth, n_windows, rng)
 
-    def _draw_order(self, round_: int) -> list[tuple[NormalisedScan, Tensor]]:
+    def _draw_order(self, epoch: int) -> list[tuple[NormalisedScan, Tensor]]:
         # A third number keeps this draw apart from those of the items.
-        rng = np.random.default_rng([self.seed, round_, 1])
+        rng = np.random.default_rng([self.seed, epoch, 1])
         return [one for k in rng.permutation(len(self._groups)) for one in self._groups[k]]
 
     def _draw_places(self, part: int) -> list[tuple[NormalisedScan, int, int]]:
-        """For each item of a part its scan, and which of how many windows of it."""
+        """Scan of each item of a part, index of its window, and number of the scan's windows."""
         rng = np.random.default_rng([self.seed, part, 2])
         chosen: list[NormalisedScan] = []
         sizes: list[int] = []
@@ -159,7 +158,7 @@ class TrainingPlan(Dataset):
     def _window_in(
         self, series: Tensor, nth: int, n_windows: int, rng: np.random.Generator
     ) -> Tensor:
-        """Window that starts at random in the nth of equal stretches of all starts."""
+        """Window that starts at random in the nth of equal segments of all starts."""
         n_frames = self.processor.n_frames
         n_starts = len(series) - n_frames + 1
         first = nth * n_starts // n_windows
@@ -168,7 +167,7 @@ class TrainingPlan(Dataset):
         return series[start : start + n_frames]
 
 
-class WindowPlan(Dataset):
+class WindowDataset(Dataset):
     """Every window of some scans, once, with nothing hidden.
 
     Parameters

@@ -1,1 +1,1 @@
-"""Adapters for the evaluation suites of others; none of them is imported here."""
+"""Adapters for external evaluation suites, which are imported only when they are used."""

@@ -1,6 +1,6 @@
-"""One vector for each recording, whatever its number of windows and missing regions.
+"""One vector per scan, whatever its number of windows and missing regions.
 
-B recordings, V windows of each, W steps, N regions, D width.
+B scans, V windows of each, W steps, N regions, D width.
 """
 
 import torch
@@ -28,64 +28,64 @@ def check_choices(embedding: str, pooling: str) -> None:
 def window_mean(
     tokenizer: FMRITokenizer,
     windows: Tensor,
-    counted: Tensor,
-    present: Tensor,
+    window_mask: Tensor,
+    region_mask: Tensor,
     embedding: str = "latents",
 ) -> Tensor:
-    """Embedding of each patch, averaged over the windows of its recording.
+    """Embedding of each patch, averaged over the windows of its scan.
 
     Parameters
     ----------
     tokenizer : FMRITokenizer
     windows : Tensor, shape (B, V, T, N)
-        Of each recording, as the processor makes them.
-    counted : Tensor of bool, shape (B, V)
-        False for windows that only fill the tensor up; at least one counts in each recording.
-    present : Tensor of bool, shape (B, N)
-        False for missing regions, which are not looked at.
+        Of each scan, as the processor makes them.
+    window_mask : Tensor of bool, shape (B, V)
+        False for padding windows; at least one window of each scan is True.
+    region_mask : Tensor of bool, shape (B, N)
+        False for missing regions, which no other attends to.
     embedding : {"latents", "quantized"}
-        "latents": what `FMRITokenizer.embed` gives. "quantized": what is left of it in the codes.
+        "latents": those of `FMRITokenizer.embed`. "quantized": what the codes decode to.
 
     Returns
     -------
     Tensor, shape (B, W, N, D)
     """
-    real = windows[counted]
-    mask = present.repeat_interleave(counted.sum(dim=1), dim=0)
+    n_windows = window_mask.sum(dim=1)
+    region_mask = region_mask.repeat_interleave(n_windows, dim=0)
     if embedding == "latents":
-        grid = tokenizer.embed(real, mask=mask)
+        grid = tokenizer.embed(windows[window_mask], region_mask=region_mask)
     else:
-        grid = tokenizer.encode(real, mask).quantized
-    return torch.stack([part.mean(dim=0) for part in grid.split(counted.sum(dim=1).tolist())])
+        grid = tokenizer.encode(windows[window_mask], region_mask).quantized
+    return torch.stack([part.mean(dim=0) for part in grid.split(n_windows.tolist())])
 
 
-def pool_recording(grid: Tensor, present: Tensor, pooling: str = "statistics") -> Tensor:
-    """One vector of a recording from the embeddings of its patches.
+def pool_scan(grid: Tensor, region_mask: Tensor, pooling: str = "statistics") -> Tensor:
+    """One vector per scan from the embeddings of its patches.
 
     Parameters
     ----------
     grid : Tensor, shape (B, W, N, D)
-    present : Tensor of bool, shape (B, N)
-        False for missing regions, which do not count.
+    region_mask : Tensor of bool, shape (B, N)
+        False for missing regions, which are left out.
     pooling : {"statistics", "mean", "regions"}
         "mean": over steps and regions. "statistics": this and the standard deviation over them.
-        "regions": each region's mean over steps, side by side; 0 for a missing one.
+        "regions": each region's mean over steps, concatenated; 0 for a missing one.
 
     Returns
     -------
     Tensor, shape (B, 2D), (B, D) or (B, N * D)
     """
     if pooling == "regions":
-        return (grid * present[:, None, :, None]).mean(dim=1).flatten(1)
-    mean = pool(grid, "scan", present)
+        return (grid * region_mask[:, None, :, None]).mean(dim=1).flatten(1)
+    mean = pool(grid, "scan", region_mask)
     if pooling == "mean":
         return mean
-    variance = pool((grid - mean[:, None, None]).square(), "scan", present)
-    # The bound keeps the gradient of the root finite where nothing varies.
+    variance = pool((grid - mean[:, None, None]).square(), "scan", region_mask)
+    # The bound keeps the gradient of the root finite at zero variance.
     return torch.cat([mean, variance.clamp(min=1e-12).sqrt()], dim=1)
 
 
 def pooled_width(tokenizer: FMRITokenizer, pooling: str) -> int:
-    """Length of the vector that `pool_recording` makes."""
+    """Length of the vector that `pool_scan` makes."""
     factors = {"mean": 1, "statistics": 2, "regions": tokenizer.config.n_regions}
     return factors[pooling] * tokenizer.config.width

@@ -1,7 +1,7 @@
 """A fitted tokenizer as a classifier for the cross-validation of *ml4fmri*.
 
-B recordings, V windows, T frames, N regions, F features. `ml4fmri.cvbench` asks for a class, so
-what differs between models is said in attributes of a subclass.
+B scans, V windows, T frames, N regions, F features. `ml4fmri.cvbench` takes a class, so options
+are class attributes of a subclass.
 """
 
 from collections.abc import Sequence
@@ -14,13 +14,13 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, RandomSampler, TensorDataset
 
 from fmri_vqtok.errors import InputError
-from fmri_vqtok.evaluation.embedding import check_choices, pool_recording, pooled_width, window_mean
+from fmri_vqtok.evaluation.embedding import check_choices, pool_scan, pooled_width, window_mean
 from fmri_vqtok.processor import TimeSeriesProcessor
 from fmri_vqtok.tokenizer import FMRITokenizer
 
 
 class TokenizerClassifier(nn.Module):
-    """A linear layer on the embedding of a recording, alone or with the encoder under it.
+    """A linear layer on the embedding of a scan, alone or with the encoder fine-tuned.
 
     Parameters
     ----------
@@ -32,23 +32,23 @@ class TokenizerClassifier(nn.Module):
     Attributes
     ----------
     checkpoint : str
-        Folder of the tokenizer; say it in a subclass.
+        Folder of the tokenizer; set it in a subclass.
     tr : float
-        Repetition time of the data in seconds; say it in a subclass.
+        Repetition time of the data in seconds; set it in a subclass.
     columns : sequence of int or None
         ``data[..., columns]`` is in the tokenizer's region order; None if it already is.
     fine_tune : bool
-        Whether the encoder learns too. If not, every recording is embedded once.
+        Whether the encoder is trained too. If not, every scan is embedded once.
     embedding : {"latents", "quantized"}
     pooling : {"statistics", "mean", "regions"}
         See `fmri_vqtok.evaluation.embedding`.
     lr : float
-        Learning rate unless ``cvbench`` is given one.
+        Learning rate, unless given to ``cvbench``.
 
     Raises
     ------
     InputError
-        If no checkpoint was named, or the data have another number of regions.
+        If no checkpoint is set, or the data have another number of regions.
 
     Examples
     --------
@@ -88,7 +88,7 @@ class TokenizerClassifier(nn.Module):
         self.head = nn.Linear(n_features, output_size)
 
     def train(self, mode: bool = True) -> Self:
-        """Switch to training; the tokenizer stays in evaluation mode unless it learns."""
+        """Set training mode; a frozen tokenizer stays in evaluation mode."""
         super().train(mode)
         self.tokenizer.train(mode and self.fine_tune)
         return self
@@ -99,11 +99,11 @@ class TokenizerClassifier(nn.Module):
         logits = self.head((features - self.center) / self.scale)
         return logits, {"logits": logits}
 
-    def features(self, windows: Tensor, present: Tensor) -> Tensor:
-        """One vector a recording, (B, F), from windows, (B, V, T, N), and masks, (B, N)."""
-        counted = torch.ones(windows.shape[:2], dtype=torch.bool, device=windows.device)
-        grid = window_mean(self.tokenizer, windows, counted, present, self.embedding)
-        return pool_recording(grid, present, self.pooling)
+    def features(self, windows: Tensor, region_mask: Tensor) -> Tensor:
+        """One vector per scan, (B, F), from windows, (B, V, T, N), and masks, (B, N)."""
+        window_mask = torch.ones(windows.shape[:2], dtype=torch.bool, device=windows.device)
+        grid = window_mean(self.tokenizer, windows, window_mask, region_mask, self.embedding)
+        return pool_scan(grid, region_mask, self.pooling)
 
     @classmethod
     def prepare_dataloader(
@@ -118,15 +118,15 @@ class TokenizerClassifier(nn.Module):
         Raises
         ------
         InputError
-            If no repetition time was said, or the tokenizer has no processor.
+            If no repetition time is set, or the tokenizer has no processor.
         """
         processor, tr = cls._processor(), cls.tr
         if tr is None:
-            raise InputError("tr: none; say the data's repetition time in seconds in the subclass")
+            raise InputError("tr: none; set the data's repetition time in seconds in the subclass")
         ordered = data if cls.columns is None else data[..., np.asarray(cls.columns)]
-        pairs = [processor(recording, tr) for recording in ordered]
-        windows, present = (torch.stack(parts) for parts in zip(*pairs, strict=True))
-        table = TensorDataset(windows, present, torch.as_tensor(labels, dtype=torch.int64))
+        pairs = [processor(scan, tr) for scan in ordered]
+        windows, region_mask = (torch.stack(parts) for parts in zip(*pairs, strict=True))
+        table = TensorDataset(windows, region_mask, torch.as_tensor(labels, dtype=torch.int64))
         return DataLoader(table, batch_size=batch_size, shuffle=shuffle)
 
     def train_model(
@@ -159,9 +159,9 @@ class TokenizerClassifier(nn.Module):
         return trainer.run()
 
     def get_optimizer(self, lr: float | None = None) -> torch.optim.Optimizer:
-        """Adam over what learns."""
-        learning = [each for each in self.parameters() if each.requires_grad]
-        return torch.optim.Adam(learning, lr=self.lr if lr is None else lr)
+        """Adam over the trainable parameters."""
+        trainable = [each for each in self.parameters() if each.requires_grad]
+        return torch.optim.Adam(trainable, lr=self.lr if lr is None else lr)
 
     def compute_loss(
         self, loss_load: dict[str, Tensor], targets: Tensor
@@ -172,21 +172,21 @@ class TokenizerClassifier(nn.Module):
         return basic_ce_loss(loss_load["logits"], targets)
 
     def handle_batch(self, batch: tuple[Tensor, ...]) -> tuple[Tensor, dict[str, Any]]:
-        """Loss of a batch and what the suite scores."""
+        """Loss of a batch, and the outputs that the suite scores."""
         from ml4fmri.models.helper_functions import basic_handle_batch
 
         return basic_handle_batch(self, batch)
 
     @torch.no_grad()
     def _embedded(self, loader: DataLoader) -> DataLoader:
-        """Make a loader of the same recordings in the same order, as features."""
+        """Loader of the features of the same scans in the same order."""
         self.eval()
-        windows, present, labels = _tensors(loader)
+        windows, region_mask, labels = _tensors(loader)
         device = self.center.device
         parts = [
             self.features(each.to(device), mask.to(device)).cpu()
             for each, mask in zip(
-                windows.split(loader.batch_size), present.split(loader.batch_size), strict=True
+                windows.split(loader.batch_size), region_mask.split(loader.batch_size), strict=True
             )
         ]
         shuffle = isinstance(loader.sampler, RandomSampler)
@@ -194,7 +194,7 @@ class TokenizerClassifier(nn.Module):
         return DataLoader(table, batch_size=loader.batch_size, shuffle=shuffle)
 
     def _standardise(self, features: Tensor) -> None:
-        """Learn centre and scale of the features from the training recordings."""
+        """Learn centre and scale of the features from the training scans."""
         self.center.copy_(features.mean(dim=0))
         scale = features.std(dim=0, correction=0)
         self.scale.copy_(torch.where(scale > 0, scale, 1.0))
@@ -202,7 +202,7 @@ class TokenizerClassifier(nn.Module):
     @classmethod
     def _tokenizer(cls) -> FMRITokenizer:
         if cls.checkpoint is None:
-            raise InputError("checkpoint: none; say the tokenizer's folder in the subclass")
+            raise InputError("checkpoint: none; set the tokenizer's folder in the subclass")
         return FMRITokenizer.from_pretrained(cls.checkpoint)
 
     @classmethod

@@ -1,9 +1,9 @@
 """Region order of the evaluation suite *brainmarks*, and the columns that undo it.
 
-The suite averages over the Schaefer parcels in their 17-network order, with the 50 subcortical
-regions of the Melbourne atlas before them where it has these. It gives no names with its data; the
-names beside this module stand in that order, with those of the 7-network order. Names and orders
-are those of Schaefer et al., Cerebral Cortex 2018, and Tian et al., Nature Neuroscience 2020;
+The suite averages over the Schaefer parcels in their 17-network order, preceded by the 50
+subcortical regions of the Melbourne atlas where it has these. It gives no names with its data; the
+table beside this module lists them in that order, with those of the 7-network order. They are
+those of Schaefer et al., Cerebral Cortex 2018, and Tian et al., Nature Neuroscience 2020;
 ``scripts/build_parcellation_tables.py`` finds them in published packages.
 """
 
@@ -77,11 +77,11 @@ def suite_columns(labels: Sequence[str]) -> NDArray[np.int64]:
         name = f"'{strange[0]}'" if strange else "nothing"
         raise InputError(
             f"labels: {name} among {len(labels)} regions is no region of brainmarks; fit a "
-            "tokenizer on the Schaefer-400 parcels, alone or behind the 50 regions of Tian"
+            "tokenizer on the Schaefer-400 parcels, alone or after the 50 regions of Tian"
         )
     index = np.array([columns[label] for label in labels], dtype=np.int64)
     if len(np.unique(index)) != len(index):
-        raise InputError("labels: a region stands there twice; give each region once")
+        raise InputError("labels: a region is a duplicate; give each region once")
     return index
 
 
@@ -121,7 +121,7 @@ def order_hash(labels: Sequence[str]) -> str:
 
 
 def _suite_regions(n_regions: int) -> list[dict[str, str]]:
-    """Rows of the table that stand for the suite's columns, in its order."""
+    """Rows of the table for the suite's columns, in its order."""
     return _table()[-n_regions:] if n_regions in SUITE_SPACES else []
 
 

@@ -64,8 +64,7 @@ def sum_by_code(
     return torch.ops.fmri_vqtok.sum_by_code.default(x.detach(), codes, n_codes, backend)
 
 
-# Declared by hand: the first call of an operator that `torch.library.custom_op` makes loads the
-# whole compiler, which takes seconds.
+# Not `torch.library.custom_op`: its first call imports the compiler, which takes seconds.
 _LIBRARY = torch.library.Library("fmri_vqtok", "DEF")
 _LIBRARY.define("nearest_code(Tensor x, Tensor codebook, str backend) -> Tensor")
 _LIBRARY.define("sum_by_code(Tensor x, Tensor codes, int n_codes, str backend) -> (Tensor, Tensor)")

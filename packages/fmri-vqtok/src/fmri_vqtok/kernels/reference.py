@@ -7,14 +7,14 @@ BUFFER_BYTES = 16 * 2**20
 """Distances held at one time. A buffer that stays in the cache is faster than one pass over all."""
 
 BLOCK = 128
-"""Codes whose least distance is found first; the search for its place then reads one block."""
+"""Codes per block: the minimum of each block is found first, then its index in one block."""
 
 
 def nearest_code(x: Tensor, codebook: Tensor) -> Tensor:
     """Index of the nearest code; shapes (M, d) and (K, d) to (M,)."""
     n_codes = len(codebook)
     n_rows = max(1, min(len(x), rows_at_once(n_codes)))
-    # The last block is filled up with codes that are nearest to nothing.
+    # The last block is padded with codes at infinite distance.
     shape = (n_rows, -(-n_codes // BLOCK), BLOCK)
     distances = torch.full(shape, float("inf"), dtype=torch.float32, device=x.device)
     nearest = torch.empty(len(x), dtype=torch.int64, device=x.device)
@@ -24,8 +24,8 @@ def nearest_code(x: Tensor, codebook: Tensor) -> Tensor:
         for rows, out in zip(x.split(n_rows), nearest.split(n_rows), strict=True):
             held = distances[: len(rows)]
             # |x - c|^2 / 2 without the term that is the same for every code
-            there = held.flatten(1)[:, :n_codes]
-            torch.addmm(half_norms, rows.float(), codes.T, alpha=-1, out=there)
+            out_distances = held.flatten(1)[:, :n_codes]
+            torch.addmm(half_norms, rows.float(), codes.T, alpha=-1, out=out_distances)
             out.copy_(_first_least(held))
     return nearest
 
@@ -44,9 +44,9 @@ def sum_by_code(x: Tensor, codes: Tensor, n_codes: int) -> tuple[Tensor, Tensor]
 
 
 def _first_least(distances: Tensor) -> Tensor:
-    """Lowest index of the least distance of each row; shape (n, blocks, BLOCK) to (n,).
+    """Lowest index of the smallest distance of each row; shape (n, blocks, BLOCK) to (n,).
 
-    On a CPU torch finds the least of many numbers several times faster than its place.
+    On a CPU torch finds a minimum several times faster than its index.
     """
     block = distances.amin(dim=2).argmin(dim=1)
     within = distances[torch.arange(len(block), device=block.device), block]

@@ -1,4 +1,4 @@
-"""Whether the Triton kernels give on a device what plain torch gives, found before their use."""
+"""Check before use that the Triton kernels agree with plain torch on a device."""
 
 import functools
 import logging
@@ -21,8 +21,8 @@ _log = logging.getLogger(__name__)
 def triton_agrees(device: torch.device) -> bool:
     """Whether the Triton kernels compile on a device and agree there with plain torch.
 
-    Tried once for each device of a process, on a few shapes in each type that vectors may have. A
-    kernel that fails or differs is told in one line of the log.
+    Tested once per device and process, on a few shapes in each type that vectors may have. A
+    kernel that fails or differs is reported in one line of the log.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def _differences(kernels: ModuleType, device: torch.device) -> Iterator[str]:
 
 
 def _as_near(x: Tensor, codebook: Tensor, codes: Tensor) -> bool:
-    """Whether the codes are as near as those of plain torch: of equal ones rounding decides."""
+    """Whether the codes are as near as those of plain torch; ties may be rounded differently."""
     if codes.dtype != torch.int64 or codes.min() < 0 or codes.max() >= len(codebook):
         return False
     found, expected = codebook[codes], codebook[reference.nearest_code(x, codebook)]

@@ -1,10 +1,11 @@
-"""Who looks at whom on the token grid, without an (M, M) mask or matrix of weights.
+"""Attention patterns over the token grid, without an (M, M) mask or matrix of weights.
 
 B scans, H heads, W steps, N regions, h channels of a head. Queries, keys and values have the shape
-(B, H, W, N, h) and what comes out (B, W, N, H, h). A step looks at no later one because it is
-handed none, so the future costs nothing and cannot leak.
+(B, H, W, N, h) and outputs (B, W, N, H, h). Causal attention gets no keys of later steps, so that
+the future costs nothing and cannot leak.
 
-``keys`` says which regions may be looked at, bool of shape (B, N); None for all of them.
+``key_mask``, bool of shape (B, N), is True for regions that may be attended to; None for all. (As
+in `scaled_dot_product_attention`, True takes part; torch's ``key_padding_mask`` is the opposite.)
 """
 
 from collections.abc import Callable
@@ -16,47 +17,47 @@ from torch.nn.functional import scaled_dot_product_attention
 Attend = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
 
 
-def attend_to_past(q: Tensor, k: Tensor, v: Tensor, keys: Tensor | None) -> Tensor:
-    """Look at every region of a token's own step and of all earlier ones."""
-    seen = []
+def attend_to_past(q: Tensor, k: Tensor, v: Tensor, key_mask: Tensor | None) -> Tensor:
+    """Attend to every region of the same step and of all earlier ones."""
+    outputs = []
     for step in range(q.shape[2]):
         past_k, past_v = (x[:, :, : step + 1].flatten(2, 3) for x in (k, v))
-        mask = _mask(keys, step + 1)
+        mask = _mask(key_mask, step + 1)
         heads = scaled_dot_product_attention(q[:, :, step], past_k, past_v, attn_mask=mask)
-        seen.append(heads.transpose(1, 2))
-    return torch.stack(seen, dim=1)
+        outputs.append(heads.transpose(1, 2))
+    return torch.stack(outputs, dim=1)
 
 
-def attend_to_all(q: Tensor, k: Tensor, v: Tensor, keys: Tensor | None) -> Tensor:
-    """Look at every region of every step."""
+def attend_to_all(q: Tensor, k: Tensor, v: Tensor, key_mask: Tensor | None) -> Tensor:
+    """Attend to every region of every step."""
     n_steps, n_regions = q.shape[2:4]
     heads = scaled_dot_product_attention(
-        q.flatten(2, 3), k.flatten(2, 3), v.flatten(2, 3), attn_mask=_mask(keys, n_steps)
+        q.flatten(2, 3), k.flatten(2, 3), v.flatten(2, 3), attn_mask=_mask(key_mask, n_steps)
     )
     return heads.transpose(1, 2).unflatten(1, (n_steps, n_regions))
 
 
-def attend_to_regions(q: Tensor, k: Tensor, v: Tensor, keys: Tensor | None) -> Tensor:
-    """Look at every region of a token's own step."""
+def attend_to_regions(q: Tensor, k: Tensor, v: Tensor, key_mask: Tensor | None) -> Tensor:
+    """Attend to every region of the same step."""
     n_scans, _, n_steps = q.shape[:3]
     q, k, v = (x.transpose(1, 2).flatten(0, 1) for x in (q, k, v))
-    mask = None if keys is None else _mask(keys.repeat_interleave(n_steps, dim=0), 1)
+    mask = None if key_mask is None else _mask(key_mask.repeat_interleave(n_steps, dim=0), 1)
     heads = scaled_dot_product_attention(q, k, v, attn_mask=mask)
     return heads.transpose(1, 2).unflatten(0, (n_scans, n_steps))
 
 
-def attend_to_own_past(q: Tensor, k: Tensor, v: Tensor, _keys: Tensor | None) -> Tensor:
-    """Look at the steps of a token's own region up to its own; others are not looked at anyway."""
+def attend_to_own_past(q: Tensor, k: Tensor, v: Tensor, _key_mask: Tensor | None) -> Tensor:
+    """Attend to the same region, up to the same step; no mask of other regions is needed."""
     return _attend_along_time(q, k, v, is_causal=True)
 
 
-def attend_to_own_steps(q: Tensor, k: Tensor, v: Tensor, _keys: Tensor | None) -> Tensor:
-    """Look at all steps of a token's own region; others are not looked at anyway."""
+def attend_to_own_steps(q: Tensor, k: Tensor, v: Tensor, _key_mask: Tensor | None) -> Tensor:
+    """Attend to the same region in all steps; no mask of other regions is needed."""
     return _attend_along_time(q, k, v, is_causal=False)
 
 
 def attention_of_blocks(depth: int, attention: str, temporal_attention: str) -> list[Attend]:
-    """Choose what each block looks at.
+    """Attention pattern of each block.
 
     Parameters
     ----------
@@ -78,6 +79,6 @@ def _attend_along_time(q: Tensor, k: Tensor, v: Tensor, *, is_causal: bool) -> T
     return heads.unflatten(0, (n_scans, n_regions)).permute(0, 3, 1, 2, 4)
 
 
-def _mask(keys: Tensor | None, n_steps: int) -> Tensor | None:
+def _mask(key_mask: Tensor | None, n_steps: int) -> Tensor | None:
     """Mask of the tokens of some steps, shape (B, 1, 1, n_steps * N)."""
-    return None if keys is None else keys.repeat(1, n_steps)[:, None, None]
+    return None if key_mask is None else key_mask.repeat(1, n_steps)[:, None, None]

@@ -8,7 +8,7 @@ from fmri_vqtok.model.transformer import GridTransformer, from_patches
 
 
 class Decoder(nn.Module):
-    """Transformer blocks that correct each patch by its neighbours, and a head of P frames.
+    """Transformer blocks over the quantized latents, and a head of P frames.
 
     Time is causal in the same way as in the encoder: the frames of step w depend on the codes of
     steps up to w.
@@ -35,17 +35,17 @@ class Decoder(nn.Module):
         self.transformer = transformer
         self.head = nn.Linear(width, patch_frames)
 
-    def forward(self, grid: Tensor, present: Tensor | None = None) -> Tensor:
+    def forward(self, grid: Tensor, region_mask: Tensor | None = None) -> Tensor:
         """Signal, shape (B, W * P, N), of quantized latents, shape (B, W, N, D).
 
-        ``present``, bool of shape (B, N), says which regions others may look at.
+        ``region_mask``, bool of shape (B, N), is False for regions that no other attends to.
         """
         placed = grid + self.positions(grid.shape[1])
-        return from_patches(self.head(self.transformer(placed, present)))
+        return from_patches(self.head(self.transformer(placed, region_mask)))
 
     @torch.no_grad()
-    def start_at(self, temporal: Tensor) -> None:
-        """Let the head read the first channels as the coordinates of a patch in a basis.
+    def init_basis(self, temporal: Tensor) -> None:
+        """Make the head read the first channels as the coordinates of a patch in a basis.
 
         Parameters
         ----------

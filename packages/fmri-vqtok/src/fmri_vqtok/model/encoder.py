@@ -33,17 +33,17 @@ class Encoder(nn.Module):
         self.positions = positions
         self.transformer = transformer
 
-    def forward(self, x: Tensor, present: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, region_mask: Tensor | None = None) -> Tensor:
         """Latents, shape (B, W, N, D), of a signal, shape (B, T, N).
 
-        ``present``, bool of shape (B, N), says which regions others may look at.
+        ``region_mask``, bool of shape (B, N), is False for regions that no other attends to.
         """
         embedded = self.patch_embedding(to_patches(x, self.patch_frames))
-        return self.transformer(embedded + self.positions(embedded.shape[1]), present)
+        return self.transformer(embedded + self.positions(embedded.shape[1]), region_mask)
 
     @torch.no_grad()
-    def start_at(self, temporal: Tensor) -> None:
-        """Let the first channels of the embedding be the coordinates of a patch in a basis.
+    def init_basis(self, temporal: Tensor) -> None:
+        """Make the first channels of the embedding the coordinates of a patch in a basis.
 
         Parameters
         ----------

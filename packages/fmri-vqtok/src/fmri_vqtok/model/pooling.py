@@ -1,4 +1,4 @@
-"""Embeddings of patches, summed up over steps, whole scans, or pairs of regions."""
+"""Embeddings of patches, pooled over steps, whole scans, or pairs of regions."""
 
 import torch
 from torch import Tensor
@@ -9,19 +9,19 @@ from fmri_vqtok.errors import InputError
 LEVELS = ("patch", "step", "scan", "connectome")
 
 MAX_CORRELATION = 1 - 1e-6
-"""Largest correlation whose Fisher z is taken: that of 1 is infinite."""
+"""Correlations are clipped to this before Fisher z, which is infinite at 1."""
 
 
-def pool(grid: Tensor, level: str, present: Tensor | None) -> Tensor:
-    """Sum up a grid's vectors over what a level holds.
+def pool(grid: Tensor, level: str, region_mask: Tensor | None) -> Tensor:
+    """Pool a grid's vectors at a level.
 
     Parameters
     ----------
     grid : Tensor, shape (B, W, N, D)
     level : {"patch", "step", "scan", "connectome"}
-        Means over what a step or a scan holds, or `coupling` of each pair of regions.
-    present : Tensor of bool, shape (B, N), or None
-        Regions that count; None for all.
+        Means over a step or a scan, or the `latent_connectome`.
+    region_mask : Tensor of bool, shape (B, N), or None
+        Regions to include; None for all.
 
     Returns
     -------
@@ -36,28 +36,27 @@ def pool(grid: Tensor, level: str, present: Tensor | None) -> Tensor:
     if level == "patch":
         return grid
     if level == "connectome":
-        return coupling(grid, present)
-    if present is None:
+        return latent_connectome(grid, region_mask)
+    if region_mask is None:
         steps = grid.mean(dim=2)
     else:
-        weights = present[:, None, :, None].to(grid.dtype)
+        weights = region_mask[:, None, :, None].to(grid.dtype)
         steps = (grid * weights).sum(dim=2) / weights.sum(dim=2).clamp(min=1)
     return steps if level == "step" else steps.mean(dim=1)
 
 
-def coupling(grid: Tensor, present: Tensor | None) -> Tensor:
-    """Fisher z of how alike the vectors of two regions move from step to step.
+def latent_connectome(grid: Tensor, region_mask: Tensor | None) -> Tensor:
+    """Fisher z of the correlation between the vectors of two regions.
 
-    What tells people apart lies in the relations between regions and in no vector's mean. The
-    correlation of two regions is taken over steps and components, of the deviations from each
-    region's own mean over the steps.
+    People differ in the relations between regions more than in any mean vector. The correlation is
+    over steps and components, of the deviations from each region's own mean over the steps.
 
     Parameters
     ----------
     grid : Tensor, shape (B, W, N, D)
         Of at least two steps.
-    present : Tensor of bool, shape (B, N), or None
-        Regions that count; None for all.
+    region_mask : Tensor of bool, shape (B, N), or None
+        Regions to include; None for all.
 
     Returns
     -------
@@ -75,10 +74,10 @@ def coupling(grid: Tensor, present: Tensor | None) -> Tensor:
             "level: 'connectome' needs at least 2 steps, but the signal has 1; give a longer one, "
             "or fit a tokenizer with smaller patch_frames"
         )
-    moves = (grid - grid.mean(dim=1, keepdim=True)).transpose(1, 2).flatten(2)
-    if present is not None:
-        moves = moves * present[..., None]
-    directions = functional.normalize(moves, dim=2)
+    deviations = (grid - grid.mean(dim=1, keepdim=True)).transpose(1, 2).flatten(2)
+    if region_mask is not None:
+        deviations = deviations * region_mask[..., None]
+    directions = functional.normalize(deviations, dim=2)
     first, second = torch.triu_indices(n_regions, n_regions, 1, device=grid.device)
     correlations = (directions @ directions.transpose(1, 2))[:, first, second]
     return correlations.clamp(-MAX_CORRELATION, MAX_CORRELATION).atanh()

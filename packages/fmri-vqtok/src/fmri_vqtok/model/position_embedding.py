@@ -1,4 +1,4 @@
-"""Where and when a token is: positions of time steps and regions."""
+"""Position embeddings of time steps and regions."""
 
 import torch
 from torch import Tensor, nn
@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from fmri_vqtok.errors import InputError
 
 START_SIZE = 0.02
-"""Standard deviation of a fresh position."""
+"""Standard deviation of an initial position embedding."""
 
 
 class SpaceTimePositions(nn.Module):
@@ -21,7 +21,7 @@ class SpaceTimePositions(nn.Module):
     width : int
         D.
     region_features : Tensor, shape (N, F), optional
-        What is known of the regions, such as gradients and coordinates. With it a region's vector
+        Such as gradients and coordinates. With it a region's vector
         is a learned linear map of its features, standardised over the regions, as in Brain-JEPA;
         without it, a learned vector.
     """
@@ -55,7 +55,7 @@ class SpaceTimePositions(nn.Module):
         if n_steps > len(self.step):
             raise InputError(
                 f"signal: {n_steps} time steps, but the tokenizer has positions for "
-                f"{len(self.step)}; cut the recording into windows with its processor"
+                f"{len(self.step)}; cut the scan into windows with its processor"
             )
         region = self.region if self.project is None else self.project(self.features)
         return self.step[:n_steps, None] + region
@@ -79,7 +79,7 @@ def standardised(features: Tensor) -> Tensor:
 
 
 def check_region_features(features: Tensor | None, n_regions: int, n_features: int) -> None:
-    """Refuse features that do not belong to the positions that were asked for.
+    """Refuse features that do not fit the kind of positions.
 
     Parameters
     ----------

@@ -1,11 +1,11 @@
-"""What each token of a step holds: its region alone, or an equal share of the whole step.
+"""Basis of a step's tokens: one region each, or components across all regions.
 
 Regions of one step are strongly correlated, so a code that describes one region alone spends most
-of its bits on what its neighbours' codes say too. The shared basis first turns the N x J
-coefficients of a step (J along time for each region) into uncorrelated components across regions
-(Karhunen-Loeve), keeps the N * d strongest, and deals them to N tokens in a snake: token n gets
-ranks n, 2N - 1 - n, 2N + n, ... Rotation, choice and dealing are orthonormal, so the distance
-between two tokens is the distance between what they decode to, and one codebook serves them all.
+of its bits on information that its neighbours' codes hold too. The shared basis first turns the
+N x J coefficients of a step (J along time for each region) into uncorrelated components across
+regions (Karhunen-Loeve), keeps the N * d strongest, and assigns them to N tokens in alternating
+order: token n gets ranks n, 2N - 1 - n, 2N + n, ... Rotation and selection are orthonormal, so the
+distance between two tokens is that between what they decode to, and one codebook serves all.
 """
 
 from itertools import pairwise
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from fmri_vqtok.errors import InputError
 
 BAND = 4
-"""Coefficients along time of a band, but for the last."""
+"""Coefficients along time per band, except the last."""
 
 SMOOTHING = 4.0
 """Standard deviation of the weights of neighbouring coefficients in the covariance of a band."""
@@ -37,8 +37,8 @@ class TokenBasis(nn.Module):
     code_width : int
         d, components of a token; at most J.
     n_bands : int, default=1
-        Bands of coefficients that have axes across regions of their own: `BAND` coefficients each,
-        and the last one the rest.
+        Bands of coefficients with their own axes across regions: `BAND` coefficients each, and the
+        last one the rest.
 
     Notes
     -----
@@ -65,7 +65,7 @@ class TokenBasis(nn.Module):
 
     @torch.no_grad()
     def fit(self, coefficients: Tensor) -> None:
-        """Share the step among its tokens: learn components and their strength from training.
+        """Learn components and their strength from training data, and assign them to tokens.
 
         Parameters
         ----------
@@ -126,8 +126,8 @@ def band_sizes(n_coefficients: int, n_bands: int) -> list[int]:
 def band_covariances(covariances: Tensor, n_bands: int) -> Tensor:
     """Covariance of the regions in each band, shape (bands, N, N), smoothed over coefficients.
 
-    A few scans tell little of a single coefficient, so its neighbours count too, and all of them
-    in part, each with the same total variance.
+    A few scans hardly determine the covariance of a single coefficient, so its neighbours count
+    too, and all of them in part, each with the same total variance.
 
     Parameters
     ----------

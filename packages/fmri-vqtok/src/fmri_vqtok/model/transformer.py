@@ -19,7 +19,7 @@ class Attention(nn.Module):
         D, a multiple of ``n_heads``.
     n_heads : int
     attend : callable
-        Which tokens a token looks at: a function of `fmri_vqtok.model.attention`.
+        Attention pattern: a function of `fmri_vqtok.model.attention`.
     """
 
     def __init__(self, width: int, n_heads: int, attend: Attend) -> None:
@@ -29,16 +29,16 @@ class Attention(nn.Module):
         self.to_qkv = nn.Linear(width, 3 * width)
         self.to_out = nn.Linear(width, width)
 
-    def forward(self, x: Tensor, keys: Tensor | None) -> Tensor:
-        """Attend; ``x`` has shape (B, W, N, D), ``keys`` (B, N) is True where others may look."""
+    def forward(self, x: Tensor, key_mask: Tensor | None) -> Tensor:
+        """Attend; ``x`` (B, W, N, D), ``key_mask`` (B, N) True for regions to attend to."""
         q, k, v = self.to_qkv(x).unflatten(-1, (3, self.n_heads, -1)).permute(3, 0, 4, 1, 2, 5)
-        return self.to_out(self.attend(q, k, v, keys).flatten(3))
+        return self.to_out(self.attend(q, k, v, key_mask).flatten(3))
 
 
 class Block(nn.Module):
     """Attention and a two-layer perceptron, each on normalised input and added to it.
 
-    Both start near zero, so that a new block hardly changes what passes through it.
+    The output weights of both start near zero, so that a new block is close to the identity.
     """
 
     def __init__(self, width: int, n_heads: int, attend: Attend, mlp_ratio: int = 4) -> None:
@@ -52,9 +52,9 @@ class Block(nn.Module):
             nn.init.normal_(last.weight, std=0.002)
             nn.init.zeros_(last.bias)
 
-    def forward(self, x: Tensor, keys: Tensor | None) -> Tensor:
-        """Next state of the tokens, shape (B, W, N, D)."""
-        x = x + self.attention(self.attention_norm(x), keys)
+    def forward(self, x: Tensor, key_mask: Tensor | None) -> Tensor:
+        """Tokens after this block, shape (B, W, N, D)."""
+        x = x + self.attention(self.attention_norm(x), key_mask)
         return x + self.mlp_out(functional.gelu(self.mlp_in(self.mlp_norm(x))))
 
 
@@ -65,16 +65,16 @@ class GridTransformer(nn.Module):
     ----------
     width, depth, n_heads : int
     attention : {"joint", "factorised"}
-        "joint": a token sees all regions; "factorised": blocks by turns look at the regions of a
-        step and at the steps of a region.
+        "joint": a token attends to all regions; "factorised": blocks attend alternately to the
+        regions of a step and to the steps of a region.
     temporal_attention : {"causal", "full"}
-        "causal": a token sees its own step and the past; "full": every step.
+        "causal": a token attends to its own step and the past; "full": to every step.
 
     Attributes
     ----------
     checkpointing : bool
-        Whether, in training, a block keeps its input alone and computes the rest again when its
-        gradient is due.
+        Whether, in training, a block stores only its input and recomputes the rest in the
+        backward pass.
     """
 
     def __init__(
@@ -87,21 +87,23 @@ class GridTransformer(nn.Module):
             for attend in attention_of_blocks(depth, attention, temporal_attention)
         )
 
-    def forward(self, grid: Tensor, present: Tensor | None = None) -> Tensor:
+    def forward(self, grid: Tensor, region_mask: Tensor | None = None) -> Tensor:
         """Grid after all blocks, shape (B, W, N, D).
 
         Parameters
         ----------
         grid : Tensor, shape (B, W, N, D)
-        present : Tensor of bool, shape (B, N), optional
-            Regions that may be looked at; in a scan without any, all may.
+        region_mask : Tensor of bool, shape (B, N), optional
+            Regions to attend to; in a scan without any, all are.
         """
-        keys = None if present is None else present | ~present.any(dim=1, keepdim=True)
+        key_mask = (
+            None if region_mask is None else region_mask | ~region_mask.any(dim=1, keepdim=True)
+        )
         for block in self.blocks:
             if self.checkpointing and torch.is_grad_enabled():
-                grid = cast("Tensor", checkpoint(block, grid, keys, use_reentrant=False))
+                grid = cast("Tensor", checkpoint(block, grid, key_mask, use_reentrant=False))
             else:
-                grid = block(grid, keys)
+                grid = block(grid, key_mask)
         return grid
 
 
@@ -130,24 +132,24 @@ class CorrectedLinear(nn.Linear):
 
 
 def to_patches(x: Tensor, n_frames: int) -> Tensor:
-    """Patches along time, the last one filled up with zeros.
+    """Patches along time, the last one padded with zeros.
 
     Parameters
     ----------
     x : Tensor, shape (B, T, N)
     n_frames : int
-        P, frames of a patch.
+        P, frames per patch.
 
     Returns
     -------
     Tensor, shape (B, ceil(T / P), N, P)
     """
-    filled = functional.pad(x, (0, 0, 0, -x.shape[1] % n_frames))
-    return filled.unflatten(1, (-1, n_frames)).transpose(2, 3)
+    padded = functional.pad(x, (0, 0, 0, -x.shape[1] % n_frames))
+    return padded.unflatten(1, (-1, n_frames)).transpose(2, 3)
 
 
 def from_patches(patches: Tensor) -> Tensor:
-    """Series of patches; the inverse of `to_patches` up to the filling.
+    """Series of patches; the inverse of `to_patches` up to the padding.
 
     Parameters
     ----------

@@ -3,11 +3,13 @@
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, NamedTuple, Protocol
 
 from safetensors.torch import save as to_safetensors
+from torch import Tensor, nn
 
 from fmri_vqtok.config.model import FMRITokenizerConfig
 from fmri_vqtok.errors import InputError
@@ -16,11 +18,6 @@ from fmri_vqtok.formats.reading import read_weights, reading
 from fmri_vqtok.pretrained import hub
 from fmri_vqtok.pretrained.region_order import how_to_reorder
 from fmri_vqtok.processor import TimeSeriesProcessor
-
-if TYPE_CHECKING:
-    from fmri_vqtok.tokenizer import FMRITokenizer
-
-    T = TypeVar("T", bound=FMRITokenizer)
 
 SCHEMA = 1
 """Newest layout of ``config.json`` that this version reads, and the one it writes."""
@@ -31,8 +28,42 @@ FIX = "give the folder of a fitted tokenizer"
 _REPO_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
-def weights_and_config(tokenizer: "FMRITokenizer") -> dict[str, bytes]:
-    """Content of the two files that make a tokenizer, by name."""
+class SavableTokenizer(Protocol):
+    """What of a tokenizer is written."""
+
+    config: FMRITokenizerConfig
+    processor: TimeSeriesProcessor | None
+    parcellation: str | None
+    order_hash: str | None
+    labels: tuple[str, ...] | None
+    card: str | None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Weights by name."""
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """Trainable weights."""
+
+
+class SavedTokenizer(NamedTuple):
+    """What a folder holds of a tokenizer; the fields are those of `SavableTokenizer`."""
+
+    folder: Path
+    config: FMRITokenizerConfig
+    processor: TimeSeriesProcessor | None
+    parcellation: str
+    order_hash: str
+    labels: Sequence[str] | None
+    weights: dict[str, Tensor]
+    card: str | None
+
+    def reading_weights(self) -> AbstractContextManager[None]:
+        """Context whose errors are told as those of the weights' file."""
+        return reading(self.folder / WEIGHTS, FIX)
+
+
+def weights_and_config(tokenizer: SavableTokenizer) -> dict[str, bytes]:
+    """Content of the two files that define a tokenizer, by name."""
     config = tokenizer.config
     description = {
         "schema": SCHEMA,
@@ -42,7 +73,7 @@ def weights_and_config(tokenizer: "FMRITokenizer") -> dict[str, bytes]:
         "order_hash": tokenizer.order_hash,
         "text_space": (
             {"name": config.text_space, "width": config.text_width}
-            if tokenizer.to_text is not None
+            if config.text_width is not None
             else None
         ),
     }
@@ -53,53 +84,42 @@ def weights_and_config(tokenizer: "FMRITokenizer") -> dict[str, bytes]:
     return {CONFIG: f"{text}\n".encode(), WEIGHTS: to_safetensors(weights)}
 
 
-def files(tokenizer: "FMRITokenizer") -> dict[str, bytes]:
+def files(tokenizer: SavableTokenizer) -> dict[str, bytes]:
     """Content of all files of a tokenizer's folder: its card too, if it has one."""
     made = weights_and_config(tokenizer)
     return made if tokenizer.card is None else {**made, CARD: tokenizer.card.encode()}
 
 
-def fingerprint(tokenizer: "FMRITokenizer") -> str:
-    """Start of the SHA-256 of the two files, 16 hex digits; the card does not count."""
+def fingerprint(tokenizer: SavableTokenizer) -> str:
+    """Start of the SHA-256 of the two files, 16 hex digits; without the card."""
     return hashlib.sha256(b"".join(weights_and_config(tokenizer).values())).hexdigest()[:16]
 
 
-def write(tokenizer: "FMRITokenizer", directory: Path | str) -> None:
-    """Write a tokenizer, and its card if it has one, into a directory, made if there is none."""
-    Path(directory).mkdir(parents=True, exist_ok=True)
-    for name, content in files(tokenizer).items():
-        Path(directory, name).write_bytes(content)
-
-
-def load(
-    kind: "type[T]",
+def read_tokenizer(
     directory: Path | str,
     *,
     order_hash: str | None = None,
     labels: Sequence[str] | None = None,
     revision: str | None = None,
-) -> "T":
-    """Read a tokenizer of some class from a folder or the Hub, as its `from_pretrained` says."""
+) -> SavedTokenizer:
+    """Read a tokenizer from a folder or the Hub, as `from_pretrained` says."""
     folder = local_folder(directory, revision)
     description = read_config(folder)
     check_order(description, directory, order_hash, labels)
     processor = description["processor"]
     with reading(folder / CONFIG, FIX):
         config = FMRITokenizerConfig.from_dict(description["model"], f"{folder / CONFIG}: model.")
-        made_by = TimeSeriesProcessor.from_dict(processor) if processor else None
-    weights = read_weights(folder / WEIGHTS, FIX)
-    with reading(folder / WEIGHTS, FIX):
-        tokenizer = kind(
-            config,
-            made_by,
-            description["parcellation"],
-            description["order_hash"],
-            description.get("labels"),
-            weights.get("encoder.positions.features"),
-        )
-        tokenizer.load_state_dict(weights)
-    tokenizer.card = read_card(folder)
-    return tokenizer.eval()
+        fitted = TimeSeriesProcessor.from_dict(processor) if processor else None
+    return SavedTokenizer(
+        folder,
+        config,
+        fitted,
+        description["parcellation"],
+        description["order_hash"],
+        description.get("labels"),
+        read_weights(folder / WEIGHTS, FIX),
+        read_card(folder),
+    )
 
 
 def read_config(directory: Path) -> dict[str, Any]:
@@ -126,16 +146,16 @@ def check_order(
     order_hash: str | None,
     labels: Sequence[str] | None,
 ) -> None:
-    """Refuse signals of another region order, with the permutation that would mend it.
+    """Refuse signals of another region order, with the permutation that fixes it.
 
     Parameters
     ----------
     description : dict
         As `read_config` gives it.
     thing : object
-        Where it is from, for the message.
+        Where it was read from, for the message.
     order_hash : str or None
-        Hash of the region order of the signals to come.
+        Hash of the region order of the signals to encode.
     labels : sequence of str or None
         Their region labels in order.
 

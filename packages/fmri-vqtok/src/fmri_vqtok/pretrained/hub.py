@@ -1,6 +1,6 @@
 """The Hugging Face Hub: fetching and uploading the files of a folder.
 
-The package huggingface_hub is looked for when it is needed, not before.
+The package huggingface_hub is imported when it is needed.
 """
 
 import importlib.util
@@ -43,7 +43,7 @@ def upload(
     token: str | None,
     endpoint: str | None,
 ) -> str:
-    """Upload files in one commit, so that nobody can fetch half of them; return its address.
+    """Upload files in one commit, so that no partial upload is visible; return its address.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def upload(
 
 @contextmanager
 def _hub(doing: str, fix: str) -> Iterator[None]:
-    """Tell in one line what the Hub, or the way to it, refused; show no progress bars."""
+    """Turn errors of the Hub or the network into one line; show no progress bars."""
     if importlib.util.find_spec("huggingface_hub") is None:
         raise InputError(
             f'{doing} needs the package huggingface_hub; pip install "fmri-vqtok[hub]", or {fix}'

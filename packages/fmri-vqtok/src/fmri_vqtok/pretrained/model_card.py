@@ -2,12 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fmri_vqtok.config.quantizers import SETTINGS
-
-if TYPE_CHECKING:
-    from fmri_vqtok.tokenizer import FMRITokenizer
+from fmri_vqtok.pretrained.directory import SavableTokenizer
 
 _FRONT_MATTER = """\
 ---
@@ -29,14 +27,14 @@ tokenizer = FMRITokenizer.from_pretrained("path/or/repository")
 windows, mask = tokenizer.processor(timeseries, tr, site)  # timeseries (frames, regions), tr in s
 codes = tokenizer.encode(windows, mask).codes  # (windows, steps, regions)
 signal = tokenizer.decode(codes, mask)
-vectors = tokenizer.embed(windows, level="scan", mask=mask)
+vectors = tokenizer.embed(windows, level="scan", region_mask=mask)
 ```
 """
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunFacts:
-    """What a run knows of a tokenizer beyond the tokenizer itself.
+    """Facts about a training run, for the model card of its tokenizer.
 
     Attributes
     ----------
@@ -55,12 +53,12 @@ class RunFacts:
     quality: Mapping[str, Mapping[str, float]]
 
 
-def model_card(tokenizer: "FMRITokenizer", facts: RunFacts | None = None) -> str:
+def model_card(tokenizer: SavableTokenizer, facts: RunFacts | None = None) -> str:
     """Text of a model card, the same for the same tokenizer and facts.
 
     Parameters
     ----------
-    tokenizer : FMRITokenizer
+    tokenizer : SavableTokenizer
     facts : RunFacts, optional
         Without them the card says that training and quality are not recorded.
 
@@ -82,7 +80,7 @@ def model_card(tokenizer: "FMRITokenizer", facts: RunFacts | None = None) -> str
     return _FRONT_MATTER + "\n" + "\n\n".join(sections) + "\n"
 
 
-def _summary(tokenizer: "FMRITokenizer") -> Iterator[str]:
+def _summary(tokenizer: SavableTokenizer) -> Iterator[str]:
     config = tokenizer.config
     yield (
         f"Turns windows of {config.n_frames} frames of {config.n_regions} regions into "
@@ -90,18 +88,18 @@ def _summary(tokenizer: "FMRITokenizer") -> Iterator[str]:
     )
     if config.text_width is not None:
         yield (
-            f"Its tokens lie in the text space of {config.text_space or 'a language model'} "
+            f"Its tokens are in the text space of {config.text_space or 'a language model'} "
             f"(width {config.text_width})."
         )
 
 
-def _sizes(tokenizer: "FMRITokenizer") -> Iterator[tuple[str, Any]]:
+def _sizes(tokenizer: SavableTokenizer) -> Iterator[tuple[str, Any]]:
     config = tokenizer.config
     trainable = sum(p.numel() for p in tokenizer.parameters())
     yield "parameters", f"{trainable:,}"
     yield "width, heads", f"{config.width}, {config.n_heads}"
     yield "blocks of encoder, decoder", f"{config.encoder_depth}, {config.decoder_depth}"
-    yield "frames of a patch", config.patch_frames
+    yield "frames per patch", config.patch_frames
     yield (
         "quantizer, codes, width of a code",
         (f"{config.quantizer}, {config.n_codes}, {config.code_width}"),
@@ -111,7 +109,7 @@ def _sizes(tokenizer: "FMRITokenizer") -> Iterator[tuple[str, Any]]:
     yield "positions of regions", config.region_positions
 
 
-def _signals(tokenizer: "FMRITokenizer") -> Iterator[str]:
+def _signals(tokenizer: SavableTokenizer) -> Iterator[str]:
     parcellation = tokenizer.parcellation or "not recorded"
     yield f"- parcellation: {parcellation}, {tokenizer.config.n_regions} regions"
     yield f"- hash of the ordered region labels: {tokenizer.order_hash or 'not recorded'}"
@@ -156,17 +154,17 @@ def _quality(facts: RunFacts | None) -> str:
     return _table(("split", *names), rows) + "\n\n" + meaning
 
 
-def _limits(tokenizer: "FMRITokenizer") -> Iterator[str]:
+def _limits(tokenizer: SavableTokenizer) -> Iterator[str]:
     config = tokenizer.config
-    yield "- It knows this region order alone; another is refused, not guessed."
-    yield f"- A window holds at most {config.n_frames} frames; longer recordings are cut."
+    yield "- It accepts this region order only; another is refused."
+    yield f"- A window holds at most {config.n_frames} frames; longer scans are cut."
     if config.temporal_attention == "full":
-        yield "- A token sees later steps: predicting the next step from its codes is cheating."
+        yield "- A token sees later steps: next-step prediction on its codes leaks the target."
     if config.token_basis == "shared":
         yield "- The codes of a step describe its regions together: no code is about one region."
     yield (
-        "- Codes keep a part of the signal only. Scans of sites, scanners or populations that it "
-        "was not trained on may be kept worse. It is no medical device."
+        "- Codes are lossy. Scans of sites, scanners or populations that it was not trained on may "
+        "be reconstructed worse. It is no medical device."
     )
 
 

@@ -1,4 +1,4 @@
-"""Region order is data: what it takes to bring signals into the order of a tokenizer."""
+"""Permutation of the regions of a signal into the order of a tokenizer."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from fmri_vqtok.errors import InputError
 
 SHOWN = 12
-"""Longest permutation that a message shows whole."""
+"""Longest permutation that a message shows in full."""
 
 
 def permutation(own: Sequence[str], labels: Sequence[str]) -> NDArray[np.int64]:
@@ -18,7 +18,7 @@ def permutation(own: Sequence[str], labels: Sequence[str]) -> NDArray[np.int64]:
     Parameters
     ----------
     own : sequence of str
-        Labels in the order that is wanted.
+        Labels in the target order.
     labels : sequence of str
         Labels of the columns of a signal.
 
@@ -30,11 +30,11 @@ def permutation(own: Sequence[str], labels: Sequence[str]) -> NDArray[np.int64]:
     Raises
     ------
     InputError
-        If a label stands there twice, or the two are not the same regions.
+        If a label is a duplicate, or the two are not the same regions.
     """
     twice = [label for label, count in Counter(labels).items() if count > 1]
     if twice:
-        raise InputError(f"labels: '{twice[0]}' stands there twice; give each region its own")
+        raise InputError(f"labels: '{twice[0]}' is a duplicate; give each region its own")
     places = {label: column for column, label in enumerate(labels)}
     missing = [label for label in own if label not in places]
     if missing or len(places) != len(own):

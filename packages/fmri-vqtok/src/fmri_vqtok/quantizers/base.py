@@ -1,4 +1,4 @@
-"""What every quantizer is and gives."""
+"""The interface of quantizers, and what those with nearest codes share."""
 
 from abc import ABC, abstractmethod
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class Quantized(NamedTuple):
-    """What a quantizer makes of vectors of width d.
+    """Vectors of width d after quantization.
 
     Attributes
     ----------
@@ -40,15 +40,15 @@ class Quantizer(nn.Module, ABC):
 
     @abstractmethod
     def initialise(self, samples: Tensor, generator: torch.Generator) -> None:
-        """Start from training vectors, shape (..., d); from a tokenizer, (n_steps, N, d)."""
+        """Initialise from training vectors, shape (..., d); a tokenizer gives (n_steps, N, d)."""
 
     def code_vectors(self) -> Tensor:
-        """Vectors that tell codes apart, shape (K, width): what each decodes to, or its digits."""
+        """Vectors that represent codes, shape (K, width): what each decodes to, or its digits."""
         return self.lookup(torch.arange(self.n_codes, device=next(self.buffers()).device))
 
 
 class NearestQuantizer(Quantizer):
-    """Quantizer that gives each vector its nearest code and copies the gradient past the choice.
+    """Quantizer that assigns each vector its nearest code, with a straight-through gradient.
 
     Distances and losses are taken in float32, inside autocast too.
 
@@ -67,7 +67,7 @@ class NearestQuantizer(Quantizer):
         self.n_codes, self.dim, self.commitment = n_codes, dim, commitment
 
     def forward(self, x: Tensor) -> Quantized:
-        """Quantize vectors; in training mode what the quantizer knows then follows them.
+        """Quantize vectors; in training mode the quantizer is then updated from them.
 
         Parameters
         ----------
@@ -76,7 +76,7 @@ class NearestQuantizer(Quantizer):
         Returns
         -------
         Quantized
-            With the loss "commitment", and those of the quantizer's own.
+            With the loss "commitment", and those of `extra_losses`.
         """
         with torch.autocast(x.device.type, enabled=False):
             exact = x.float()
@@ -84,9 +84,9 @@ class NearestQuantizer(Quantizer):
             nearest = self.lookup(codes)
             distance = (exact - nearest.detach()).square().mean()
             losses = {"commitment": self.commitment * distance}
-            losses |= self.own_losses(exact.detach(), nearest)
+            losses |= self.extra_losses(exact.detach(), nearest)
             if self.training:
-                self.follow(exact.detach(), codes)
+                self.update(exact.detach(), codes)
         straight_through = x + (nearest.to(x.dtype) - x).detach()
         return Quantized(straight_through, codes, losses)
 
@@ -94,9 +94,9 @@ class NearestQuantizer(Quantizer):
     def assign(self, x: Tensor) -> Tensor:
         """Code of each vector of ``x``, float32 of shape (..., d)."""
 
-    def own_losses(self, x: Tensor, nearest: Tensor) -> dict[str, Tensor]:  # noqa: ARG002
+    def extra_losses(self, x: Tensor, nearest: Tensor) -> dict[str, Tensor]:  # noqa: ARG002
         """Losses beyond commitment, by name, from vectors and those of their codes, (..., d)."""
         return {}
 
-    def follow(self, x: Tensor, codes: Tensor) -> None:
+    def update(self, x: Tensor, codes: Tensor) -> None:
         """Learn from a training batch: vectors, shape (..., d), and their codes, shape (...)."""

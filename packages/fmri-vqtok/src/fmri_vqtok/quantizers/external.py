@@ -11,13 +11,13 @@ from torch import Tensor, nn
 
 from fmri_vqtok.errors import InputError, did_you_mean
 from fmri_vqtok.quantizers.base import Quantized, Quantizer
-from fmri_vqtok.quantizers.external_probe import FIX, foreign, probe, without_trace
+from fmri_vqtok.quantizers.external_probe import FIX, isolated, one_line_errors, probe
 
 MAX_CODES = 2**31 - 1
 """Most codes: tokens are written as 32-bit whole numbers."""
 
 _N_PROBED = 2
-"""Vectors that a quantizer is shown to learn the shape of its codes."""
+"""Vectors that are quantized to find the shape of the codes."""
 
 
 class ExternalQuantizer(Quantizer):
@@ -38,30 +38,30 @@ class ExternalQuantizer(Quantizer):
     Raises
     ------
     InputError
-        If the module has no way from codes to vectors, codes of another shape, or too many codes.
+        If the module cannot decode codes, gives codes of another shape, or has too many codes.
     """
 
     def __init__(self, module: nn.Module, dim: int) -> None:
         super().__init__()
         name = type(module).__name__
-        ways = ("get_output_from_indices", "indices_to_codes")
-        way = next((way for way in ways if hasattr(module, way)), None)
+        methods = ("get_output_from_indices", "indices_to_codes")
+        method = next((method for method in methods if hasattr(module, method)), None)
         size = getattr(module, "codebook_size", None)
-        if way is None or not isinstance(size, int):
+        if method is None or not isinstance(size, int):
             raise InputError(
-                f"external.name: '{name}' has no way from codes to vectors, or no one number of "
-                "codes; give another quantizer, such as 'VectorQuantize'"
+                f"external.name: '{name}' cannot decode codes to vectors, or has no single "
+                "number of codes; give another quantizer, such as 'VectorQuantize'"
             )
         self.module, self.dim, self.size = module, dim, size
-        self.way_back = way
-        with without_trace(), foreign(name, "quantize a vector"), torch.no_grad():
-            # A copy: some quantizers start from the first vectors that they see.
+        self.decode_method = method
+        with isolated(), one_line_errors(name, "quantize a vector"), torch.no_grad():
+            # A copy: some quantizers initialise from the first vectors that they get.
             indices = deepcopy(module).eval()(torch.zeros(1, _N_PROBED, dim))[1]
             shape = tuple(indices.shape)
         if shape[:2] != (1, _N_PROBED) or len(shape) > 3:
             raise InputError(
                 f"external.name: '{name}' gives codes of shape {shape} for vectors of shape "
-                f"{(1, _N_PROBED, dim)}, and not one or one row a vector; {FIX}"
+                f"{(1, _N_PROBED, dim)}, and not one code or one row per vector; {FIX}"
             )
         self.packed_shape = shape[2:]
         self.n_codes = size ** math.prod(self.packed_shape)
@@ -73,7 +73,7 @@ class ExternalQuantizer(Quantizer):
 
     @property
     def no_weight_decay(self) -> tuple[str, ...]:
-        """All parameters: which of them are vectors of data, only the quantizer knows."""
+        """All parameters, since it is not known which of them are code vectors."""
         return tuple(name for name, _ in self.named_parameters())
 
     def forward(self, x: Tensor) -> Quantized:
@@ -87,11 +87,11 @@ class ExternalQuantizer(Quantizer):
     def lookup(self, codes: Tensor) -> Tensor:
         """Vectors of ``codes``, shape (..., d)."""
         indices = self._unpack(codes.reshape(1, -1))
-        return getattr(self.module, self.way_back)(indices).reshape(*codes.shape, self.dim)
+        return getattr(self.module, self.decode_method)(indices).reshape(*codes.shape, self.dim)
 
     @torch.no_grad()
     def initialise(self, samples: Tensor, generator: torch.Generator) -> None:
-        """Show training vectors, shape (..., d), to the quantizer once, in training mode."""
+        """Run training vectors, shape (..., d), through the quantizer once, in training mode."""
         seed = int(torch.randint(2**31, (), generator=generator))
         was_training = self.training
         with torch.random.fork_rng(devices=[]):
@@ -128,8 +128,8 @@ def make_external(name: str, options: Mapping[str, Any], dim: int) -> ExternalQu
     Raises
     ------
     InputError
-        If the package is not installed, has no such class or option, or the quantizer cannot do
-        what a tokenizer needs; see `fmri_vqtok.quantizers.external_probe.probe`.
+        If the package is not installed, has no such class or option, or the quantizer does not
+        pass the probe; see `fmri_vqtok.quantizers.external_probe.probe`.
     """
     try:
         import vector_quantize_pytorch as package
@@ -147,7 +147,7 @@ def make_external(name: str, options: Mapping[str, Any], dim: int) -> ExternalQu
         if key not in taken and "kwargs" not in " ".join(taken):
             hint = did_you_mean(key, taken)
             raise InputError(f"external.options.{key}: {name} takes none; {hint}")
-    with foreign(name, "be made with these options"):
+    with one_line_errors(name, "be made with these options"):
         module = kind(dim=dim, **options)
     quantizer = ExternalQuantizer(module, dim)
     probe(quantizer, name)

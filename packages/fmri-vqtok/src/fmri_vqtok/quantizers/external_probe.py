@@ -1,19 +1,16 @@
-"""Whether a quantizer of another package does what a tokenizer needs, found out when it is made."""
+"""Whether a quantizer of another package works in a tokenizer: checked when it is made."""
 
 import contextlib
 import random
 import textwrap
 from collections.abc import Iterator
 from copy import deepcopy
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from fmri_vqtok.errors import InputError
-
-if TYPE_CHECKING:
-    from fmri_vqtok.quantizers.external import ExternalQuantizer
+from fmri_vqtok.quantizers.base import Quantizer
 
 FIX = (
     "give other external.options, or another quantizer: 'VectorQuantize', 'ResidualVQ', 'FSQ', "
@@ -25,19 +22,19 @@ _TOLERANCE = 1e-4
 
 
 @contextlib.contextmanager
-def foreign(name: str, does: str) -> Iterator[None]:
-    """Tell in one line what another package's quantizer failed at inside this context.
+def one_line_errors(name: str, does: str) -> Iterator[None]:
+    """Turn whatever another package raises inside this context into one line.
 
     Parameters
     ----------
     name : str
     does : str
-        What it was to do, such as "be made".
+        What it failed to do, such as "be made".
 
     Raises
     ------
     InputError
-        In place of whatever the package raises; an InputError goes on as it is.
+        In place of whatever the package raises; an InputError passes unchanged.
     """
     try:
         yield
@@ -49,8 +46,8 @@ def foreign(name: str, does: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def without_trace() -> Iterator[None]:
-    """Draw from fixed seeds inside this context, log nothing, and restore the generators."""
+def isolated() -> Iterator[None]:
+    """Use fixed seeds and no log inside this context, and restore the generators after it."""
     before = random.getstate()
     with torch.random.fork_rng(devices=[]), _quiet():
         torch.manual_seed(0)
@@ -63,7 +60,7 @@ def without_trace() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Silence the package, which warns of too few vectors where a probe shows it a few."""
+    """Silence the package, which warns of the few vectors of a probe."""
     try:
         from loguru import logger
     except ModuleNotFoundError:
@@ -76,10 +73,10 @@ def _quiet() -> Iterator[None]:
         logger.enable("vector_quantize_pytorch")
 
 
-def probe(quantizer: "ExternalQuantizer", name: str) -> None:
+def probe(quantizer: Quantizer, name: str) -> None:
     """Refuse a quantizer that a tokenizer cannot train with, or whose codes do not decode.
 
-    A copy is looked at: some quantizers start from the first vectors that they see.
+    A copy is probed: some quantizers initialise from the first vectors that they get.
 
     Raises
     ------
@@ -90,17 +87,17 @@ def probe(quantizer: "ExternalQuantizer", name: str) -> None:
     """
     if any(getattr(module, "quantize_dropout", False) for module in quantizer.modules()):
         raise InputError(
-            "external.options.quantize_dropout: a stage that is left out has no code, and each "
-            "code has to stand for one vector; give false"
+            "external.options.quantize_dropout: a stage that is dropped has no code, but each code "
+            "must decode to one vector; give false"
         )
-    with without_trace(), foreign(name, "quantize vectors"):
+    with isolated(), one_line_errors(name, "quantize vectors"):
         copy = deepcopy(quantizer)
         _probe_training(copy.train(), name)
         with torch.no_grad():
             _probe_evaluation(copy.eval(), name)
 
 
-def _probe_training(quantizer: "ExternalQuantizer", name: str) -> None:
+def _probe_training(quantizer: Quantizer, name: str) -> None:
     for _ in range(_N_BATCHES):
         x = torch.randn(_N_VECTORS, quantizer.dim, requires_grad=True)
         out = quantizer(x)
@@ -111,7 +108,7 @@ def _probe_training(quantizer: "ExternalQuantizer", name: str) -> None:
             raise _refusal(name, "lets no finite gradient through to its input in training")
 
 
-def _probe_evaluation(quantizer: "ExternalQuantizer", name: str) -> None:
+def _probe_evaluation(quantizer: Quantizer, name: str) -> None:
     x = torch.randn(_N_VECTORS, quantizer.dim)
     out, again = quantizer(x), quantizer(x)
     _check_codes(quantizer, out.codes, name, "evaluation")
@@ -126,7 +123,7 @@ def _probe_evaluation(quantizer: "ExternalQuantizer", name: str) -> None:
         raise _refusal(name, f"has no finite vector for each of its {quantizer.n_codes} codes")
 
 
-def _check_codes(quantizer: "ExternalQuantizer", codes: Tensor, name: str, mode: str) -> None:
+def _check_codes(quantizer: Quantizer, codes: Tensor, name: str, mode: str) -> None:
     lowest, highest = int(codes.min()), int(codes.max())
     if lowest < 0 or highest >= quantizer.n_codes:
         raise _refusal(

@@ -1,4 +1,4 @@
-"""K-means: the centres that a codebook starts at."""
+"""K-means, which initialises a codebook."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from fmri_vqtok.errors import InputError
 from fmri_vqtok.kernels import nearest_code, sum_by_code
 
 SEED_SAMPLES = 16384
-"""Training vectors among which the first centres are looked for, if there are not more codes."""
+"""Training vectors that initial centres are drawn from, if there are not more codes."""
 
 Nearest = Callable[[Tensor, Tensor], Tensor]
 
@@ -18,10 +18,10 @@ def kmeans(
     samples: Tensor,
     n_codes: int,
     generator: torch.Generator,
-    n_rounds: int,
+    n_iterations: int,
     nearest: Nearest = nearest_code,
 ) -> Tensor:
-    """Centres of Lloyd's algorithm, which starts from samples far apart (see `spread_samples`).
+    """Centres of Lloyd's algorithm after k-means++ initialisation.
 
     A centre that loses all its samples restarts at a sample.
 
@@ -31,8 +31,8 @@ def kmeans(
     n_codes : int
         K, at most n.
     generator : torch.Generator
-    n_rounds : int
-        Rounds of assignment and averaging.
+    n_iterations : int
+        Of assignment and averaging.
     nearest : callable, optional
         ``nearest(samples, centres)``: index of each sample's centre.
 
@@ -50,8 +50,8 @@ def kmeans(
             f"n_codes: {n_codes}, but there are {len(samples)} training vectors; "
             "give fewer codes or more scans"
         )
-    centres = spread_samples(samples, n_codes, generator)
-    for _ in range(n_rounds):
+    centres = kmeans_plus_plus(samples, n_codes, generator)
+    for _ in range(n_iterations):
         counts, sums = sum_by_code(samples, nearest(samples, centres), n_codes)
         centres = sums / counts.clamp(min=1)[:, None]
         empty = counts == 0
@@ -60,16 +60,16 @@ def kmeans(
     return centres
 
 
-def spread_samples(samples: Tensor, n_chosen: int, generator: torch.Generator) -> Tensor:
-    """Draw samples with chances that grow with the squared distance to those drawn before.
+def kmeans_plus_plus(samples: Tensor, n_chosen: int, generator: torch.Generator) -> Tensor:
+    """k-means++ (Arthur and Vassilvitskii, 2007): samples far from those drawn before.
 
-    So what is rare but far from everything else gets a centre too (k-means++, Arthur and
-    Vassilvitskii, 2007).
+    The probability of a sample is proportional to its squared distance to the nearest one drawn, so
+    that rare but distant samples get a centre too.
 
     Parameters
     ----------
     samples : Tensor, shape (n, d)
-        Many are thinned at random first.
+        At most `SEED_SAMPLES` of them, or `n_chosen` if more, are considered.
     n_chosen : int
         At most n.
     generator : torch.Generator
@@ -83,7 +83,7 @@ def spread_samples(samples: Tensor, n_chosen: int, generator: torch.Generator) -
     chosen = [some[0]]
     distances = (some - chosen[0]).square().sum(dim=1)
     while len(chosen) < n_chosen:
-        # Without the floor nothing could be drawn once all that is left are copies of drawn ones.
+        # Without the floor nothing could be drawn once all others are copies of drawn ones.
         chances = distances.double().clamp(min=1e-30).cpu()
         chosen.append(some[int(torch.multinomial(chances, 1, generator=generator))])
         distances = torch.minimum(distances, (some - chosen[-1]).square().sum(dim=1))

@@ -19,9 +19,8 @@ class ResidualQuantizer(NearestQuantizer):
 
     The codes of the stages are packed to one, the first stage most significant:
     ``code = (c_0 * K_1 + c_1) * K_2 + c_2``. So codes with the same first digit are neighbours, in
-    number and in what they stand for, and whatever reads codes needs to know nothing of stages.
-    All K sums are compared, not one stage after the other: the nearest one is found, and each sum
-    is its own nearest.
+    number and in vector, and other code need not know of the stages. All K sums are compared, not
+    one stage after the other, so that the nearest sum is found.
 
     Parameters
     ----------
@@ -29,7 +28,7 @@ class ResidualQuantizer(NearestQuantizer):
         Codes of each stage; K is their product, at most 65,536.
     dim : int
         d.
-    decay, commitment, revive_below : float
+    decay, commitment, dead_code_threshold : float
         As for `VectorQuantizer`; every stage's codebook is a running mean.
 
     Raises
@@ -45,13 +44,14 @@ class ResidualQuantizer(NearestQuantizer):
         *,
         decay: float = 0.999,
         commitment: float = 0.25,
-        revive_below: float = 0.5,
+        dead_code_threshold: float = 0.5,
     ) -> None:
         sizes = ResidualSettings(stages=tuple(stages), commitment=commitment).stages
         super().__init__(math.prod(sizes), dim, commitment)
         self.sizes = sizes
         self.stages = nn.ModuleList(
-            VectorQuantizer(size, dim, decay=decay, revive_below=revive_below) for size in sizes
+            VectorQuantizer(size, dim, decay=decay, dead_code_threshold=dead_code_threshold)
+            for size in sizes
         )
 
     def pack(self, stage_codes: Tensor) -> Tensor:
@@ -85,27 +85,29 @@ class ResidualQuantizer(NearestQuantizer):
         return self.vectors()[codes]
 
     @torch.no_grad()
-    def initialise(self, samples: Tensor, generator: torch.Generator, n_rounds: int = 20) -> None:
-        """Start each stage at k-means centres of what the stages before it leave, then settle.
+    def initialise(
+        self, samples: Tensor, generator: torch.Generator, n_iterations: int = 20
+    ) -> None:
+        """Initialise each stage by k-means of the residuals before it, then refine all together.
 
         Parameters
         ----------
         samples : Tensor, shape (..., d)
         generator : torch.Generator
-        n_rounds : int, default=20
-            Of k-means, and then of moving all stages together.
+        n_iterations : int, default=20
+            Of k-means, and then of refining all stages together.
         """
         rest = samples = samples.flatten(0, -2).float()
         for stage in self._stages():
-            centres = kmeans(rest, stage.n_codes, generator, n_rounds)
+            centres = kmeans(rest, stage.n_codes, generator, n_iterations)
             codes = stage.nearest(rest, centres)
-            stage.start_at(centres, codes)
+            stage.init_codebook(centres, codes)
             rest = rest - centres[codes]
-        for _ in range(n_rounds):
-            self._settle(samples)
+        for _ in range(n_iterations):
+            self._refine(samples)
 
-    def follow(self, x: Tensor, codes: Tensor) -> None:
-        """Move each stage towards what the others leave of a batch.
+    def update(self, x: Tensor, codes: Tensor) -> None:
+        """Update each stage from the residuals that the other stages leave of a batch.
 
         Parameters
         ----------
@@ -114,16 +116,16 @@ class ResidualQuantizer(NearestQuantizer):
         """
         rest = x - self.lookup(codes)
         for stage, own in zip(self._stages(), self.unpack(codes).unbind(-1), strict=True):
-            stage.follow(rest + stage.lookup(own), own)
+            stage.update(rest + stage.lookup(own), own)
 
-    def _settle(self, samples: Tensor) -> None:
-        """Put each stage's vectors to the mean of what the others leave of the training vectors."""
+    def _refine(self, samples: Tensor) -> None:
+        """Set each stage's vectors to the means of the residuals that the other stages leave."""
         codes = self.assign(samples)
         for stage, own in zip(self._stages(), self.unpack(codes).unbind(-1), strict=True):
             left = samples - self.lookup(codes) + stage.lookup(own)
             counts, sums = sum_by_code(left, own, stage.n_codes)
             means = sums / counts.clamp(min=1)[:, None]
-            stage.start_at(torch.where(counts[:, None] > 0, means, stage.codebook), own)
+            stage.init_codebook(torch.where(counts[:, None] > 0, means, stage.codebook), own)
 
     def _stages(self) -> list[VectorQuantizer]:
         return cast("list[VectorQuantizer]", list(self.stages))

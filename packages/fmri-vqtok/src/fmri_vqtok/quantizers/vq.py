@@ -10,7 +10,7 @@ from fmri_vqtok.quantizers.base import NearestQuantizer
 from fmri_vqtok.quantizers.kmeans import Nearest, kmeans
 
 START_COUNT = 8.0
-"""Running count of an average code after the start."""
+"""Running count of an average code after initialisation."""
 
 
 def nearest_by_angle(x: Tensor, codebook: Tensor) -> Tensor:
@@ -37,10 +37,10 @@ NEAREST: dict[str, Nearest] = {"euclidean": nearest_code, "cosine": nearest_by_a
 class VectorQuantizer(NearestQuantizer):
     """Nearest vector of a learned codebook.
 
-    A code whose running count falls below ``revive_below`` restarts at a vector of the batch; the
-    draw is seeded by the number of updates, so it is the same after a resume. With several
-    processes counts, sums and draws are over the batches of all of them, so that every process
-    has the same codebook.
+    A dead code, whose running count is below ``dead_code_threshold``, restarts at a vector of the
+    batch; the draw is seeded by the number of updates, so it is the same after a resume. With
+    several processes counts, sums and draws are over the batches of all of them, so that every
+    process has the same codebook.
 
     Parameters
     ----------
@@ -58,8 +58,8 @@ class VectorQuantizer(NearestQuantizer):
         Of the running counts and means, per training batch.
     commitment : float, default=0.25
         Weight of the loss that keeps the input near its code.
-    revive_below : float, default=0.5
-        Running count, in vectors a batch, under which a code is dead.
+    dead_code_threshold : float, default=0.5
+        Running count, in vectors per batch, below which a code is dead.
 
     Raises
     ------
@@ -81,7 +81,7 @@ class VectorQuantizer(NearestQuantizer):
         distance: str = "euclidean",
         decay: float = 0.999,
         commitment: float = 0.25,
-        revive_below: float = 0.5,
+        dead_code_threshold: float = 0.5,
     ) -> None:
         super().__init__(n_codes, dim, commitment)
         if update not in ("ema", "gradient"):
@@ -90,7 +90,7 @@ class VectorQuantizer(NearestQuantizer):
             raise InputError(f"distance: '{distance}'; give 'euclidean' or 'cosine'")
         self.by_gradient = update == "gradient"
         self.nearest = NEAREST[distance]
-        self.decay, self.revive_below = decay, revive_below
+        self.decay, self.dead_code_threshold = decay, dead_code_threshold
         codebook = torch.randn(n_codes, dim)
         if self.by_gradient:
             self.codebook = nn.Parameter(codebook)
@@ -114,28 +114,30 @@ class VectorQuantizer(NearestQuantizer):
         """Codebook vectors of ``codes``, shape (..., d)."""
         return self.codebook[codes]
 
-    def own_losses(self, x: Tensor, nearest: Tensor) -> dict[str, Tensor]:
-        """Squared distance that pulls a codebook that learns by gradient to its vectors."""
+    def extra_losses(self, x: Tensor, nearest: Tensor) -> dict[str, Tensor]:
+        """Squared distance that pulls a codebook trained by gradient to its vectors."""
         return {"codebook": (nearest - x).square().mean()} if self.by_gradient else {}
 
     @torch.no_grad()
-    def initialise(self, samples: Tensor, generator: torch.Generator, n_rounds: int = 20) -> None:
-        """Start the codebook at the k-means centres of training vectors.
+    def initialise(
+        self, samples: Tensor, generator: torch.Generator, n_iterations: int = 20
+    ) -> None:
+        """Initialise the codebook with the k-means centres of training vectors.
 
         Parameters
         ----------
         samples : Tensor, shape (..., d)
-            Of as many batches as there are; those of the first process count.
+            With several processes, those of the first one are used.
         generator : torch.Generator
-        n_rounds : int, default=20
+        n_iterations : int, default=20
         """
         samples = samples.flatten(0, -2)
-        centres = kmeans(samples.float(), self.n_codes, generator, n_rounds, self.nearest)
-        self.start_at(centres, self.nearest(samples, centres))
+        centres = kmeans(samples.float(), self.n_codes, generator, n_iterations, self.nearest)
+        self.init_codebook(centres, self.nearest(samples, centres))
 
     @torch.no_grad()
-    def start_at(self, centres: Tensor, codes: Tensor) -> None:
-        """Set the codebook, as if it had followed training vectors with these codes for long.
+    def init_codebook(self, centres: Tensor, codes: Tensor) -> None:
+        """Set the codebook and its running counts, as after many batches with these codes.
 
         Parameters
         ----------
@@ -143,8 +145,8 @@ class VectorQuantizer(NearestQuantizer):
         codes : Tensor of int64, shape (n,)
         """
         counts = torch.bincount(codes, minlength=self.n_codes).to(centres.dtype)
-        # As if each code had had several vectors in each batch so far: the first batches then move
-        # the codebook gently, and kill no code that k-means found a use for.
+        # As if each code had had several vectors per batch so far: the first batches then change
+        # the codebook little, and no code that k-means uses is dead.
         self.counts.copy_((counts / counts.mean()).clamp(min=1.0) * START_COUNT)
         broadcast(self.counts)
         broadcast(self.codebook.copy_(centres))
@@ -152,8 +154,8 @@ class VectorQuantizer(NearestQuantizer):
             self.sums.copy_(self.codebook * self.counts[:, None])
 
     @torch.no_grad()
-    def follow(self, x: Tensor, codes: Tensor) -> None:
-        """Move counts, and the codebook if it is a running mean, towards a batch; revive codes.
+    def update(self, x: Tensor, codes: Tensor) -> None:
+        """Update counts, and the codebook if it is a running mean, from a batch; revive dead codes.
 
         Parameters
         ----------
@@ -171,7 +173,7 @@ class VectorQuantizer(NearestQuantizer):
             self.codebook.copy_(self.sums / self.counts[:, None])
 
     def _revive(self, x: Tensor) -> None:
-        dead = self.counts < self.revive_below
+        dead = self.counts < self.dead_code_threshold
         n_dead = int(dead.sum())
         if n_dead == 0:
             return

@@ -1,4 +1,4 @@
-"""Tensors that are slow to compute and never change, kept in the user's cache."""
+"""Tensors that are slow to compute, kept in the user's cache."""
 
 import functools
 import hashlib
@@ -16,7 +16,7 @@ from fmri_vqtok.formats.atomic import whole_file
 from fmri_vqtok.text.cache_folder import cache_folder
 
 LAYOUT = 1
-"""Part of every key: raised when what is computed from the same input becomes another."""
+"""Part of every key: raised when the same input gives another result."""
 
 _MODEL_SUFFIXES = {".bin", ".jinja", ".json", ".model", ".safetensors", ".txt"}
 
@@ -26,14 +26,14 @@ _log = logging.getLogger(__name__)
 def cached_tensor(
     about: dict[str, Any], compute: Callable[[], Tensor], folder: Path | None = None
 ) -> Tensor:
-    """Tensor from the cache, or computed and put there.
+    """Tensor from the cache, or computed and stored there.
 
     Parameters
     ----------
     about : dict
-        All that decides the tensor, as JSON; "kind" names it.
+        All that determines the tensor, as JSON; "kind" names it.
     compute : callable
-        Called if the cache has no such tensor, or a broken one.
+        Called if the cache has no such tensor or a broken one.
     folder : Path, optional
         In place of the folder "text" in `cache_folder`. One that cannot be written to is a
         warning in the log.

@@ -1,8 +1,8 @@
 """Frozen text targets of scans: the paragraphs of all domains, each encoded alone.
 
 A caption over all domains has more tokens than a small language model reads at once, and the mean
-over one long text is ruled by its longest part. So each domain's paragraph is encoded alone, every
-sentence of it, and the domains weigh alike.
+over one long text is dominated by its longest part. So each domain's paragraph is encoded alone,
+with every sentence of it, and the domains have equal weight.
 """
 
 from collections.abc import Sequence
@@ -23,15 +23,15 @@ Sentences = dict[str, list[str]]
 
 @dataclass(frozen=True)
 class CaptionCounts:
-    """What of the captions entered the text targets.
+    """Counts of the captions that entered the text targets.
 
     Attributes
     ----------
     scans : int
     domains : dict of str to int
-        By domain that is used, how many of the scans have a paragraph of it.
+        By domain that is used, the number of scans with a paragraph of it.
     sentences : int
-        That entered.
+        Sentences that entered.
     sentences_left_out : int
         Those of domains that no training scan has: there is no mean to compare them with.
     """
@@ -55,7 +55,7 @@ class CaptionTargets:
     Attributes
     ----------
     features : Tensor, shape (n_scans, C)
-        Mean over the domains; where a scan lacks one, its mean over the training scans stands in.
+        Mean over the domains; one that a scan lacks is imputed by its mean over training scans.
     center : Tensor, shape (C,)
         Mean over the domains of their means over the training scans.
     counts : CaptionCounts
@@ -114,7 +114,7 @@ def caption_targets(
     captions : sequence of dict of list of str
         Sentences by domain, one caption a scan.
     is_training : sequence of bool
-        Whether the scan is of the training split: no other enters the mean.
+        Whether the scan is of the training split; only these enter the mean.
     max_tokens, device
         As for `fmri_vqtok.text.features.text_features`.
 

@@ -15,7 +15,7 @@ TEXT_SUFFIXES = (".md", ".rst", ".txt")
 TABLE_SUFFIXES = (".jsonl", ".parquet")
 
 _BLOCK = 2**16
-"""Most characters of a text that are given at a time."""
+"""Most characters of a text that are yielded at a time."""
 
 _ROWS = 256
 """Rows of a table that are read at a time."""

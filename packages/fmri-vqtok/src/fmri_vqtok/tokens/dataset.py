@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fmri_vqtok.training.loop import Progress
 
 SHARDS = "checkpoints"
-"""Folder of what a run has made so far; gone when the tokens are whole."""
+"""Folder of the shards of an unfinished run; removed when the tokens are complete."""
 
 
 def write_tokens(
@@ -34,15 +34,15 @@ def write_tokens(
     """Write the codes of all scans, by split, with ``tokens.json`` beside them.
 
     Each row is a window: scan_id, window (int32), codes ((W, N) int32), mask ((N,) bool) and new
-    ((W,) bool: False for a step with frames that a window before has shown). Rows are made shard by
-    shard; a run that was killed goes on from the shards that are whole. Where several processes
-    make them, the calling script needs ``if __name__ == "__main__":``.
+    ((W,) bool: False for a step with frames of an earlier window). Rows are made shard by shard; a
+    killed run resumes from the complete shards. With several processes the calling script needs
+    ``if __name__ == "__main__":``.
 
     Parameters
     ----------
     cohort_dir, tokenizer_dir : Path
     directory : Path
-        Existing folder for the artefacts; shards of the same scans in it are gone on from.
+        Existing folder for the artefacts; the run resumes from shards of the same scans in it.
     settings : TokenizeSettings
     device : str, default="cpu"
     progress : callable, optional
@@ -62,7 +62,7 @@ def write_tokens(
     made_of = {"tokenizer": encoder.fingerprint, "batch_size": settings.batch_size}
     folder = directory / SHARDS
     shards = plan_shards(encoder.cohort, folder, settings.shard_scans, made_of)
-    missing = [shard for shard in shards if not shard.is_whole()]
+    missing = [shard for shard in shards if not shard.is_complete()]
     n_scans = sum(len(shard.places) for shard in shards)
     done = n_scans - sum(len(shard.places) for shard in missing)
     for shard in make_shards(missing, encoder, settings.n_jobs):
@@ -74,7 +74,7 @@ def write_tokens(
 
 
 def check_tokens_of(tokens_dir: Path, tokenizer: FMRITokenizer) -> None:
-    """Refuse tokens that another tokenizer made: the same code would mean something else.
+    """Refuse tokens of another tokenizer, whose codes have another meaning.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def check_tokens_of(tokens_dir: Path, tokenizer: FMRITokenizer) -> None:
     made_by = read_tokens_record(tokens_dir).get("tokenizer")
     if made_by != tokenizer.fingerprint:
         raise InputError(
-            f"{tokens_dir}: its tokens are those of tokenizer {made_by}, but this is tokenizer "
+            f"{tokens_dir}: its tokens were made by tokenizer {made_by}, but this is tokenizer "
             f"{tokenizer.fingerprint}; tokenize the cohort again with this one"
         )
 
@@ -107,7 +107,7 @@ def _write_whole(
         "n_steps": config.n_steps,
         "n_regions": config.n_regions,
         "temporal_attention": config.temporal_attention,
-        "interpolated_scans": [scan for _, stretched in splits.values() for scan in stretched],
+        "interpolated_scans": [scan for _, upsampled in splits.values() for scan in upsampled],
     }
     # A fingerprint of our own: the library's default is drawn at random.
     tables = {

@@ -1,4 +1,4 @@
-"""Steps of overlapping windows that show volumes for the first time."""
+"""Steps of overlapping windows that have frames of no earlier window."""
 
 from collections.abc import Sequence
 
@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 
 def new_steps(starts: Sequence[int], n_frames: int, patch_frames: int) -> NDArray[np.bool_]:
-    """Which steps of a recording's windows hold frames that no window before has shown.
+    """Which steps of a scan's windows hold frames that are in no earlier window.
 
-    Predicting one that is not new would be copying, where the windows before are in sight.
+    Next-step prediction of the others could be copied from the earlier windows.
 
     Parameters
     ----------
@@ -18,7 +18,7 @@ def new_steps(starts: Sequence[int], n_frames: int, patch_frames: int) -> NDArra
     n_frames : int
         T, frames of a window.
     patch_frames : int
-        P, frames of a step.
+        P, frames per step.
 
     Returns
     -------
@@ -30,5 +30,5 @@ def new_steps(starts: Sequence[int], n_frames: int, patch_frames: int) -> NDArra
     [[True, True], [True, True], [False, False]]
     """
     first = np.asarray(starts)[:, None]
-    shown_until = np.concatenate([[0], first[:-1, 0] + n_frames])[:, None]
-    return first + np.arange(0, n_frames, patch_frames) >= shown_until
+    end_of_previous = np.concatenate([[0], first[:-1, 0] + n_frames])[:, None]
+    return first + np.arange(0, n_frames, patch_frames) >= end_of_previous

@@ -1,4 +1,4 @@
-"""Codes of a cohort in shards: made by several processes, each file there whole or not at all."""
+"""Codes of a cohort in shards, made by several processes; each file is written atomically."""
 
 import contextlib
 import json
@@ -42,7 +42,7 @@ class Shard:
         Of the scans in the split.
     path : Path
     made_of : str
-        What decides the content of the file; another file under its name is not taken for it.
+        What determines the content of the file; a file with another content is made anew.
     """
 
     split: str
@@ -50,8 +50,8 @@ class Shard:
     path: Path
     made_of: str
 
-    def is_whole(self) -> bool:
-        """Whether the file is there, with the right content."""
+    def is_complete(self) -> bool:
+        """Whether the file exists with the right content."""
         if not self.path.is_file():
             return False
         with _mapped(self.path) as reader:
@@ -68,7 +68,7 @@ def plan_shards(cohort: Cohort, folder: Path, n_scans: int, made_of: dict[str, A
         Of the files.
     n_scans : int
     made_of : dict
-        What decides the codes, besides the scans.
+        What determines the codes, besides the scans.
     """
     shards = []
     for split in cohort.splits():
@@ -82,7 +82,7 @@ def plan_shards(cohort: Cohort, folder: Path, n_scans: int, made_of: dict[str, A
 
 
 def make_shards(shards: Sequence[Shard], encoder: "ScanEncoder", n_jobs: int) -> Iterator[Shard]:
-    """Write the files of shards, and give each shard when its file is whole.
+    """Write the files of shards, and yield each shard when its file is complete.
 
     Parameters
     ----------
@@ -112,21 +112,21 @@ def make_shards(shards: Sequence[Shard], encoder: "ScanEncoder", n_jobs: int) ->
 
 
 def join_shards(shards: Sequence[Shard]) -> dict[str, tuple[pa.Table, list[str]]]:
-    """By split, the rows of all its shards, mapped from their files, and the stretched scans."""
+    """By split, the rows of all its shards, memory-mapped, and the upsampled scans."""
     tables: dict[str, list[pa.Table]] = {}
-    stretched: dict[str, list[str]] = {}
+    upsampled: dict[str, list[str]] = {}
     for shard in shards:
         with _mapped(shard.path) as reader:
             table = reader.read_all()
         tables.setdefault(shard.split, []).append(table.cast(SCHEMA_OF_ROWS))
-        stretched.setdefault(shard.split, []).extend(
-            json.loads(table.schema.metadata[b"stretched"])
+        upsampled.setdefault(shard.split, []).extend(
+            json.loads(table.schema.metadata[b"upsampled"])
         )
-    return {split: (pa.concat_tables(parts), stretched[split]) for split, parts in tables.items()}
+    return {split: (pa.concat_tables(parts), upsampled[split]) for split, parts in tables.items()}
 
 
 class ScanEncoder:
-    """Makes rows of scans; what a worker process needs to make its own comes with a pickle.
+    """Makes rows of scans; pickled, it is made anew in the worker process.
 
     Parameters
     ----------
@@ -162,12 +162,12 @@ class ScanEncoder:
     def write(self, shard: Shard) -> None:
         """Write the file of a shard."""
         rows: list[dict[str, object]] = []
-        stretched = []
+        upsampled = []
         for scan in self.cohort.scans(shard.split, shard.places):
             rows += self.rows(scan)
-            if self.processor.stretches(len(scan.bold), scan.tr):
-                stretched.append(scan.scan_id)
-        notes = {"made_of": shard.made_of, "stretched": json.dumps(stretched)}
+            if self.processor.is_upsampled(len(scan.bold), scan.tr):
+                upsampled.append(scan.scan_id)
+        notes = {"made_of": shard.made_of, "upsampled": json.dumps(upsampled)}
         table = pa.Table.from_pylist(rows, SCHEMA_OF_ROWS.with_metadata(notes))
         shard.path.parent.mkdir(exist_ok=True)
         with whole_file(shard.path) as file, pa.ipc.new_stream(file, table.schema) as writer:
@@ -175,12 +175,14 @@ class ScanEncoder:
 
     @torch.no_grad()
     def rows(self, scan: CohortScan) -> list[dict[str, object]]:
-        """One row a window: scan_id, window, codes, mask, and which steps are new."""
+        """One row per window: scan_id, window, codes, mask, and which steps are new."""
         series, mask = self.processor.normalise(scan.bold, scan.tr, scan.site)
         windows = self.processor.cut(series)
         batches = [batch.to(self.device) for batch in windows.split(self.batch_size)]
-        present = mask.to(self.device)
-        codes = torch.cat([self.tokenizer.encode(batch, present).codes for batch in batches]).cpu()
+        region_mask = mask.to(self.device)
+        codes = torch.cat(
+            [self.tokenizer.encode(batch, region_mask).codes for batch in batches]
+        ).cpu()
         config = self.tokenizer.config
         starts = self.processor.starts(len(series))
         new = new_steps(starts, config.n_frames, config.patch_frames)
@@ -206,7 +208,7 @@ def _become_worker(encoder: ScanEncoder) -> None:
 
 
 def _end_with_parent() -> None:
-    """End this process when its parent is gone, killed perhaps; nobody would tell it otherwise."""
+    """End this process when its parent has ended, even by SIGKILL."""
     parent = parent_process()
     if parent is not None:
         connection.wait([parent.sentinel])

@@ -17,10 +17,11 @@ from fmri_vqtok.data.region_features import training_features
 from fmri_vqtok.data.window_dataset import (
     NormalisedScan,
     TextDraws,
-    TrainingPlan,
-    WindowPlan,
+    TrainingWindowDataset,
+    WindowDataset,
     collate,
 )
+from fmri_vqtok.digest import digest
 from fmri_vqtok.distributed import barrier, init_process_group, is_main_process
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.formats.cohort import Cohort
@@ -41,7 +42,6 @@ from fmri_vqtok.training.metrics import (
     perplexity,
 )
 from fmri_vqtok.training.objective import TokenizerObjective
-from fmri_vqtok.training.run_identity import digest
 
 Scans = dict[str, list[NormalisedScan]]
 
@@ -302,7 +302,7 @@ def _start(
     windows = _start_windows(scans["train"], settings, generator)
     tokenizer.initialise(windows, generator)
     if targets is not None:
-        tokenizer.start_text_space(targets.table, targets.center)
+        tokenizer.init_text_space(targets.table, targets.center)
     return tokenizer
 
 
@@ -328,10 +328,10 @@ def _plans(
     targets: _TextTargets | None,
     settings: FitTokenizerSettings,
     seed: int,
-) -> tuple[TrainingPlan, WindowPlan | None]:
+) -> tuple[TrainingWindowDataset, WindowDataset | None]:
     draws = targets.draws if targets is not None else None
     loop = settings.training
-    training = TrainingPlan(
+    training = TrainingWindowDataset(
         scans["train"],
         processor,
         loop.steps * loop.batch_size,
@@ -343,7 +343,7 @@ def _plans(
     )
     if "validation" not in scans:
         return training, None
-    return training, WindowPlan(scans["validation"], processor, seed=seed, text=draws)
+    return training, WindowDataset(scans["validation"], processor, seed=seed, text=draws)
 
 
 @contextlib.contextmanager

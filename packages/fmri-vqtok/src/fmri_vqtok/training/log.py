@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from fmri_vqtok.digest import plain
 from fmri_vqtok.distributed import all_reduce_sum, rank_and_world_size
 from fmri_vqtok.errors import InputError
-from fmri_vqtok.training.run_identity import differences, plain, same_sample
+from fmri_vqtok.training.run_identity import differences, same_sample
 
 FILE = "training_log.json"
 """The name of the log in a checkpoint."""

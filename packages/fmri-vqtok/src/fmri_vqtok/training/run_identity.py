@@ -5,15 +5,14 @@ differ in its last bits from one machine to the next, so it is compared by a few
 tolerance: a run may resume elsewhere.
 """
 
-import hashlib
-import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
+
+from fmri_vqtok.digest import digest
 
 _FROZEN_VALUES = 4096
 """Values of each frozen weight that enter the digest of a model, at most."""
@@ -26,24 +25,6 @@ _ROUNDING = 1e-3
 
 _NAMED = 3
 """Differences that a message names."""
-
-
-def plain(value: Any) -> Any:
-    """Value as JSON gives it back, so that what was written and what is given can be compared."""
-    return json.loads(json.dumps(value, sort_keys=True, default=str))
-
-
-def digest(parts: Iterable[Any]) -> str:
-    """Start of the SHA-256 of tensors, arrays and plain values, 16 hex digits."""
-    found = hashlib.sha256()
-    for part in parts:
-        if isinstance(part, Tensor | np.ndarray):
-            array = np.ascontiguousarray(part)
-            found.update(f"{array.dtype}{array.shape}".encode())
-            found.update(array.reshape(-1).view(np.uint8).data)
-        else:
-            found.update(json.dumps(plain(part), sort_keys=True).encode())
-    return found.hexdigest()[:16]
 
 
 def model_digest(model: nn.Module) -> str:

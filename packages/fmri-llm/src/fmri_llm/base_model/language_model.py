@@ -1,0 +1,88 @@
+"""Input embeddings and low-rank adapters (LoRA) of a base language model."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, cast
+
+import torch
+
+from fmri_vqtok.errors import InputError
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from torch import nn
+    from transformers import PreTrainedModel
+
+    from fmri_llm.settings import LoraSettings
+
+__all__ = ["input_embeddings", "new_adapter", "without_peft_notice"]
+
+_PROJECTIONS = (
+    ("q_proj", "v_proj"),
+    ("query_key_value",),
+    ("qkv_proj",),
+    ("c_attn",),
+    ("Wqkv",),
+)
+"""Known names of attention projections, most usual first."""
+
+
+def input_embeddings(model: PreTrainedModel | PeftModel) -> nn.Embedding:
+    """Input embeddings of a language model's text tokens."""
+    return cast("nn.Embedding", model.get_input_embeddings())
+
+
+def new_adapter(base: PreTrainedModel, settings: LoraSettings, seed: int) -> PeftModel:
+    """Add low-rank adapters to a base; before training they change nothing.
+
+    Raises
+    ------
+    InputError
+        If no layer has one of the target names.
+    """
+    with torch.random.fork_rng(), without_peft_notice():
+        torch.manual_seed(seed)
+        # Without names peft has defaults for most architectures.
+        for names in (settings.targets,) if settings.targets else (None, _projections(base)):
+            with contextlib.suppress(ValueError):
+                return _adapted(base, settings, names)
+    msg = (
+        f"lora.targets: {settings.targets} fit no layer of this {base.config.model_type} "
+        "model; name its attention projections"
+    )
+    raise InputError(msg)
+
+
+def _adapted(
+    base: PreTrainedModel, settings: LoraSettings, names: Sequence[str] | None
+) -> PeftModel:
+    from peft import LoraConfig, get_peft_model
+    from transformers.pytorch_utils import Conv1D
+
+    config = LoraConfig(
+        r=settings.rank,
+        lora_alpha=cast("int", settings.alpha),
+        lora_dropout=settings.dropout,
+        target_modules=list(names) if names else None,
+        # GPT-2 stores its weights transposed; peft has to be told.
+        fan_in_fan_out=any(isinstance(module, Conv1D) for module in base.modules()),
+        task_type="CAUSAL_LM",
+    )
+    return cast("PeftModel", get_peft_model(base, config))
+
+
+def _projections(base: PreTrainedModel) -> Sequence[str] | None:
+    """Names of the attention projections of a base; None if it has none of the known names."""
+    layers = {name.rpartition(".")[2] for name, _ in base.named_modules()}
+    return next((names for names in _PROJECTIONS if layers.issuperset(names)), None)
+
+
+@contextlib.contextmanager
+def without_peft_notice() -> Iterator[None]:
+    """Silence a deprecation warning of transformers that peft causes."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+        yield

@@ -1,0 +1,98 @@
+"""Cached keys and values of brain blocks, which any number of prompts can follow."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from torch import Tensor
+
+from fmri_llm.packing.attention_mask import attention_mask
+from fmri_llm.packing.sequences import PackedText
+from fmri_vqtok.errors import InputError
+
+if TYPE_CHECKING:
+    from transformers import Cache
+
+__all__ = ["BrainPrefix", "CachedModel"]
+
+
+class CachedModel(Protocol):
+    """A language model that continues from cached keys and values, such as `FMRILM`."""
+
+    def forward_with_cache(
+        self,
+        cache: Cache,
+        ids: Tensor,
+        attention_mask: Tensor,
+        position_ids: Tensor,
+        logits_to_keep: Tensor,
+    ) -> Tensor:
+        """Vocabulary logits of text tokens that follow those of a cache.
+
+        Parameters
+        ----------
+        cache : transformers.Cache
+            Of C tokens; it is extended in place.
+        ids, position_ids : Tensor of int64, shape (B, L)
+        attention_mask : Tensor of bool, shape (B, L, C + L)
+            What each new token may attend to.
+        logits_to_keep : Tensor of int64, shape (k,)
+            Columns, of the L, whose logits are computed.
+
+        Returns
+        -------
+        Tensor, shape (B, k, V)
+        """
+
+
+class BrainPrefix(NamedTuple):
+    """Brain blocks of some scans after the prefill, to be asked many questions.
+
+    Attributes
+    ----------
+    cache : transformers.Cache
+        Keys and values of the B brain blocks.
+    region_mask : Tensor of bool, shape (B, N)
+        False for a region without signal.
+    step_mask : Tensor of bool, shape (B, W)
+        False for the padding steps of a shorter scan.
+    """
+
+    cache: Cache
+    region_mask: Tensor
+    step_mask: Tensor
+
+    @property
+    def n_steps(self) -> int:
+        """W, steps of the longest scan."""
+        return self.step_mask.shape[1]
+
+    @property
+    def steps_per_scan(self) -> Tensor:
+        """Steps of each scan without padding, shape (B,): the position of the first text token."""
+        return self.step_mask.sum(1)
+
+    def for_prompts(self, n_prompts: int) -> BrainPrefix:
+        """Copy that prompts can extend: one scan for all prompts, or one for each.
+
+        Raises
+        ------
+        InputError
+            If there are several scans, but not one for each prompt.
+        """
+        n_scans = len(self.region_mask)
+        if n_scans not in (1, n_prompts):
+            msg = f"codes: {n_scans} scans for {n_prompts} prompts; give one, or one each"
+            raise InputError(msg)
+        # The forward pass extends a cache in place; this one stays as it is for other questions.
+        cache = copy.deepcopy(self.cache)
+        if n_scans != n_prompts:
+            cache.batch_repeat_interleave(n_prompts)
+        masks = (mask.expand(n_prompts, -1) for mask in (self.region_mask, self.step_mask))
+        return BrainPrefix(cache, *masks)
+
+    def attention_mask(self, text: PackedText) -> Tensor:
+        """Compute what each text column may attend to; shape (B, L, M + L)."""
+        mask = attention_mask(text, self.region_mask, self.n_steps, self.step_mask)
+        return mask[:, mask.shape[2] - text.ids.shape[1] :]

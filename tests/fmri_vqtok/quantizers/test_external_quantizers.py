@@ -35,7 +35,7 @@ KINDS = [
 """Name, options and number of codes of those that can be adapted."""
 
 DROPOUT = {"quantize_dropout": True}
-NO_DROPOUT = "external.options.quantize_dropout: a stage that is left out has no code.*give false"
+NO_DROPOUT = "external.options.quantize_dropout: a stage that is dropped has no code.*give false"
 
 
 def draw(n=300, seed=0):
@@ -158,7 +158,7 @@ def test_a_tokenizer_with_an_external_quantizer_comes_back_equal(tmp_path):
     [
         ("VectorQuantise", {}, r"external.name: 'VectorQuantise'; did you mean 'VectorQuantize'"),
         ("FSQ", {"level": [3]}, r"external.options.level: FSQ .* did you mean 'levels'"),
-        ("RandomProjectionQuantizer", {"codebook_size": 4, "codebook_dim": 4}, "cannot decode codes"),
+        ("RandomProjectionQuantizer", {"codebook_size": 4, "codebook_dim": 4}, "cannot decode"),
         ("ResidualVQ", {"codebook_size": 8, "num_quantizers": 3, **DROPOUT}, NO_DROPOUT),
         ("ResidualFSQ", {"levels": [5, 3], "num_quantizers": 2, **DROPOUT}, NO_DROPOUT),
         ("ResidualSimVQ", {"codebook_size": 8, "num_quantizers": 3, **DROPOUT}, NO_DROPOUT),

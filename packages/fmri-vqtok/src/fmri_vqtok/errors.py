@@ -1,11 +1,11 @@
-"""The error that a user can mend: one line with the thing, its value and the fix."""
+"""The user-facing input error: one line with the thing, its value and a fix."""
 
 from collections.abc import Sequence
 from difflib import get_close_matches
 
 
 class InputError(ValueError):
-    """What was handed in cannot be used; the message says what it is and how to mend it.
+    """An input that cannot be used; the message names it, its value and a fix.
 
     Attributes
     ----------
@@ -17,7 +17,7 @@ class InputError(ValueError):
 
 
 def check_choice(key: str, value: object, known: Sequence[str]) -> None:
-    """Refuse a word that is none of those known, and name the nearest.
+    """Refuse an unknown choice, and name the nearest known one.
 
     Raises
     ------

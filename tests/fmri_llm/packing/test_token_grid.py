@@ -38,5 +38,5 @@ def test_a_grid_of_one_step_has_no_next_step():
 
 
 def test_tokens_that_fill_no_whole_number_of_steps_are_refused():
-    with pytest.raises(InputError, match="7 are no whole number of steps of 3 regions"):
+    with pytest.raises(InputError, match="7 are not a multiple of 3 regions"):
         unflatten(torch.zeros(1, 7), 3)

@@ -34,7 +34,7 @@ def make_batch():
     generator = torch.Generator().manual_seed(1)
     return {
         "brain": torch.randn(3, 2, 4, 6, generator=generator),
-        "mask": torch.rand(3, 4, generator=generator) < 0.7,
+        "region_mask": torch.rand(3, 4, generator=generator) < 0.7,
         "scans": torch.arange(3),
         "text_ids": torch.randint(20, (3, 5), generator=generator),
     }
@@ -277,7 +277,7 @@ def test_masked_regions_change_no_loss(contrast, pooling, value):
     alignment, batch = make_alignment(contrast, pooling), make_batch()
     if pooling == "attention":
         alignment.pooling.query.data.normal_()
-    batch["mask"][:, 2] = False
+    batch["region_mask"][:, 2] = False
     before = alignment(**batch)
     batch["brain"][:, :, 2] = value
     after = alignment(**batch)
@@ -287,12 +287,12 @@ def test_masked_regions_change_no_loss(contrast, pooling, value):
 def test_attention_starts_as_the_mean_over_present_tokens():
     batch = make_batch()
     mean, attention = (
-        make_pooling(kind, 6)(batch["brain"], batch["mask"]).vectors for kind in POOLINGS
+        make_pooling(kind, 6)(batch["brain"], batch["region_mask"]).vectors for kind in POOLINGS
     )
     assert torch.allclose(attention, mean, atol=1e-6)
     by_hand = [
         scan[:, mask].flatten(0, 1).mean(dim=0)
-        for scan, mask in zip(batch["brain"], batch["mask"], strict=True)
+        for scan, mask in zip(batch["brain"], batch["region_mask"], strict=True)
     ]
     assert torch.allclose(mean, torch.stack(by_hand), atol=1e-6)
 

@@ -140,7 +140,7 @@ def test_windows_after_the_last_one_asked_for_are_left_out(make_model, checkpoin
 def test_a_scan_at_another_rate_is_resampled(make_model, checkpoint):
     transform, _ = make_model(checkpoint=checkpoint)
     sample = a_sample(in_suite_order(a_series(2 * N_FRAMES, seed=5)), tr=1.0)
-    assert transform(sample)["counted"].tolist() == [True, False, False, False]
+    assert transform(sample)["window_mask"].tolist() == [True, False, False, False]
 
 
 def test_a_region_without_signal_does_not_count(make_model, checkpoint):

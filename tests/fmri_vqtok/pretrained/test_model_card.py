@@ -92,8 +92,8 @@ def test_without_a_run_the_card_says_that_nothing_is_recorded(make_tokenizer, tm
 
 
 def test_the_card_lists_the_limits_of_the_configuration(make_tokenizer):
-    assert "cheating" in model_card(make_tokenizer(temporal_attention="full"))
-    assert "cheating" not in model_card(make_tokenizer())
+    assert "leaks the target" in model_card(make_tokenizer(temporal_attention="full"))
+    assert "leaks the target" not in model_card(make_tokenizer())
     assert "no code is about one region" not in model_card(make_tokenizer(token_basis="regions"))
 
 

@@ -35,7 +35,7 @@ KINDS = [
 """Name, options and number of codes of those that can be adapted."""
 
 DROPOUT = {"quantize_dropout": True}
-NO_DROPOUT = "external.options.quantize_dropout: a stage that is left out has no code.*give false"
+NO_DROPOUT = "external.options.quantize_dropout: a stage that is dropped has no code.*give false"
 
 
 def draw(n=300, seed=0):

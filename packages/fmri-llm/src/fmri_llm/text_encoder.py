@@ -43,7 +43,7 @@ class TextEncoderClassifier:
     learning_rate : float, default=5e-5
         Peak learning rate of AdamW; it falls linearly.
     max_tokens : int, default=512
-        Tokens after the first so many of a text are left out; fewer if the encoder takes fewer.
+        Longer texts are truncated to this many tokens, or to the encoder's own limit.
     seed : int, default=0
         Seed of the head, the order of the texts and dropout.
     device : str, default="cpu"
@@ -177,7 +177,7 @@ class TextEncoderClassifier:
 
 
 def _right_padding(tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:
-    """Tokenizer that pads and cuts on the right, whatever its folder says.
+    """Tokenizer that pads and truncates on the right, whatever its own settings.
 
     Padding on the left would shift the positions of a text by how long the others are. Any token
     pads, since the attention mask hides it.

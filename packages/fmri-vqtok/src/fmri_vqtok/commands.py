@@ -22,7 +22,7 @@ from fmri_vqtok.text.corpus import corpus_source
     callback=lambda _context, _option, given: corpus_source(given),
     metavar="PATH",
     help=(
-        "What stands for ordinary text in the domain loss: a text, .jsonl or .parquet file, a "
+        "Ordinary text for the domain loss: a text, .jsonl or .parquet file, a "
         "folder of them, a data set saved with `save_to_disk`, or hf:OWNER/NAME."
     ),
 )

@@ -278,11 +278,11 @@ class TimeSeriesProcessor:
         return undo_upsampling(values, scaling.n_frames) if is_upsampled else values
 
     def cut(self, series: Tensor) -> Tensor:
-        """Windows of a series in order, as `windows` says; shape (n_windows, T, N)."""
+        """Windows of a series in order, by the option `windows`; shape (n_windows, T, N)."""
         return torch.stack([series[s : s + self.n_frames] for s in self.starts(len(series))])
 
     def starts(self, n_frames: int) -> list[int]:
-        """First frame of each window of a series of so many frames.
+        """First frame of each window of a series of ``n_frames`` frames.
 
         Examples
         --------
@@ -308,7 +308,7 @@ class TimeSeriesProcessor:
         return series[start : start + self.n_frames]
 
     def is_upsampled(self, n_frames: int, tr: float) -> bool:
-        """Whether a scan of so many frames is upsampled to the length of a window."""
+        """Whether a scan of ``n_frames`` frames is upsampled to the length of a window."""
         ratio = resampling_ratio(tr, self.target_tr)
         return resampled_length(n_frames, ratio) < self.n_frames
 

@@ -1,4 +1,4 @@
-"""Turn chat messages into token ids: what the model reads, and what it shall answer."""
+"""Chat messages as token ids: the prompt, and the answer with its end of turn."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ DATE = {
 }  # fmt: skip
 """What templates that write the day into a prompt write on every day (Llama's own default day)."""
 
-# A macro stands before the function of the same name that reads the clock.
+# A macro shadows the function of the same name that reads the clock.
 _FIXED_CLOCK = (
     "{%- macro strftime_now(format) -%}{{- format"
     + "".join(f"|replace({code!r}, {text!r})" for code, text in DATE.items())

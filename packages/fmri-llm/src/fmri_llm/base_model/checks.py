@@ -113,7 +113,7 @@ def check_base_model(name: str, attention: str | None = None) -> CheckedModel:
 
 
 def check_architecture(config: PreTrainedConfig, name: str, attention: str) -> None:
-    """Refuse architectures that cannot read packed sequences, by what their configuration says.
+    """Refuse architectures that cannot read packed sequences, by their configuration.
 
     Parameters
     ----------

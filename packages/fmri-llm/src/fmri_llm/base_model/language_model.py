@@ -67,7 +67,7 @@ def _adapted(
         lora_alpha=cast("int", settings.alpha),
         lora_dropout=settings.dropout,
         target_modules=list(names) if names else None,
-        # GPT-2 stores its weights transposed; peft has to be told.
+        # GPT-2 stores its weights transposed.
         fan_in_fan_out=any(isinstance(module, Conv1D) for module in base.modules()),
         task_type="CAUSAL_LM",
     )

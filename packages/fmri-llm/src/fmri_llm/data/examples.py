@@ -98,7 +98,7 @@ class PretrainingDataset(Dataset):
     tokenizer : PreTrainedTokenizerBase
         That of the language model.
     text_tokens : int
-        Longest run of caption sentences; a longer single sentence is kept whole.
+        Most tokens of consecutive caption sentences; a longer single sentence is kept.
     corpus_tokens : int
         Length of the piece of plain text.
     n_examples : int

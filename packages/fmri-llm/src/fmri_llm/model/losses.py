@@ -1,6 +1,6 @@
 """The three losses of stage 2 and their weighted sum (paper, section 3.3).
 
-Each is a mean over all targets of the whole batch, so that no example weighs more for being short.
+Each is a mean over all targets of the whole batch, so that short examples have no larger weight.
 """
 
 from __future__ import annotations

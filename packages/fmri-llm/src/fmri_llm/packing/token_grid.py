@@ -40,11 +40,11 @@ def unflatten(tokens: Tensor, n_regions: int) -> Tensor:
     Raises
     ------
     InputError
-        If the number of tokens is not a whole number of steps.
+        If the number of tokens is not a multiple of the regions.
     """
     if tokens.shape[1] % n_regions:
         raise InputError(
-            f"tokens: {tokens.shape[1]} are no whole number of steps of {n_regions} regions; "
+            f"tokens: {tokens.shape[1]} are not a multiple of {n_regions} regions; "
             "pass the number of regions that the grid was flattened with"
         )
     return tokens.unflatten(1, (-1, n_regions))
@@ -80,6 +80,6 @@ def next_step(grid: Tensor) -> tuple[Tensor, Tensor]:
     if grid.shape[1] < 2:
         raise InputError(
             "grid: 1 time step has no next step to predict; use at least 2 steps "
-            "(more frames in a window, or fewer frames in a patch)"
+            "(more frames per window, or fewer frames per patch)"
         )
     return grid[:, :-1], grid[:, 1:]

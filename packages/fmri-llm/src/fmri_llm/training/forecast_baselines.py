@@ -1,6 +1,6 @@
 """Baselines of next-step prediction: forecasts that need no language model.
 
-W time steps, N places of a step, K codes, D width of a code's vector. All are fitted on training
+W time steps, N codes of a step, K codes, D width of a code's vector. All are fitted on training
 scans and measured in nats per code on the same targets as the F2F loss.
 """
 
@@ -30,7 +30,7 @@ __all__ = ["CodePairs", "Forecasts", "code_pairs", "forecast_references", "refer
 FILE = "forecasts.json"
 
 FITTED_PAIRS = 100_000
-"""About so many codes of training scans, spread evenly, are fitted on."""
+"""Approximate number of training codes that the baselines are fitted on, evenly spread."""
 
 RIDGE = 1e-3
 """Penalty of the linear forecast, as a share of the mean variance of its inputs."""

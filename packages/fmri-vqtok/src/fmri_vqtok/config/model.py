@@ -120,7 +120,7 @@ class FMRITokenizerConfig(QuantizerChoice):
         "full": tokens also attend to later steps; next-step prediction on their codes leaks the
         target.
     attention : {"joint", "factorised"}
-        "joint": a token attends to all regions of all steps, or of those up to its own, W²N²
+        "joint": a token attends to all regions of the steps that `temporal_attention` allows, W²N²
         pairs. "factorised", for long scans: blocks attend alternately to the regions of a step
         and to the steps of a region, WN² or NW² pairs.
     token_basis : {"shared", "regions"}

@@ -135,7 +135,7 @@ class FitTokenizerSettings(QuantizerChoice):
     temporal_attention : str
         "causal", or "full" (next-step prediction on such codes leaks the target).
     attention : str
-        "joint": a token attends to all regions of its step and, unless causal, of all steps.
+        "joint": a token attends to all regions of the steps that `temporal_attention` allows.
         "factorised", for long scans: alternately to the regions of its step and to the steps of
         its region.
     decoder : str

@@ -76,7 +76,7 @@ class TrainingWindowDataset(Dataset):
         A fraction of the regions, uniform between 0 and this, is hidden from the encoder.
     text : TextDraws or None
     part_size : int, default=1
-        Items that are contrasted with one another: those of a part of a step, of all processes.
+        Items that are contrasted with one another: a micro-batch of all processes.
     """
 
     def __init__(

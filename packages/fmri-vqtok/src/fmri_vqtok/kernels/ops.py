@@ -1,4 +1,4 @@
-"""The kernels as torch operators, which torch.compile keeps whole."""
+"""The kernels as torch operators, which torch.compile keeps as single nodes."""
 
 from types import ModuleType
 
@@ -13,7 +13,7 @@ def nearest_code(x: Tensor, codebook: Tensor, backend: Backend = "auto") -> Tens
     """Index of the codebook vector at the smallest Euclidean distance.
 
     Distances are taken in float32 whatever the input's type, and ties go to the lower index. The
-    matrix of all distances is never held whole. No gradient passes.
+    full matrix of distances is never stored. No gradient passes.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def nearest_code(x: Tensor, codebook: Tensor, backend: Backend = "auto") -> Tens
 def sum_by_code(
     x: Tensor, codes: Tensor, n_codes: int, backend: Backend = "auto"
 ) -> tuple[Tensor, Tensor]:
-    """Count and sum the vectors of each code in float32, as a running mean wants them.
+    """Count and sum the vectors of each code in float32, as a running mean needs them.
 
     Parameters
     ----------

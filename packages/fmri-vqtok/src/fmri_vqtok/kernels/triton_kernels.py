@@ -68,7 +68,7 @@ def sum_kernel(  # type: ignore[no-untyped-def]
     BLOCK_M: tl.constexpr,
     BLOCK_D: tl.constexpr,
 ):
-    """Sum of one code's rows, which ``order`` lists side by side."""
+    """Sum of one code's rows, which are contiguous in ``order``."""
     code = tl.program_id(0).to(tl.int64)
     places = tl.program_id(1) * BLOCK_D + tl.arange(0, BLOCK_D)
     last = tl.load(offsets_ptr + code + 1)

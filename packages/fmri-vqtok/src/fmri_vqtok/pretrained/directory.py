@@ -1,4 +1,4 @@
-"""A tokenizer's folder: what is in it, reading it, and the Hugging Face Hub."""
+"""Content of a tokenizer's folder, and reading it from disk or the Hugging Face Hub."""
 
 import hashlib
 import json
@@ -58,7 +58,7 @@ class SavedTokenizer(NamedTuple):
     card: str | None
 
     def reading_weights(self) -> AbstractContextManager[None]:
-        """Context whose errors are told as those of the weights' file."""
+        """Context that reports errors as those of the weights' file."""
         return reading(self.folder / WEIGHTS, FIX)
 
 
@@ -102,7 +102,7 @@ def read_tokenizer(
     labels: Sequence[str] | None = None,
     revision: str | None = None,
 ) -> SavedTokenizer:
-    """Read a tokenizer from a folder or the Hub, as `from_pretrained` says."""
+    """Read a tokenizer from a folder or the Hub, as `from_pretrained` does."""
     folder = local_folder(directory, revision)
     description = read_config(folder)
     check_order(description, directory, order_hash, labels)

@@ -1,4 +1,4 @@
-"""The README.md of a tokenizer: what it is, what it was trained on, how good it is, its limits."""
+"""The README.md of a tokenizer: sizes, training data, quality and limits."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
@@ -15,7 +15,7 @@ tags:
 - neuroimaging
 - tokenizer
 - vector-quantization
-# license: the terms under which the weights may be used; only who trained them can say
+# license: the terms under which the weights may be used
 ---
 """
 
@@ -60,7 +60,7 @@ def model_card(tokenizer: SavableTokenizer, facts: RunFacts | None = None) -> st
     ----------
     tokenizer : SavableTokenizer
     facts : RunFacts, optional
-        Without them the card says that training and quality are not recorded.
+        Without them training and quality are "not recorded".
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Kinds of steps: most of them, and rare strong ones with a mean and variances of their own."""
+"""Classes of steps, so that rare strong steps have their own mean and variances."""
 
 import torch
 from torch import Tensor
@@ -6,10 +6,10 @@ from torch import Tensor
 ROUNDS = 5
 
 MEAN_WEIGHT = 0.3
-"""Steps at 0 that a class's mean is taken with: a few steps tell the mean of a strong class."""
+"""Pseudo-steps at 0 in the mean of a class, a weak prior."""
 
 VARIANCE_WEIGHT = 3.0
-"""Steps of all classes that a class's variances are taken with."""
+"""Pseudo-steps with the overall variance in the variances of a class."""
 
 
 def fit_classes(steps: Tensor, n_classes: int) -> tuple[Tensor, Tensor]:

@@ -1,10 +1,10 @@
-"""Trellis coding: the codes of a step are one stream of bits, and each component reads its last L.
+"""Trellis coding: the codes of a step are one bit stream; a component is read from L of its bits.
 
-Codes of few components each, chosen alone, leave a fifth of 9 bits unused. Here a shift register
+Codes of few components each, chosen independently, waste a fifth of 9 bits. Here a shift register
 runs over the bits of all codes of a step; each component takes as many new bits as its variance is
-worth, and is read from a fixed random table at the state of the register. A code thus reaches into
-the components after it, and a search over all states finds the codes of the step together. Nothing
-is learned but means and variances. See Mao et al. (2022) on random trellis coding of this kind,
+worth, and is read from a fixed random table at the state of the register. A code thus also affects
+the components after it, and a search over all states finds the codes of the step jointly. Only
+means and variances are learned. See Mao et al. (2022) on random trellis coding of this kind,
 Tseng et al. (2024, QTIP) for its use with many components, and Cover and Thomas (2006, 10.3.3) for
 the rate that each component gets.
 """
@@ -27,7 +27,7 @@ TABLE_SEED, QUARTERS = 0, 4
 class TrellisQuantizer(NearestQuantizer):
     """Codes of a step's tokens that are the bits of one path through a trellis.
 
-    The first bits of a step name its class, which has means and variances of its own, so that rare
+    The first bits of a step are its class, which has its own means and variances, so that rare
     strong steps do not set the scale of the others. The rest drive the shift register.
 
     Parameters
@@ -43,7 +43,7 @@ class TrellisQuantizer(NearestQuantizer):
     classes : int, default=2
         Kinds of steps, a power of two.
     commitment : float, default=0.25
-        Weight of the loss that keeps vectors near what their codes say.
+        Weight of the loss that keeps vectors near what their codes decode to.
 
     Raises
     ------
@@ -52,7 +52,7 @@ class TrellisQuantizer(NearestQuantizer):
 
     Notes
     -----
-    Before `initialise`, all components count alike.
+    Before `initialise`, all components have variance 1.
     """
 
     table: Tensor
@@ -75,12 +75,12 @@ class TrellisQuantizer(NearestQuantizer):
         super().__init__(n_codes, dim, commitment)
         self.n_tokens, self.state_bits = n_tokens, state_bits
         self.code_bits, self.class_bits = n_codes.bit_length() - 1, classes.bit_length() - 1
-        # Kept with the weights: numpy's generators may draw other numbers in another version.
+        # Saved with the weights: numpy's generators may differ between versions.
         self.register_buffer("table", random_table(dim, 2**state_bits))
         self.register_buffer("means", torch.zeros(classes, n_tokens * dim))
         self.register_buffer("scales", torch.zeros(classes, n_tokens * dim))
         self.register_buffer("ends", torch.zeros(classes, n_tokens * dim, dtype=torch.int64))
-        self._allot(torch.ones(classes, n_tokens * dim))
+        self._allocate(torch.ones(classes, n_tokens * dim))
 
     def assign(self, x: Tensor) -> Tensor:
         """Codes of steps, shape (..., N), from their vectors, shape (..., N, d)."""
@@ -111,18 +111,18 @@ class TrellisQuantizer(NearestQuantizer):
         """
         means, variances = fit_classes(samples.flatten(-2).flatten(0, -2), len(self.means))
         self.means.copy_(means)
-        self._allot(variances)
+        self._allocate(variances)
         for fitted in (self.means, self.scales, self.ends):
             broadcast(fitted)
 
     def code_vectors(self) -> Tensor:
-        """Bits of each code as signs, shape (K, bits): alone, no code has a vector."""
+        """Bits of each code as signs, shape (K, bits): a single code has no vector."""
         codes = torch.arange(self.n_codes, device=self.table.device)
         places = torch.arange(self.code_bits - 1, -1, -1, device=codes.device)
         return ((codes[:, None] >> places) & 1) * 2.0 - 1.0
 
-    def _allot(self, variances: Tensor) -> None:
-        """Give components their share of the bits of a step, and the scale that goes with it."""
+    def _allocate(self, variances: Tensor) -> None:
+        """Allocate the bits of a step to components, and set their scales."""
         total = self.n_tokens * self.code_bits - self.class_bits
         for k, variance in enumerate(variances.double()):
             level = water_level(variance, total)
@@ -149,7 +149,7 @@ class TrellisQuantizer(NearestQuantizer):
     def _codes(self, states: Tensor, ends: Tensor, kind: int) -> Tensor:
         """Codes, shape (n, N), from the states of the register, shape (n, components)."""
         places = torch.arange(self.n_tokens * self.code_bits, device=states.device)
-        # Each bit of the stream stands in the state of the component that took it.
+        # Each bit of the stream is in the state of the component that took it.
         owners = torch.searchsorted(ends, places, right=True)
         bits = (states[:, owners] >> (ends[owners] - 1 - places).clamp(max=self.state_bits)) & 1
         bits[:, : self.class_bits] = (kind >> places[: self.class_bits].flip(0)) & 1
@@ -176,7 +176,7 @@ class TrellisQuantizer(NearestQuantizer):
         return states & (2**self.state_bits - 1)
 
     def _places(self) -> Tensor:
-        """Place of each component of a step in its token, shape (N d,)."""
+        """Index of each component of a step in its token, shape (N d,)."""
         return torch.arange(self.dim, device=self.table.device).repeat(self.n_tokens)
 
     def _check(self, shape: tuple[int, ...], wanted: tuple[int, ...]) -> None:

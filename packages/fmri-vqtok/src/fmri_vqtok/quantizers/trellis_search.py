@@ -1,4 +1,4 @@
-"""The path through a bit-shift trellis that comes nearest to a step (Viterbi)."""
+"""The nearest path through a bit-shift trellis (Viterbi)."""
 
 from collections.abc import Sequence
 

@@ -71,12 +71,12 @@ def _read(path: Path) -> Tensor | None:
     try:
         with safe_open(path, "pt") as file:
             tensor = file.get_tensor("tensor")
-            whole = (file.metadata() or {}).get("sha256") == _tensor_digest(tensor)
+            is_intact = (file.metadata() or {}).get("sha256") == _tensor_digest(tensor)
     except (OSError, SafetensorError) as error:
         _log.warning("%s: cannot be read (%s); computed anew", path, error)
         return None
-    if not whole:
-        _log.warning("%s: not what was written; computed anew", path)
+    if not is_intact:
+        _log.warning("%s: another digest than was written; computed anew", path)
         return None
     return tensor
 

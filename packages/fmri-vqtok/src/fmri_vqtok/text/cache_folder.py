@@ -1,4 +1,4 @@
-"""The folder of what is computed once on a machine; nothing heavy is loaded here."""
+"""The folder of cached results; it imports nothing heavy."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ CACHE_VARIABLE = "FMRI_LM_CACHE"
 
 
 def cache_folder() -> Path:
-    """Folder for what is computed once: ``$FMRI_LM_CACHE``, else the user's cache."""
+    """Folder of cached results: ``$FMRI_LM_CACHE``, else the user's cache."""
     override = os.environ.get(CACHE_VARIABLE)
     if override:
         return Path(override).expanduser()

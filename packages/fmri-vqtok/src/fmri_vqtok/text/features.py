@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 CPU_TOKENS, GPU_TOKENS = 1024, 16_384
-"""Tokens, with padding, that the model reads at a time; on a CPU more gain nothing."""
+"""Tokens per batch, with padding; larger batches are no faster on a CPU."""
 
 _TEXTS = 16
-"""Texts of a corpus that are cut into tokens at a time."""
+"""Texts of a corpus that are tokenized at a time."""
 
 
 def embedding_table(model_dir: Path, *, cache_dir: Path | None = None) -> Tensor:
@@ -99,8 +99,8 @@ def token_stream(
 ) -> Tensor:
     """Tokens of a text corpus by the language model's own tokenizer, shape (n,), int64.
 
-    The corpus is read piece by piece, and its tokens stand in a file without a name in the folder
-    for temporary files, from where the system pages them in: memory does not grow with the corpus.
+    The corpus is read piece by piece, and its tokens are memory-mapped from an unnamed temporary
+    file, so that memory does not grow with the corpus.
 
     Parameters
     ----------
@@ -131,15 +131,15 @@ def token_stream(
                 f"{source}: no text; give a text file, a folder of .txt, .md, .rst, .jsonl or "
                 ".parquet files, or a saved data set"
             )
-        # The mapping outlives the file's last name and handle.
+        # The mapping stays valid after the file is closed.
         return torch.from_numpy(np.memmap(file, np.int64, mode="r+", shape=(n_tokens,)))
 
 
 def _append_tokens(
     tokenizer: "PreTrainedTokenizerBase", texts: Sequence[str], file: IO[bytes]
 ) -> int:
-    """Write the tokens of some texts to a file; how many there are."""
-    # The stream is cut into sequences later: its length beyond the model's limit is no fault.
+    """Write the tokens of some texts to a file; return their number."""
+    # The stream is cut into sequences later, so it may be longer than the model's limit.
     rows = tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
     try:
         for row in rows:
@@ -160,7 +160,7 @@ def _embeddings(model_dir: Path) -> Tensor:
 
     model = load_model(AutoModel, model_dir)
     embeddings = cast("nn.Embedding", model.get_input_embeddings())
-    # Through the module and not from its weights: some models (Gemma) scale what they look up.
+    # Through the module and not from its weights: some models (Gemma) scale the embeddings.
     ids = torch.arange(embeddings.num_embeddings)
     table = torch.cat([embeddings(some) for some in ids.split(GPU_TOKENS)])
     width = model.config.get_text_config().hidden_size
@@ -206,10 +206,10 @@ def _hidden_sums(model: nn.Module, rows: Sequence[Tensor], device: str) -> Tenso
     for batch in _padded_batches(rows, CPU_TOKENS if device == "cpu" else GPU_TOKENS):
         ids = pad_sequence([rows[k] for k in batch], batch_first=True).to(device)
         lengths = torch.tensor([len(rows[k]) for k in batch], device=device)
-        # Padding stands on the right, where a causal model does not look.
-        real = torch.arange(ids.shape[1], device=device) < lengths[:, None]
-        hidden = model(input_ids=ids, attention_mask=real.long()).last_hidden_state
-        found = hidden.float().masked_fill(~real[..., None], 0.0).sum(dim=1)
+        # Padding is on the right, which a causal model does not attend to.
+        attention_mask = torch.arange(ids.shape[1], device=device) < lengths[:, None]
+        hidden = model(input_ids=ids, attention_mask=attention_mask.long()).last_hidden_state
+        found = hidden.float().masked_fill(~attention_mask[..., None], 0.0).sum(dim=1)
         sums |= dict(zip(batch, found.cpu(), strict=True))
     return torch.stack([sums[k] for k in range(len(rows))])
 
@@ -217,7 +217,7 @@ def _hidden_sums(model: nn.Module, rows: Sequence[Tensor], device: str) -> Tenso
 def _pieces(
     tokenizer: "PreTrainedTokenizerBase", sentences: Sequence[str], most: int, model_dir: Path
 ) -> list[Tensor]:
-    """Token ids of a text in pieces of at most so many, cut between sentences where they fit."""
+    """Token ids of a text in pieces of at most `most`, cut between sentences where possible."""
     lengths = map(len, tokenizer(list(sentences), add_special_tokens=False)["input_ids"])
     room = max(1, most - tokenizer.num_special_tokens_to_add())
     groups: list[list[str]] = []
@@ -256,7 +256,7 @@ def _check_words(
 
 
 def _padded_batches(rows: Sequence[Tensor], most: int) -> Iterator[list[int]]:
-    """Places of rows of like length, with at most so many tokens a batch."""
+    """Group rows of similar length to batches of at most `most` tokens; yield their indices."""
     batch: list[int] = []
     for place in sorted(range(len(rows)), key=lambda k: len(rows[k])):
         if batch and len(rows[place]) * (len(batch) + 1) > most:

@@ -1,4 +1,4 @@
-"""Language models and their tokenizers from a local folder, whole or not at all."""
+"""Language models and their tokenizers from a local folder, with checks that they are complete."""
 
 import json
 import textwrap
@@ -28,7 +28,7 @@ _PROBE = 16
 """Tokens of the text that a model is probed with."""
 
 _TOLERANCE = 1e-3
-"""Largest difference of hidden states that is rounding, relative to the largest of them."""
+"""Largest difference of hidden states by rounding, relative to the largest of them."""
 
 
 def load_model(kind: Any, folder: Path, **options: Any) -> PreTrainedModel:
@@ -45,8 +45,8 @@ def load_model(kind: Any, folder: Path, **options: Any) -> PreTrainedModel:
     Raises
     ------
     InputError
-        If the folder holds no such model or a broken one, or its weights are not all there
-        (transformers would draw the others at random).
+        If the folder holds no such model or a broken one, or lacks weights (which transformers
+        would initialise at random).
     """
     thing = f"language model {folder}"
     read_config(folder)
@@ -80,8 +80,8 @@ def load_text_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
 def most_positions(model: PreTrainedModel) -> int | None:
     """Most tokens that a model reads at a time; None where its configuration sets no bound.
 
-    Encoders of the RoBERTa family count positions from the one behind their padding's, so that they
-    read fewer tokens than they have positions.
+    Encoders of the RoBERTa family count positions from the one after their padding's, and so read
+    fewer tokens than they have positions.
     """
     most = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     tables = [
@@ -110,9 +110,9 @@ def check_token_ids(highest: int, model: PreTrainedModel, folder: Path) -> None:
 
 @torch.no_grad()
 def probe_text_model(model: PreTrainedModel, ids: Tensor, folder: Path) -> None:
-    """Refuse a model whose hidden states are no features of a text.
+    """Refuse a model whose hidden states cannot be features of a text.
 
-    They have to be finite, and those of a text the same alone and beside a longer one.
+    They must be finite, and those of a text the same alone and in a batch with a longer one.
 
     Parameters
     ----------
@@ -129,10 +129,10 @@ def probe_text_model(model: PreTrainedModel, ids: Tensor, folder: Path) -> None:
     thing = f"language model {folder}"
     whole, part = ids[:_PROBE], ids[: max(1, min(len(ids), _PROBE) // 2)]
     padded = torch.stack([whole, torch.cat([part, torch.zeros_like(whole)[len(part) :]])])
-    real = torch.arange(len(whole)) < torch.tensor([[len(whole)], [len(part)]])
+    attention_mask = torch.arange(len(whole)) < torch.tensor([[len(whole)], [len(part)]])
     try:
         alone = model(input_ids=part[None], attention_mask=torch.ones_like(part)[None])
-        together = model(input_ids=padded, attention_mask=real.long())
+        together = model(input_ids=padded, attention_mask=attention_mask.long())
         expected, found = alone.last_hidden_state[0], together.last_hidden_state[1, : len(part)]
     except (
         ArithmeticError,

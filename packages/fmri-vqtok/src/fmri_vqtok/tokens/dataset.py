@@ -68,7 +68,7 @@ def write_tokens(
     for shard in make_shards(missing, encoder, settings.n_jobs):
         done += len(shard.places)
         progress(done, n_scans)
-    summary = _write_whole(directory, encoder, join_shards(shards))
+    summary = _write_dataset(directory, encoder, join_shards(shards))
     shutil.rmtree(folder)
     return summary
 
@@ -95,7 +95,7 @@ def check_tokens_of(tokens_dir: Path, tokenizer: FMRITokenizer) -> None:
         )
 
 
-def _write_whole(
+def _write_dataset(
     directory: Path, encoder: ScanEncoder, splits: dict[str, tuple[pa.Table, list[str]]]
 ) -> str:
     config = encoder.tokenizer.config

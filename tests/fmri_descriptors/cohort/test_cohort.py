@@ -5,7 +5,7 @@ import pytest
 from datasets import load_from_disk
 
 from fmri_descriptors import CohortSettings, InputError, open_source, read_cohort, write_cohort
-from fmri_descriptors.cohort.read import WriteOptions
+from fmri_descriptors.cohort.write import WriteOptions
 
 BRAINMARKS = {
     "sub",

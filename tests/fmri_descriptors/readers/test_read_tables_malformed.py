@@ -25,7 +25,7 @@ from fmri_descriptors import (
     read_cohort,
     write_cohort,
 )
-from fmri_descriptors.cohort.read import WriteOptions
+from fmri_descriptors.cohort.write import WriteOptions
 from fmri_descriptors.readers import ReadOptions
 from fmri_descriptors.settings import MIN_FRAMES
 

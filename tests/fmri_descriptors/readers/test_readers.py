@@ -7,7 +7,7 @@ import pytest
 from scipy.io import savemat
 
 from fmri_descriptors import CohortSettings, InputError, open_source, write_cohort
-from fmri_descriptors.cohort.read import WriteOptions
+from fmri_descriptors.cohort.write import WriteOptions
 from fmri_descriptors.readers import ReadOptions
 from fmri_descriptors.readers.layouts.arrays import read_array
 

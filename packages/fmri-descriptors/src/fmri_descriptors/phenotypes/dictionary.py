@@ -2,11 +2,20 @@
 
 import difflib
 import itertools
-import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+)
+from pydantic.dataclasses import dataclass
 
 from fmri_descriptors.errors import InputError
 from fmri_descriptors.utils.yaml_files import YamlError, read_yaml
@@ -15,22 +24,36 @@ SCHEMA = 1
 """Version of the file's layout that this package reads."""
 
 GROUPS = ("demographic", "cognitive", "physical")
-_TOP_KEYS = ("schema", "tasks", "columns")
-_COLUMN_KEYS = (
-    "meaning",
-    "group",
-    "unit",
-    "decimals",
-    "values",
-    "bands",
-    "missing",
-    "gives_away",
-)
-_BAND_KEYS = ("below", "label")
 _LONGEST = 40  # characters of a wrong value that a message shows
+_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+_FIXES = {
+    "dataclass_type": "give a mapping",
+    "dict_type": "give a mapping",
+    "mapping_type": "give a mapping",
+    "tuple_type": "give a list",
+    "too_short": "give one entry a column",
+}
 
 
-@dataclass(frozen=True)
+def _as_text(value: object) -> str:
+    # `true` and `false` are values in YAML, and as a label would become 'True' and 'False'.
+    if isinstance(value, bool):
+        raise ValueError("put true and false in quotes")  # noqa: TRY004 - pydantic wants this one
+    if not isinstance(value, str | int | float) or not str(value).strip():
+        raise ValueError("give text")
+    return " ".join(str(value).split())
+
+
+def _one_of_the_groups(value: str) -> str:
+    if value not in GROUPS:
+        raise ValueError(nearest(value, GROUPS))
+    return value
+
+
+Text = Annotated[str, BeforeValidator(_as_text)]
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
 class Band:
     """A range of values with the words that the user gives it.
 
@@ -42,18 +65,26 @@ class Band:
         The words.
     """
 
-    below: float | None
-    label: str
+    below: Annotated[float, Field(strict=True)] | None = None
+    label: Text
 
 
-@dataclass(frozen=True, kw_only=True)
-class PhenotypeColumn:
-    """What one column means.
+def _rising(bands: tuple[Band, ...]) -> tuple[Band, ...]:
+    bounds = [band.below for band in bands]
+    if bounds and (None in bounds[:-1] or bounds[-1] is not None):
+        raise ValueError("give all bands but the last a `below`")
+    known = [bound for bound in bounds if bound is not None]
+    if any(a >= b for a, b in itertools.pairwise(known)):
+        raise ValueError("give rising bounds")
+    return bands
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class ColumnMeaning:
+    """What one column means, as the file says it.
 
     Parameters
     ----------
-    name : str
-        Name of the column.
     meaning : str
         How a sentence calls it.
     group : str
@@ -72,20 +103,42 @@ class PhenotypeColumn:
         Tasks whose answer the column gives away.
     """
 
-    name: str
-    meaning: str
-    group: str
-    unit: str | None = None
-    decimals: int | None = None
-    values: Mapping[str, str] = field(default_factory=dict)
-    bands: tuple[Band, ...] = ()
-    missing: tuple[str, ...] = ()
-    gives_away: tuple[str, ...] = ()
+    meaning: Text
+    group: Annotated[Text, AfterValidator(_one_of_the_groups)]
+    unit: Text | None = None
+    decimals: Annotated[int, Field(strict=True, ge=0, le=9)] | None = None
+    values: Mapping[Text, Text] = field(default_factory=dict)
+    bands: Annotated[tuple[Band, ...], AfterValidator(_rising)] = ()
+    missing: tuple[Text, ...] = ()
+    gives_away: tuple[Text, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.values and (self.unit or self.bands or self.decimals is not None):
+            raise ValueError("labels and numbers exclude each other; give one")
 
     @property
     def is_number(self) -> bool:
         """Whether its values must be numbers."""
         return bool(self.unit or self.bands or self.decimals is not None) and not self.values
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class PhenotypeColumn(ColumnMeaning):
+    """What one column means, with its name.
+
+    Parameters
+    ----------
+    name : str
+        Name of the column; the rest as in `ColumnMeaning`.
+    """
+
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class _File:
+    tasks: tuple[Text, ...] = ()
+    columns: Annotated[dict[Text, ColumnMeaning], Field(min_length=1)]
 
 
 @dataclass(frozen=True)
@@ -143,114 +196,38 @@ def load_dictionary(path: Path) -> PhenotypeDictionary:
         If the file cannot be read, or a key or a value is not one of those described.
     """
     document = _document(path)
-    _check_keys(document, _TOP_KEYS, str(path))
-    if document.get("schema") != SCHEMA:
-        raise InputError(
-            f"{path}: schema {_shown(document.get('schema'))}; begin the file with "
-            f"`schema: {SCHEMA}`"
-        )
-    tasks = _texts(document.get("tasks", []), f"{path}: tasks")
-    columns = document.get("columns")
-    if not isinstance(columns, dict) or not columns:
-        raise InputError(f"{path}: columns: {_shown(columns)}; give one entry a column")
-    return PhenotypeDictionary(
-        tuple(
-            _column(_text(name, f"{path}: columns"), entry, tasks, f"{path}: columns.{name}")
-            for name, entry in columns.items()
-        ),
-        tasks,
-    )
+    schema = document.pop("schema", None)
+    if schema != SCHEMA:
+        raise InputError(f"{path}: schema {_shown(schema)}; begin the file with `schema: {SCHEMA}`")
+    try:
+        file = TypeAdapter(_File).validate_python(document)
+    except ValidationError as error:
+        raise InputError(f"{path}: {_explained(error)}") from error
+    for name, column in file.columns.items():
+        for task in column.gives_away:
+            if task not in file.tasks:
+                where = f"{path}: columns.{name}.gives_away"
+                raise InputError(f"{where}: {_shown(task)}; {nearest(task, file.tasks)}")
+    columns = (PhenotypeColumn(name=n, **vars(column)) for n, column in file.columns.items())
+    return PhenotypeDictionary(tuple(columns), file.tasks)
 
 
-def _column(name: str, entry: Any, tasks: tuple[str, ...], where: str) -> PhenotypeColumn:
-    if not isinstance(entry, dict):
-        raise InputError(f"{where}: {_shown(entry)}; give a mapping with `meaning` and `group`")
-    _check_keys(entry, _COLUMN_KEYS, where)
-    for key in ("meaning", "group"):
-        if key not in entry:
-            raise InputError(f"{where}: no '{key}'; add it")
-    column = PhenotypeColumn(
-        name=name,
-        meaning=_text(entry["meaning"], f"{where}.meaning"),
-        group=_one_of(_text(entry["group"], f"{where}.group"), GROUPS, f"{where}.group"),
-        unit=_text(entry["unit"], f"{where}.unit") if "unit" in entry else None,
-        decimals=_decimals(entry.get("decimals"), f"{where}.decimals"),
-        values=_labels(entry.get("values", {}), f"{where}.values"),
-        bands=_bands(entry.get("bands", []), f"{where}.bands"),
-        missing=_texts(entry.get("missing", []), f"{where}.missing"),
-        gives_away=tuple(
-            _one_of(task, tasks, f"{where}.gives_away")
-            for task in _texts(entry.get("gives_away", []), f"{where}.gives_away")
-        ),
-    )
-    if column.values and (column.unit or column.bands or column.decimals is not None):
-        raise InputError(f"{where}: labels and numbers; give `values`, or a unit and bands")
-    return column
-
-
-def _labels(entry: Any, where: str) -> dict[str, str]:
-    if not isinstance(entry, dict):
-        raise InputError(f"{where}: {_shown(entry)}; give a mapping of value to label")
-    return {_text(value, where): _text(label, where) for value, label in entry.items()}
-
-
-def _bands(entry: Any, where: str) -> tuple[Band, ...]:
-    if not isinstance(entry, list):
-        raise InputError(f"{where}: {_shown(entry)}; give a list of `below` and `label`")
-    bands = tuple(_band(item, f"{where}[{i}]") for i, item in enumerate(entry))
-    bounds = [band.below for band in bands]
-    if bounds and (None in bounds[:-1] or bounds[-1] is not None):
-        raise InputError(f"{where}: {_shown(bounds)}; give all bands but the last a `below`")
-    rising = [bound for bound in bounds if bound is not None]
-    if any(a >= b for a, b in itertools.pairwise(rising)):
-        raise InputError(f"{where}: {_shown(rising)}; give rising bounds")
-    return bands
-
-
-def _band(entry: Any, where: str) -> Band:
-    if not isinstance(entry, dict) or "label" not in entry:
-        raise InputError(f"{where}: {_shown(entry)}; give `below` and `label`")
-    _check_keys(entry, _BAND_KEYS, where)
-    below = entry.get("below")
-    is_number = isinstance(below, int | float) and not isinstance(below, bool)
-    if below is not None and not (is_number and math.isfinite(below)):
-        raise InputError(f"{where}.below: {_shown(below)}; give a number")
-    return Band(None if below is None else float(below), _text(entry["label"], f"{where}.label"))
-
-
-def _decimals(value: Any, where: str) -> int | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 9:
-        raise InputError(f"{where}: {_shown(value)}; give a whole number from 0 to 9")
-    return value
-
-
-def _texts(entry: Any, where: str) -> tuple[str, ...]:
-    if not isinstance(entry, list):
-        raise InputError(f"{where}: {_shown(entry)}; give a list")
-    return tuple(_text(item, where) for item in entry)
-
-
-def _text(value: Any, where: str) -> str:
-    # `true` and `false` are values in YAML, and as a label would become 'True' and 'False'.
-    if isinstance(value, bool):
-        raise InputError(f"{where}: {_shown(value)}; put true and false in quotes")
-    if not isinstance(value, str | int | float) or not str(value).strip():
-        raise InputError(f"{where}: {_shown(value)}; give text")
-    return " ".join(str(value).split())
-
-
-def _one_of(value: str, known: tuple[str, ...], where: str) -> str:
-    if value not in known:
-        raise InputError(f"{where}: {_shown(value)}; {nearest(value, known)}")
-    return value
-
-
-def _check_keys(entry: Mapping[Any, Any], known: tuple[str, ...], where: str) -> None:
-    for key in entry:
-        if key not in known:
-            raise InputError(f"{where}: unknown key '{key}'; {nearest(str(key), known)}")
+def _explained(error: ValidationError) -> str:
+    """Return the first fault as one line, an unknown key before the key that it stands for."""
+    faults = sorted(error.errors(), key=lambda e: e["type"] != "unexpected_keyword_argument")
+    kind, value = faults[0]["type"], faults[0]["input"]
+    keys = [f"[{key}]" if isinstance(key, int) else f".{key}" for key in faults[0]["loc"]]
+    above, last = "".join(keys[:-1]).removeprefix("."), keys[-1].removeprefix(".")
+    where = f"{above}: " if above else ""
+    if kind == "unexpected_keyword_argument":
+        known = [f.name for part in (_File, ColumnMeaning, Band) for f in fields(part)]
+        return f"{where}unknown key '{last}'; {nearest(last, known)}"
+    if kind.startswith("missing"):
+        return f"{where}no '{last}'; add it"
+    expected = faults[0]["msg"].removeprefix("Input should be ")
+    cause = faults[0].get("ctx", {}).get("error")
+    fix = str(cause) if cause else _FIXES.get(kind, f"give {expected}")
+    return f"{''.join(keys).removeprefix('.')}: {_shown(value)}; {fix}"
 
 
 def _shown(value: Any) -> str:

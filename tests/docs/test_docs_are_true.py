@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import re
 from pathlib import Path
+from types import ModuleType
 
 import click
 import numpy as np
@@ -143,15 +144,30 @@ def test_a_setting_in_the_prose_is_a_setting_of_its_stage(pages: dict[str, str])
             assert key in {row.key for row in setting_rows(settings_class(SETTINGS[section]))}
 
 
+def loaded(script: Path) -> ModuleType:
+    """A script of the repository as a module."""
+    spec = importlib.util.spec_from_file_location(script.stem, script)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def test_the_page_of_settings_is_what_the_code_says(
     pages: dict[str, str], repository: Path
 ) -> None:
-    script = repository / "scripts" / "write_settings_page.py"
-    spec = importlib.util.spec_from_file_location("write_settings_page", script)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
     # Otherwise: uv run python scripts/write_settings_page.py
+    module = loaded(repository / "scripts" / "write_settings_page.py")
     assert pages["docs/settings.md"] == module.page()
+
+
+def test_the_rooms_and_their_pictures_are_what_the_import_contracts_say(
+    pages: dict[str, str], repository: Path
+) -> None:
+    # Otherwise: uv run python scripts/write_rooms.py
+    module = loaded(repository / "scripts" / "write_rooms.py")
+    assert pages["docs/architecture.md"] == module.page()
+    for name, drawn in module.pictures().items():
+        assert (repository / "docs" / name).read_text(encoding="utf-8") == drawn
 
 
 def test_the_readme_runs_the_two_commands_of_the_quickstart(pages: dict[str, str]) -> None:

@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fmri_llm.packing.attention_mask import block_causal_mask
-from fmri_llm.packing.token_grid import flatten, next_step, step_ids, unflatten
+from fmri_llm.packing.next_step import next_step
+from fmri_llm.packing.token_grid import flatten, step_ids, unflatten
 from fmri_vqtok.errors import InputError
 
 

@@ -156,23 +156,6 @@ class PhenotypeDictionary:
     columns: tuple[PhenotypeColumn, ...]
     tasks: tuple[str, ...] = ()
 
-    def visible_columns(self, task: str | None) -> tuple[PhenotypeColumn, ...]:
-        """Columns that a text may show where a task is asked.
-
-        A column that bears the task's name is kept out of its text whether declared or not.
-
-        Raises
-        ------
-        InputError
-            If the dictionary does not know the task.
-        """
-        if task is not None and task not in self.tasks:
-            raise InputError(
-                f"phenotype dictionary: task {task!r} is not among its tasks; "
-                f"{nearest(task, self.tasks)}"
-            )
-        return tuple(c for c in self.columns if task not in {*c.gives_away, c.name})
-
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """Say which known word is meant, or which there are."""

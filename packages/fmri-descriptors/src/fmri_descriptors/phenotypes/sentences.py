@@ -14,6 +14,7 @@ from fmri_descriptors.phenotypes.dictionary import (
     load_dictionary,
     nearest,
 )
+from fmri_descriptors.phenotypes.give_away import visible_columns
 from fmri_descriptors.readers.base import Phenotype
 
 _MISSING = {"", "n/a", "na", "nan"}
@@ -52,7 +53,7 @@ def semantic_description(
     """
     require_columns(dictionary, phenotypes)
     statements: dict[str, list[str]] = {group: [] for group in GROUPS}
-    for column in dictionary.visible_columns(task):
+    for column in visible_columns(dictionary, task):
         value = _known(phenotypes[column.name], column)
         if value is not None:
             statements[column.group].append(f"{column.meaning} is {_worded(value, column)}")

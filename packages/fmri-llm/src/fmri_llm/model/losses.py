@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from fmri_llm.packing import token_grid
+from fmri_llm.packing.next_step import next_step
 from fmri_llm.packing.sequences import NO_TARGET
 
 __all__ = ["mean_over_targets", "next_step_loss", "step_targets", "weighted_sum"]
@@ -61,8 +61,8 @@ def next_step_loss(
     InputError
         If W < 2: nothing follows the only step.
     """
-    predicted, _ = token_grid.next_step(logits)
-    _, targets = token_grid.next_step(codes)
+    predicted, _ = next_step(logits)
+    _, targets = next_step(codes)
     is_target = valid_codes[:, None, :]
     if step_mask is not None:
         is_target = is_target & step_mask[:, 1:, None]

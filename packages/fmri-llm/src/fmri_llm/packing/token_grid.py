@@ -1,4 +1,4 @@
-"""The time-major order of tokens: flattening, positions and next-step shift.
+"""The time-major order of tokens: flattening and positions.
 
 B scans, W time steps, N regions, M = W * N tokens. Token ``m = w * N + n``: the region index runs
 fastest. Everything that depends on this order takes it from here.
@@ -58,28 +58,3 @@ def step_ids(n_steps: int, n_regions: int, device: torch.device | str | None = N
     Tensor of int64, shape (W * N,)
     """
     return torch.arange(n_steps, device=device).repeat_interleave(n_regions)
-
-
-def next_step(grid: Tensor) -> tuple[Tensor, Tensor]:
-    """Split a grid into inputs and targets of next-step prediction: same region, one step later.
-
-    Parameters
-    ----------
-    grid : Tensor, shape (B, W, N, ...)
-
-    Returns
-    -------
-    inputs, targets : Tensor, shape (B, W - 1, N, ...)
-        ``targets[:, w]`` is what follows ``inputs[:, w]``.
-
-    Raises
-    ------
-    InputError
-        If the grid has a single step, so that nothing follows.
-    """
-    if grid.shape[1] < 2:
-        raise InputError(
-            "grid: 1 time step has no next step to predict; use at least 2 steps "
-            "(more frames per window, or fewer frames per patch)"
-        )
-    return grid[:, :-1], grid[:, 1:]

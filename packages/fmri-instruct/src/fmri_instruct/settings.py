@@ -3,15 +3,13 @@
 from dataclasses import dataclass, field
 from typing import Annotated, Literal, get_args
 
-from annotated_types import Ge, Gt, Lt, MinLen
+from annotated_types import Gt, Lt, MinLen
 
 from fmri_vqtok.config.stages import LoopSettings
-from fmri_vqtok.formats.validation import check_fields
+from fmri_vqtok.formats.validation import Count, Positive, check_fields
 
 Paradigm = Literal["single", "multi", "open"]
 PARADIGMS: tuple[Paradigm, ...] = get_args(Paradigm)
-
-Count = Annotated[int, Ge(1)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +76,7 @@ class EvaluateSettings:
     max_new_tokens: Count = 48
     resamples: Count = 1000
     level: Annotated[float, Gt(0), Lt(1)] = 0.95
-    regularisation: Annotated[float, Gt(0)] = 1.0
+    regularisation: Positive = 1.0
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -1,11 +1,13 @@
 """Settings of the language-model stage, with their defaults."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
+from typing import Annotated, Literal
 
-from fmri_vqtok.config.stages import CORPUS_LIMIT, LoopSettings, check_setting
+from annotated_types import Ge
+
+from fmri_vqtok.config.stages import CORPUS_LIMIT, LoopSettings
 from fmri_vqtok.errors import InputError
+from fmri_vqtok.formats.validation import Count, NonNegative, Positive, Share, check_fields
 
 __all__ = ["FitLLMSettings", "LoraSettings", "LossWeights"]
 
@@ -26,17 +28,13 @@ class LoraSettings:
         Names of the adapted layers; None takes peft's choice for the architecture.
     """
 
-    rank: int = 8
-    alpha: float = 16.0
-    dropout: float = 0.0
+    rank: Count = 8
+    alpha: Positive = 16.0
+    dropout: Share = 0.0
     targets: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        _at_least("lora.rank", self.rank, 1)
-        check_setting(self.alpha > 0, "lora.alpha", self.alpha, "give a number above 0")
-        check_setting(
-            0 <= self.dropout < 1, "lora.dropout", self.dropout, "give a value from 0 to below 1"
-        )
+        check_fields(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,13 +51,12 @@ class LossWeights:
         Plain text (beta in the paper).
     """
 
-    f2t: float = 1.0
-    f2f: float = 0.1
-    t2t: float = 0.5
+    f2t: NonNegative = 1.0
+    f2f: NonNegative = 0.1
+    t2t: NonNegative = 0.5
 
     def __post_init__(self) -> None:
-        for name in ("f2t", "f2f", "t2t"):
-            _at_least(f"weights.{name}", getattr(self, name), 0)
+        check_fields(self)
         if self.f2t == self.f2f == self.t2t == 0:
             raise InputError("weights: f2t, f2f and t2t are all 0; give at least one above 0")
 
@@ -95,13 +92,13 @@ class FitLLMSettings:
     loop: LoopSettings = field(default_factory=LoopSettings)
     lora: LoraSettings = field(default_factory=LoraSettings)
     weights: LossWeights = field(default_factory=LossWeights)
-    text_tokens: int = 96
-    corpus_tokens: int = 96
+    text_tokens: Count = 96
+    corpus_tokens: Annotated[int, Ge(2)] = 96
     text_column: str = "text"
     corpus_limit: int = CORPUS_LIMIT
-    validation_examples: int = 16
-    max_windows: int | None = None
-    attention: str = "sdpa"
+    validation_examples: Count = 16
+    max_windows: Count | None = None
+    attention: Literal["sdpa", "eager"] = "sdpa"
 
     @property
     def base_attention(self) -> str:
@@ -109,16 +106,9 @@ class FitLLMSettings:
         return self.attention
 
     def __post_init__(self) -> None:
-        _at_least("text_tokens", self.text_tokens, 1)
-        _at_least("corpus_tokens", self.corpus_tokens, 2)
-        _at_least("corpus_limit", self.corpus_limit, 2 * self.corpus_tokens)
-        _at_least("validation_examples", self.validation_examples, 1)
-        if self.max_windows is not None:
-            _at_least("max_windows", self.max_windows, 1)
-        if self.attention not in ("sdpa", "eager"):
-            msg = f"attention: {self.attention!r}; give 'sdpa' or 'eager'"
-            raise InputError(msg)
-
-
-def _at_least(key: str, value: float, lowest: float) -> None:
-    check_setting(value >= lowest, key, value, f"give at least {lowest}")
+        check_fields(self)
+        if self.corpus_limit < 2 * self.corpus_tokens:
+            raise InputError(
+                f"corpus_limit: {self.corpus_limit}; give at least {2 * self.corpus_tokens}, twice "
+                "corpus_tokens"
+            )

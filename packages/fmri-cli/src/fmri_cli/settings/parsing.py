@@ -3,6 +3,8 @@
 import dataclasses
 import difflib
 import json
+import math
+import re
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
@@ -126,12 +128,19 @@ def _explain(error: Mapping[str, Any], section: str, origin: Origin) -> str:
         return f"{origin(where)}{where}: has no value; give one"
     if error["type"] in {"dataclass_type", "dict_type"}:
         return f"{origin(where)}{where}: {_show(error['input'])}; give a mapping of settings"
-    expected = _EXPECTED.get(error["type"])
-    if expected is None:
-        expected = error["msg"].removeprefix("Input should be ")
-    else:
-        expected = expected.format(**error.get("ctx", {}))
+    expected = _expected(error)
     return f"{origin(where)}{where}: {_show(error['input'])}; give {expected}"
+
+
+def _expected(error: Mapping[str, Any]) -> str:
+    context = error.get("ctx", {})
+    if error["type"] == "literal_error":
+        choices = re.findall(r"'([^']*)'", context["expected"])
+        return f"{context['expected']}; {nearest(str(error['input']), choices)}"
+    if context.get("lt") == math.inf:
+        return "a finite number"
+    known = _EXPECTED.get(error["type"])
+    return known.format(**context) if known else error["msg"].removeprefix("Input should be ")
 
 
 def _dotted(*parts: Any) -> str:

@@ -3,9 +3,12 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Le, MinLen
 
 from fmri_vqtok.errors import InputError, check_choice, did_you_mean
+from fmri_vqtok.formats.validation import NonNegative, Share, check_fields
 
 MOST_LEVELS = 256
 MOST_FSQ_CODES = 2**31 - 1
@@ -17,24 +20,10 @@ MOST_STATE_BITS = 16
 MOST_STEP_CLASSES = 64
 
 
-def _check_learning(settings: Any) -> None:
-    if not 0 <= settings.decay < 1:
-        raise InputError(f"decay: {settings.decay}; give a fraction from 0 to below 1")
-    _check_at_least_zero("commitment", settings.commitment)
-    _check_at_least_zero("dead_code_threshold", settings.dead_code_threshold)
-
-
-def _check_at_least_zero(key: str, value: float) -> None:
-    if not (math.isfinite(value) and value >= 0):
-        raise InputError(f"{key}: {value}; give 0 or more, and finite")
-
-
-def _check_whole(key: str, values: Any, most: int, most_codes: int) -> None:
-    if not values or not all(isinstance(v, int) and 2 <= v <= most for v in values):
-        raise InputError(f"{key}: {list(values)}; give one or more whole numbers from 2 to {most}")
-    if math.prod(values) > most_codes:
+def _check_product(key: str, factors: tuple[int, ...], most: int) -> None:
+    if math.prod(factors) > most:
         raise InputError(
-            f"{key}: {list(values)} make {math.prod(values)} codes; give at most {most_codes}"
+            f"{key}: {list(factors)} make {math.prod(factors)} codes; give at most {most}"
         )
 
 
@@ -57,16 +46,14 @@ class VQSettings:
         A code with a running count of fewer vectors per batch restarts at a vector of the batch.
     """
 
-    update: str = "ema"
-    distance: str = "euclidean"
-    decay: float = 0.999
-    commitment: float = 0.25
-    dead_code_threshold: float = 0.5
+    update: Literal["ema", "gradient"] = "ema"
+    distance: Literal["euclidean", "cosine"] = "euclidean"
+    decay: Share = 0.999
+    commitment: NonNegative = 0.25
+    dead_code_threshold: NonNegative = 0.5
 
     def __post_init__(self) -> None:
-        check_choice("update", self.update, ("ema", "gradient"))
-        check_choice("distance", self.distance, ("euclidean", "cosine"))
-        _check_learning(self)
+        check_fields(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,13 +69,13 @@ class FSQSettings:
         Weight of the loss that keeps a vector near its code.
     """
 
-    levels: tuple[int, ...] = (8, 4, 4, 4)
-    commitment: float = 0.25
+    levels: Annotated[tuple[Annotated[int, Ge(2), Le(MOST_LEVELS)], ...], MinLen(1)] = (8, 4, 4, 4)
+    commitment: NonNegative = 0.25
 
     def __post_init__(self) -> None:
-        _check_whole("levels", self.levels, MOST_LEVELS, MOST_FSQ_CODES)
-        _check_at_least_zero("commitment", self.commitment)
         object.__setattr__(self, "levels", tuple(self.levels))
+        check_fields(self)
+        _check_product("levels", self.levels, MOST_FSQ_CODES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,15 +94,15 @@ class ResidualSettings:
         A vector of a stage with a running count of fewer vectors per batch restarts.
     """
 
-    stages: tuple[int, ...] = (32, 16)
-    decay: float = 0.999
-    commitment: float = 0.25
-    dead_code_threshold: float = 0.5
+    stages: Annotated[tuple[Annotated[int, Ge(2)], ...], MinLen(1)] = (32, 16)
+    decay: Share = 0.999
+    commitment: NonNegative = 0.25
+    dead_code_threshold: NonNegative = 0.5
 
     def __post_init__(self) -> None:
-        _check_whole("stages", self.stages, MOST_RESIDUAL_CODES, MOST_RESIDUAL_CODES)
-        _check_learning(self)
         object.__setattr__(self, "stages", tuple(self.stages))
+        check_fields(self)
+        _check_product("stages", self.stages, MOST_RESIDUAL_CODES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,20 +120,16 @@ class TrellisSettings:
         Weight of the loss that keeps a vector near what its codes decode to.
     """
 
-    state_bits: int = 12
+    state_bits: Annotated[int, Ge(1), Le(MOST_STATE_BITS)] = 12
     classes: int = 2
-    commitment: float = 0.25
+    commitment: NonNegative = 0.25
 
     def __post_init__(self) -> None:
-        if not 1 <= self.state_bits <= MOST_STATE_BITS:
-            raise InputError(
-                f"state_bits: {self.state_bits}; give a whole number from 1 to {MOST_STATE_BITS}"
-            )
+        check_fields(self)
         if not _is_power_of_two(self.classes) or self.classes > MOST_STEP_CLASSES:
             raise InputError(
                 f"classes: {self.classes}; give a power of two from 1 to {MOST_STEP_CLASSES}"
             )
-        _check_at_least_zero("commitment", self.commitment)
 
 
 def check_code_bits(n_codes: int, settings: TrellisSettings) -> None:

@@ -1,36 +1,16 @@
 """Settings of the training loop and of the two stages, with their defaults."""
 
-import math
 from dataclasses import dataclass
+from typing import Annotated, Literal
 
-from fmri_vqtok.config.model import OPTIONS
+from annotated_types import Ge
+
 from fmri_vqtok.config.quantizers import QuantizerChoice
-from fmri_vqtok.errors import InputError, check_choice
+from fmri_vqtok.errors import InputError
+from fmri_vqtok.formats.validation import Count, NonNegative, Positive, Share, check_fields
 
 CORPUS_LIMIT = 5_000_000
 """Tokens of a corpus of plain text that are read, unless the settings say otherwise."""
-
-
-def check_setting(holds: bool, key: str, value: float, fix: str) -> None:
-    """Refuse a number that is not finite, or for which something does not hold.
-
-    Parameters
-    ----------
-    holds : bool
-    key : str
-        Name of the setting.
-    value : float
-    fix : str
-        What to give instead.
-
-    Raises
-    ------
-    InputError
-    """
-    if not math.isfinite(value):
-        raise InputError(f"{key}: {value}; {fix}, and finite")
-    if not holds:
-        raise InputError(f"{key}: {value}; {fix}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,47 +46,27 @@ class LoopSettings:
         accelerate knows, or "all" that are installed.
     """
 
-    steps: int = 1000
-    batch_size: int = 32
-    accumulation_steps: int = 1
-    precision: str = "float32"
-    learning_rate: float = 1e-4
-    warmup_fraction: float = 0.05
-    weight_decay: float = 0.01
-    max_grad_norm: float = 1.0
-    checkpoint_every: int = 100
-    evaluate_every: int = 100
-    log_every: int = 10
-    patience: int = 0
+    steps: Count = 1000
+    batch_size: Count = 32
+    accumulation_steps: Count = 1
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    learning_rate: Positive = 1e-4
+    warmup_fraction: Share = 0.05
+    weight_decay: NonNegative = 0.01
+    max_grad_norm: Positive = 1.0
+    checkpoint_every: Count = 100
+    evaluate_every: Count = 100
+    log_every: Count = 10
+    patience: Annotated[int, Ge(0)] = 0
     report_to: str = "none"
 
     def __post_init__(self) -> None:
-        for key in (
-            "steps",
-            "batch_size",
-            "accumulation_steps",
-            "checkpoint_every",
-            "evaluate_every",
-            "log_every",
-        ):
-            check_setting(getattr(self, key) >= 1, key, getattr(self, key), "give at least 1")
-        check_setting(
-            self.batch_size % self.accumulation_steps == 0,
-            "accumulation_steps",
-            self.accumulation_steps,
-            f"give a divisor of batch_size, {self.batch_size}",
-        )
-        check_choice("precision", self.precision, ("float32", "bfloat16", "float16"))
-        check_setting(self.patience >= 0, "patience", self.patience, "give 0 or more")
-        for key in ("learning_rate", "max_grad_norm"):
-            check_setting(getattr(self, key) > 0, key, getattr(self, key), "give a number above 0")
-        check_setting(self.weight_decay >= 0, "weight_decay", self.weight_decay, "give 0 or more")
-        check_setting(
-            0 <= self.warmup_fraction < 1,
-            "warmup_fraction",
-            self.warmup_fraction,
-            "give a fraction from 0 to below 1",
-        )
+        check_fields(self)
+        if self.batch_size % self.accumulation_steps:
+            raise InputError(
+                f"accumulation_steps: {self.accumulation_steps}; give a divisor of batch_size, "
+                f"{self.batch_size}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,68 +143,36 @@ class FitTokenizerSettings(QuantizerChoice):
     """
 
     preset: str = "tiny"
-    n_frames: int = 160
-    target_tr: float = 2.0
-    windows: str = "cover"
-    patch_frames: int = 32
-    n_codes: int | None = None
-    temporal_attention: str = "causal"
-    attention: str = "joint"
-    decoder: str = "full"
-    region_positions: str = "learned"
-    n_gradients: int = 8
+    n_frames: Count = 160
+    target_tr: Positive = 2.0
+    windows: Literal["cover", "all", "clip"] = "cover"
+    patch_frames: Count = 32
+    n_codes: Count | None = None
+    temporal_attention: Literal["causal", "full"] = "causal"
+    attention: Literal["joint", "factorised"] = "joint"
+    decoder: Literal["full", "light"] = "full"
+    region_positions: Literal["learned", "geometry", "gradients"] = "learned"
+    n_gradients: Count = 8
     activation_checkpointing: bool = False
-    token_basis: str = "shared"
-    spatial_bands: int = 1
-    training_windows: str = "random"
-    region_dropout: float = 0.0
-    domain_weight: float = 0.5
-    contrastive_weight: float = 1.0
-    contrast: str = "infonce"
-    pooling: str = "mean"
+    token_basis: Literal["shared", "regions"] = "shared"
+    spatial_bands: Count = 1
+    training_windows: Literal["random", "all", "clip"] = "random"
+    region_dropout: Share = 0.0
+    domain_weight: NonNegative = 0.5
+    contrastive_weight: NonNegative = 1.0
+    contrast: Literal["infonce", "siglip"] = "infonce"
+    pooling: Literal["mean", "attention"] = "mean"
     text_column: str = "text"
-    corpus_limit: int = CORPUS_LIMIT
-    text_tokens: int = 128
-    caption_tokens: int = 256
-    start_stride: int = 8
-    start_windows: int = 512
+    corpus_limit: Count = CORPUS_LIMIT
+    text_tokens: Count = 128
+    caption_tokens: Count = 256
+    start_stride: Count = 8
+    start_windows: Count = 512
     training: LoopSettings = LoopSettings()
 
     def __post_init__(self) -> None:
-        for key in (
-            "n_frames",
-            "patch_frames",
-            "n_gradients",
-            "corpus_limit",
-            "text_tokens",
-            "caption_tokens",
-            "start_stride",
-            "start_windows",
-            "spatial_bands",
-        ):
-            check_setting(getattr(self, key) >= 1, key, getattr(self, key), "give at least 1")
-        if self.n_codes is not None:
-            check_setting(self.n_codes >= 1, "n_codes", self.n_codes, "give at least 1")
+        check_fields(self)
         self.check_quantizer(self.n_codes)
-        check_choice("training_windows", self.training_windows, ("random", "all", "clip"))
-        check_choice(
-            "region_positions", self.region_positions, ("learned", "geometry", "gradients")
-        )
-        check_choice("decoder", self.decoder, ("full", "light"))
-        for key in ("temporal_attention", "attention", "token_basis"):
-            check_choice(key, getattr(self, key), OPTIONS[key])
-        check_setting(self.target_tr > 0, "target_tr", self.target_tr, "give seconds above 0")
-        for key in ("domain_weight", "contrastive_weight"):
-            check_setting(getattr(self, key) >= 0, key, getattr(self, key), "give 0 or more")
-        check_choice("contrast", self.contrast, ("infonce", "siglip"))
-        check_choice("pooling", self.pooling, ("mean", "attention"))
-        check_choice("windows", self.windows, ("cover", "all", "clip"))
-        check_setting(
-            0 <= self.region_dropout < 1,
-            "region_dropout",
-            self.region_dropout,
-            "give a fraction from 0 to below 1",
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -262,10 +190,9 @@ class TokenizeSettings:
         result.
     """
 
-    batch_size: int = 16
-    n_jobs: int = 1
-    shard_scans: int = 16
+    batch_size: Count = 16
+    n_jobs: Count = 1
+    shard_scans: Count = 16
 
     def __post_init__(self) -> None:
-        for key in ("batch_size", "n_jobs", "shard_scans"):
-            check_setting(getattr(self, key) >= 1, key, getattr(self, key), "give at least 1")
+        check_fields(self)

@@ -1,8 +1,17 @@
 """Values that do not fit their declared types, as one line for the user."""
 
-from typing import TYPE_CHECKING, Any, get_type_hints
+import math
+import re
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
-from fmri_vqtok.errors import InputError
+from annotated_types import Ge, Gt, Lt
+
+from fmri_vqtok.errors import InputError, did_you_mean
+
+Count = Annotated[int, Ge(1)]
+Positive = Annotated[float, Gt(0), Lt(math.inf)]
+NonNegative = Annotated[float, Ge(0), Lt(math.inf)]
+Share = Annotated[float, Ge(0), Lt(1)]
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -18,7 +27,7 @@ _FIXES = {
     "int_from_float": "give an integer",
     "int_type": "give an integer",
     "less_than": "give less than {lt:g}",
-    "literal_error": "give {expected}",
+    "less_than_equal": "give at most {le:g}",
     "model_type": "give a mapping",
     "string_type": "give text",
     "too_short": "give at least {min_length}",
@@ -55,7 +64,13 @@ def input_error(error: "ValidationError", where: str = "") -> InputError:
     shown = repr(fault["input"])
     if len(shown) > _LONGEST_SHOWN:
         shown = f"{shown[:_LONGEST_SHOWN]}…"
-    fix = str(cause) if cause else _FIXES.get(fault["type"], fault["msg"]).format(**context)
+    if context.get("lt") == math.inf:
+        fix = "give a finite number"
+    elif fault["type"] == "literal_error":
+        choices = re.findall(r"'([^']*)'", context["expected"])
+        fix = f"give {context['expected']}; {did_you_mean(fault['input'], choices)}"
+    else:
+        fix = str(cause) if cause else _FIXES.get(fault["type"], fault["msg"]).format(**context)
     return InputError(f"{key}: {shown}; {fix}")
 
 

@@ -38,7 +38,7 @@ signal = torch.randn(2, tokenizer.config.n_frames, 7)
 codes = tokenizer.encode(signal).codes
 assert tokenizer.decode(codes).shape == signal.shape
 from importlib.util import find_spec
-from fmri_vqtok.outside.suite_order import known_orders
+from fmri_vqtok.evaluation.region_order import known_orders
 assert len(known_orders(450)[0]) == 450
 assert find_spec("brainmarks.models.fmri_vqtok") and not find_spec("brainmarks.models.registry")
 """,

@@ -353,7 +353,7 @@ import torch
 import torch._dynamo
 from torch import distributed, multiprocessing, nn
 from torch.nn.parallel import DistributedDataParallel
-from fmri_vqtok.alignment import TextAlignment
+from fmri_vqtok.alignment.alignment import TextAlignment
 from fmri_vqtok.collectives import gather_rows, mean_over_processes
 
 KINDS = [(c, p) for c in ("infonce", "siglip") for p in ("mean", "attention")]

@@ -112,7 +112,7 @@ def test_tokens_of_a_tokenizer_with_another_codebook_are_refused(
 
 def test_tokens_without_a_tokenizer_fingerprint_are_refused(tmp_path, tokenizer_dir):
     (tmp_path / "tokens.json").write_text('{"schema": 1}')
-    with pytest.raises(InputError, match="those of tokenizer None"):
+    with pytest.raises(InputError, match="made by tokenizer None"):
         check_tokens_of(tmp_path, FMRITokenizer.from_pretrained(tokenizer_dir))
 
 

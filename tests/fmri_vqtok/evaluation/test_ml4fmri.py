@@ -134,9 +134,9 @@ def test_columns_bring_the_data_into_the_tokenizers_order(classifier):
 
 def test_a_wrong_attribute_of_a_subclass_is_an_error_of_one_line(classifier, checkpoint, tmp_path):
     data, labels = two_groups(4)
-    with pytest.raises(InputError, match=r"^checkpoint: none; say the tokenizer's folder"):
+    with pytest.raises(InputError, match=r"^checkpoint: none; set the tokenizer's folder"):
         classifier(checkpoint=None)(N_REGIONS, 2)
-    with pytest.raises(InputError, match=r"^tr: none; say the data's repetition time"):
+    with pytest.raises(InputError, match=r"^tr: none; set the data's repetition time"):
         classifier(tr=None).prepare_dataloader(data, labels)
     with pytest.raises(InputError, match=r"^data: 7 regions, but the tokenizer has 6"):
         classifier()(7, 2)

@@ -113,7 +113,7 @@ def test_tokens_of_a_tokenizer_with_another_codebook_are_refused(
 def test_tokens_without_a_tokenizer_fingerprint_are_refused(tmp_path, tokenizer_dir):
     record = {"schema": 1, "order_hash": "h", "n_codes": 32, "n_steps": 3, "n_regions": 6}
     (tmp_path / "tokens.json").write_text(json.dumps(record))
-    with pytest.raises(InputError, match="those of tokenizer None"):
+    with pytest.raises(InputError, match="made by tokenizer None"):
         check_tokens_of(tmp_path, FMRITokenizer.from_pretrained(tokenizer_dir))
 
 

@@ -121,7 +121,7 @@ def test_ask_warns_that_a_scan_was_seen_in_training(finished, fmri):
 def test_ask_about_an_unknown_scan_lists_the_held_out_ones(finished, fmri):
     code, _, err = fmri("ask", finished.directory, "10281", "age_group")
     assert code == 1
-    assert "10281: no such scan; did you mean 102816?" in err
+    assert "10281: no such scan; did you mean '102816'?" in err
     assert err.endswith("Held out are: 102816, 377451, NAP_001, NAP_013\n")
 
 

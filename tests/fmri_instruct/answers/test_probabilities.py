@@ -212,6 +212,6 @@ def test_tokens_of_another_tokenizer_are_not_evaluated(
     model, rows, instructions_dir, cohort_dir, tmp_path
 ):
     tokens = write_tokens(rows, tmp_path / "tokens", tokenizer="0123456789abcdef")
-    with pytest.raises(ValueError, match="those of tokenizer 0123456789abcdef") as caught:
+    with pytest.raises(ValueError, match="made by tokenizer 0123456789abcdef") as caught:
         evaluate(model, tokens, instructions_dir, cohort_dir, EvaluateSettings())
     assert caught.value.exit_code == 1

@@ -87,7 +87,10 @@ def test_a_wrong_tasks_file_gives_one_line_with_the_place_and_the_fix(tmp_path, 
         ("schema: 9\ntasks: {a: {}}", ["schema 9", "upgrade"]),
         ("task: {}", ["task: unknown key", "did you mean 'tasks'"]),
         ("tasks: {a: 3}", ["tasks.a", "3", "mapping"]),
-        ("tasks: {a: {title: b, answers: [c, d]}}", ["no 'label'", "add it"]),
+        (
+            "tasks: {a: {title: b, answers: [c, d]}}",
+            ["no 'label'", "such as `label: {phenotype"],
+        ),
     ],
 )
 def test_a_file_of_another_kind_gives_one_line_too(tmp_path, text, words):

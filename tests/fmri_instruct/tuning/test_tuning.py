@@ -169,7 +169,7 @@ def test_tokens_of_another_region_order_are_refused(model_dir, rows, instruction
 
 def test_tokens_of_another_tokenizer_are_not_tuned_on(model_dir, rows, instructions_dir, tmp_path):
     tokens = write_tokens(rows, tmp_path / "tokens", tokenizer="0123456789abcdef")
-    with pytest.raises(ValueError, match="those of tokenizer 0123456789abcdef") as caught:
+    with pytest.raises(ValueError, match="made by tokenizer 0123456789abcdef") as caught:
         tune(model_dir, tokens, instructions_dir, tmp_path, TuneSettings(loop=loop(1)), seed=0)
     assert caught.value.exit_code == 1
 

@@ -369,7 +369,7 @@ def test_the_stage_refuses_tokens_of_another_tokenizer(stage):
     tokenizer = tiny_tokenizer("llama")
     tokenizer.quantizer.codebook[0] += 1
     tokenizer.save_pretrained(stage["tokenizer_dir"])
-    with pytest.raises(InputError, match=f"those of tokenizer {RECORD['tokenizer']}, but this is"):
+    with pytest.raises(InputError, match=f"made by tokenizer {RECORD['tokenizer']}, but this is"):
         fit.fit_llm(**stage)
     assert not list(stage["directory"].iterdir())
 

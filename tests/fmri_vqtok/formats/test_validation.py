@@ -31,7 +31,7 @@ class Settings:
         ({"level": 0.0}, "level: 0.0; give more than 0"),
         ({"level": float("nan")}, "level: nan; give less than 1"),
         ({"level": "high"}, "level: 'high'; give a number"),
-        ({"kinds": ("a", "c")}, "kinds.1: 'c'; give 'a' or 'b'"),
+        ({"kinds": ("a", "c")}, "kinds.1: 'c'; give 'a' or 'b'; did you mean 'b'?"),
         ({"kinds": ()}, "kinds: (); give at least 1"),
     ],
 )

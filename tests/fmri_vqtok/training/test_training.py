@@ -382,13 +382,13 @@ def test_metrics_are_in_no_total(fitted):
 
 def test_mixed_precision_leaves_the_quantizer_in_full(tmp_path, cohort_dir, monkeypatch):
     seen = []
-    follow = VectorQuantizer.follow
+    update = VectorQuantizer.update
 
     def watched(self, x, codes):
         seen.append((x.dtype, self.codebook.dtype))
-        follow(self, x, codes)
+        update(self, x, codes)
 
-    monkeypatch.setattr(VectorQuantizer, "follow", watched)
+    monkeypatch.setattr(VectorQuantizer, "update", watched)
     loop = LoopSettings(steps=2, batch_size=2, precision="bfloat16")
     settings = replace(SETTINGS, training=loop)
     fit_tokenizer(cohort_dir, tmp_path, settings, seed=0)

@@ -63,6 +63,7 @@ def agreed_tr(
     for who, other in known.items():
         if abs(other - tr) > _TOLERANCE:
             raise InputError(
-                f"{first}: repetition time {tr:g} s, but {who} says {other:g}; correct or drop one"
+                f"{first}: repetition time {tr:g} s, but {who} says {other:g} s; correct or drop "
+                "one"
             )
     return round(tr, 6)

@@ -29,6 +29,12 @@ SCHEMA = 1
 DEMO = Path(__file__).parents[1] / "cohorts" / "demo.yaml"
 QUESTIONS = Path(__file__).parents[1] / "bank" / "questions.yaml"
 
+_EXAMPLES = {
+    "title": "title: age group",
+    "answers": "answers: [young, old]",
+    "label": "label: {phenotype: age_group}",
+}
+
 
 def _text(value: Any) -> str:
     # `true` and `false` are values in YAML, and as an answer would become 'True' and 'False'.
@@ -190,7 +196,10 @@ def read_task(entry: Mapping[str, Any], where: str) -> Task:
     try:
         return Task.model_validate(entry)
     except ValidationError as error:
-        raise input_error(error, where) from error
+        fault = error.errors(include_url=False)[0]
+        example = _EXAMPLES.get(str(fault["loc"][-1])) if fault["type"] == "missing" else None
+        advice = f", such as `{example}`" if example else ""
+        raise InputError(f"{input_error(error, where)}{advice}") from error
 
 
 def load_tasks(path: Path | str | None = None) -> tuple[Task, ...]:

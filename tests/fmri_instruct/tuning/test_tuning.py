@@ -42,7 +42,7 @@ def make_plan(tokens_dir, instructions_dir, model):
 
 def as_lists(example):
     texts = [(list(s.ids), s.n_given, s.sees_brain) for s in example.segments]
-    return example.codes.tolist(), example.present.tolist(), texts
+    return example.codes.tolist(), example.region_mask.tolist(), texts
 
 
 def test_an_example_depends_on_the_seed_and_its_number_alone(make_plan):

@@ -67,6 +67,7 @@ def test_required_kernels_without_a_gpu_are_a_problem_with_its_fix():
     assert network["value"] == "1: only the cache is read"
 
 
+@pytest.mark.slow
 def test_the_screen_says_that_the_triton_kernels_passed_their_self_test():
     pytest.importorskip("triton")
     # Triton's interpreter runs the fused kernels without a GPU.

@@ -83,7 +83,7 @@ def test_the_answer_is_found_without_a_scan(untrained):
 
 
 def test_cached_scores_equal_a_full_pass(packaged_model):
-    from .test_generation import full_pass
+    from .inference.test_scoring import full_pass
 
     codes = random_codes(1)
     scores = packaged_model.score_answers(codes, "Is it?", ["yes", "not at all"])

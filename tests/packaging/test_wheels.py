@@ -112,6 +112,7 @@ def alone(
     return package, python
 
 
+@pytest.mark.slow
 def test_a_wheel_alone_imports_and_does_its_first_job_without_the_other_packages(
     alone: tuple[str, Path], repository: Path, tmp_path: Path
 ):

@@ -221,6 +221,7 @@ def write_suite_data(root):
     (root / "targets" / "abide_target_map_sex.json").write_text(json.dumps(sexes))
 
 
+@pytest.mark.slow
 def test_the_command_of_the_suite_scores_a_checkpoint(checkpoint, tmp_path):
     write_suite_data(tmp_path / "data")
     command = ["-m", "brainmarks.main_logistic", "fmri_vqtok", "cls", "abide_sex", "--overrides"]

@@ -72,6 +72,7 @@ cvbench(arrays["data"], arrays["labels"], models=["meanMLP"], custom_models=[Fro
 """
 
 
+@pytest.mark.slow
 def test_the_cross_validation_of_ml4fmri_scores_a_tokenizer_beside_its_own_models(
     checkpoint, tmp_path
 ):

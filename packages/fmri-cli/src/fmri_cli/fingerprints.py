@@ -13,7 +13,7 @@ Input = Path | str | list[Path] | dict[str, Any] | None
 """What a stage reads: a file or folder, a name, several files or folders, JSON, or nothing."""
 
 
-_SETTLED = 2.0  # s after which a file system's clock tells two changes of a file apart
+_SETTLED = 2.0  # s after which a file system's clock distinguishes two changes of a file
 
 
 def file_digest(path: Path) -> str:

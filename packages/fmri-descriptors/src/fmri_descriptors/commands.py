@@ -59,7 +59,7 @@ def cohort(context: Context, /, source: str, *, strict: bool, **options: Any) ->
     )
     write = WriteOptions(jobs=options["jobs"], scheduler=options["scheduler"], strict=strict)
     opened = open_source(source, read)
-    # Now, not when the stage runs: a dry run tells it too.
+    # Now, not when the stage runs: a dry run reports a wrong parcellation too.
     chosen_parcellation(opened, context.recipe.settings("cohort", CohortSettings))
     context.run(
         partial(_cohort, opened=opened, write=write),

@@ -76,7 +76,7 @@ def describe_cohort(
 
     The extractor and the norms are fitted on the training split alone; every split is described.
     A training scan is compared with the other training people.
-    Measured scans are kept in a hidden folder until all is written, so that the same call goes on
+    Measured scans are kept in a hidden folder until all is written, so that the same call resumes
     where an earlier one was stopped, and ends with the same bytes.
 
     Parameters
@@ -113,7 +113,7 @@ def describe_cohort(
         dictionary does not fit, or captions cannot be rewritten.
     """
     options = options or DescribeOptions()
-    load_templates(options.templates)  # a mistake in one is told before scans are measured
+    load_templates(options.templates)  # a mistake in one is reported before scans are measured
     cohort = read_cohort(cohort_dir)
     if options.phenotype_dictionary is not None:
         dictionary = load_dictionary(options.phenotype_dictionary)
@@ -150,13 +150,13 @@ def describe_cohort(
     rewritten = _rewritten(cohort, directory, settings, seed, progress, options)
     for left in directory.glob(f"{_PARTS}*"):
         shutil.rmtree(left)
-    told = "".join(
+    notes = "".join(
         f"; {sentence}" for sentence in [*component_notes(fitted), *missing_notes(reasons)]
     )
     return (
         f"{len(features)} scans, {features.shape[1]} features, {len(DESCRIPTORS)} descriptors "
         f"each; norms from {len(norms.fitted_on_)} training scans of {norms.n_people_} people"
-        f"{pooled}; {chance_note(z, norms)}{told}{rewritten}"
+        f"{pooled}; {chance_note(z, norms)}{notes}{rewritten}"
     )
 
 
@@ -212,7 +212,7 @@ def _rewritten(
 
 
 class _Counter:
-    """Scans done so far, told to a progress function."""
+    """Count of the scans done so far, reported to a progress function."""
 
     def __init__(self, total: int, progress: Callable[[int, int], None]) -> None:
         self.total = total
@@ -279,5 +279,5 @@ def _compared(
     used = norms.reference(features.index, sites)
     used.to_csv(directory / "norms_used.tsv", sep="\t", lineterminator="\n")
     n_pooled = int((used["norms"] == POOLED).sum())
-    told = f"; {n_pooled} scans compared with all sites, see norms_used.tsv" if n_pooled else ""
-    return norms, z, told
+    note = f"; {n_pooled} scans compared with all sites, see norms_used.tsv" if n_pooled else ""
+    return norms, z, note

@@ -59,13 +59,13 @@ def acquisition_confounds(recordings: Sequence[Recording], n_frames: Sequence[in
     found: Confounds = {}
     for name in recordings[0].phenotypes:
         labels = _coded(_labels([recording.phenotypes[name] for recording in recordings]))
-        told = {
+        predictive = {
             fact: best
             for fact, values in facts.items()
             if fact != name and (best := _best(subjects, labels, values)) is not None
         }
-        if told:
-            found[name] = told
+        if predictive:
+            found[name] = predictive
     return found
 
 
@@ -80,11 +80,11 @@ def confound_notes(
         of_length = ("seconds" if several else "n_frames") in facts
         crop = f"; {_cropping(recordings, n_frames)} makes scans equally long" if of_length else ""
         words = ", ".join(_WORDS.get(fact, fact) for fact in facts)
-        told = f"given away by {words} (AUC up to {area:.2f}), without the brain{crop}"
-        names.setdefault(told, []).append(name)
+        reason = f"given away by {words} (AUC up to {area:.2f}), without the brain{crop}"
+        names.setdefault(reason, []).append(name)
     return tuple(
-        f"{', '.join(labels)} {'are' if len(labels) > 1 else 'is'} {told}"
-        for told, labels in names.items()
+        f"{', '.join(labels)} {'are' if len(labels) > 1 else 'is'} {reason}"
+        for reason, labels in names.items()
     )
 
 
@@ -106,7 +106,7 @@ def _facts(recordings: Sequence[Recording], n_frames: Sequence[int]) -> dict[str
         "site": [recording.site for recording in recordings],
     }
     for name, entity in (("session", SESSION), *zip(RUN_ENTITIES, RUN_ENTITIES, strict=True)):
-        facts[name] = [told.get(entity) for told in entities]
+        facts[name] = [each.get(entity) for each in entities]
     differing = {name: values for name, values in facts.items() if len(set(values)) > 1}
     lengths = [value for value in facts["seconds"] if isinstance(value, float)]
     if "tr" not in differing or max(lengths) - min(lengths) < max(r.tr for r in recordings):

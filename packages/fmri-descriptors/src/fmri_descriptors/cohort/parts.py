@@ -1,4 +1,4 @@
-"""One file a converted scan, so that a cohort that was stopped goes on where it was.
+"""One file a converted scan, so that a cohort that was stopped resumes where it was.
 
 The parts lie in a hidden folder of the cohort's directory until every scan is converted; then
 they become the dataset, and the folder goes.

@@ -115,7 +115,7 @@ def _phenotype(name: str, kind: str, source: Source, used: Sequence[Recording]) 
     column = source.columns.get(name)
     if column is None:
         every = [recording.phenotypes[name] for recording in source.recordings]
-        column = typed_column(name, every, told=False)
+        column = typed_column(name, every, note_numbers=False)
     entry |= column.record()
     if name in source.levels:
         entry["levels"] = dict(source.levels[name])

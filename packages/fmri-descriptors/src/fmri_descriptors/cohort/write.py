@@ -61,11 +61,11 @@ def write_cohort(
     float32, z-scored per region with the population standard deviation; raw = bold * std + mean. A
     masked region has bold 0 and std 0.
 
-    A scan that cannot be used is listed in ``rejected.tsv`` and the rest goes on, and so is what
-    was found and is left out under a rule; the summary counts both. Subjects are
-    split before any scan is read, so a scan that turns out to be damaged moves no other subject.
-    Called again on a directory that it was stopped in, with the same arguments, it goes on with
-    the scans that are left and writes the same bytes.
+    A scan that cannot be used is listed in ``rejected.tsv`` and the others are converted; what was
+    found and is left out under a rule is listed there too, and the summary counts both. Subjects
+    are split before any scan is read, so a scan that turns out to be damaged moves no other
+    subject. Called again on a directory that it was stopped in, with the same arguments, it
+    resumes with the scans that are left and writes the same bytes.
 
     Parameters
     ----------
@@ -206,10 +206,10 @@ def _summary(source: Source, used: list[Recording], by_split: Mapping[str, list[
         f"rejected, {count['left_out']} left out{listed}"
     )
     parts = [f"{len(used)} scans of {len(subjects)} subjects ({shares})", found, *source.choices]
-    return "; ".join([*parts, *_told(source.notes)])
+    return "; ".join([*parts, *_first_notes(source.notes)])
 
 
-def _told(notes: Sequence[str]) -> list[str]:
+def _first_notes(notes: Sequence[str]) -> list[str]:
     """Return the first few notes, and how many more there are."""
     more = len(notes) - _NOTES_SHOWN
     rest = [f"{more} more under notes in cohort.json"] if more > 0 else []

@@ -89,7 +89,7 @@ def measure_cohort(
     splits : Series
         Split of each scan.
     reasons : dict of str to dict
-        Why features are missing, as `FeatureExtractor.transform` tells it, by scan id.
+        Why features are missing, as `FeatureExtractor.transform` reports it, by scan id.
 
     Raises
     ------

@@ -10,19 +10,14 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from fmri_descriptors.errors import InputError
-from fmri_descriptors.norms.files import StoredValues, plain_norms, read_norms, write_values
+from fmri_descriptors.norms.files import StoredValues, read_norms, write_norms
 from fmri_descriptors.norms.leave_one_out import leave_one_out
-from fmri_descriptors.norms.statistics import combine, statistics
-from fmri_descriptors.utils.files import read_json, write_json
+from fmri_descriptors.norms.merging import combined, require_mergeable, require_same_features
+from fmri_descriptors.norms.sites import known_sites, why_pooled
+from fmri_descriptors.norms.statistics import centre_and_spread, statistics, z_scores
 
 if TYPE_CHECKING:
     import pandas as pd
-
-SCHEMA = 3
-"""Version of ``norms.json`` that this package writes and the newest it reads."""
-
-_NORMAL_MAD = 1.4826  # standard deviation of a normal distribution in units of its MAD
-_ROUNDING = 1e-12  # share of its centre up to which a feature's spread is that of rounded sums
 
 POOLED = "pooled"
 """What a scan is compared with where its site has no norms of its own."""
@@ -140,7 +135,8 @@ class CohortNorms(TransformerMixin, BaseEstimator):
         self.table_ = statistics(values, self._people(self.fitted_on_))
         self._values: pd.DataFrame | StoredValues | None = values
         self.sites_ = {scan_id: site_of[scan_id] for scan_id in values.index if scan_id in site_of}
-        groups = {site: [s for s, at in self.sites_.items() if at == site] for site in self._names}
+        names = sorted(set(self.sites_.values()))
+        groups = {site: [s for s, at in self.sites_.items() if at == site] for site in names}
         self.site_tables_ = {
             site: statistics(values.loc[ids], self._people(ids)) for site, ids in groups.items()
         }
@@ -160,10 +156,6 @@ class CohortNorms(TransformerMixin, BaseEstimator):
         """Number of people that it was fitted on."""
         return len(set(self.subjects_.values()))
 
-    @property
-    def _names(self) -> list[str]:
-        return sorted(set(self.sites_.values()))
-
     def _site_of(
         self, index: "pd.Index[str]", sites: "Mapping[str, str | None] | pd.Series[str] | None"
     ) -> dict[str, str]:
@@ -172,9 +164,7 @@ class CohortNorms(TransformerMixin, BaseEstimator):
             return {}
         if sites is None:
             raise InputError("norms: site_aware, but no sites; give the site of each scan id")
-        known = {str(scan_id): site for scan_id, site in dict(sites).items()}
-        given = {str(scan_id): known.get(str(scan_id)) for scan_id in index}
-        return {scan_id: site for scan_id, site in given.items() if isinstance(site, str) and site}
+        return known_sites(index, sites)
 
     def transform(
         self,
@@ -206,7 +196,8 @@ class CohortNorms(TransformerMixin, BaseEstimator):
         import pandas as pd
 
         check_is_fitted(self)
-        self._require_same_features(features.columns, features.attrs.get("order_hash"))
+        other = (features.columns, features.attrs.get("order_hash"))
+        require_same_features(self.table_.index, self.order_hash_, *other)
         site_of = self._site_of(features.index, sites)
         by_scan = np.array([self._norms_of(site_of.get(str(i))) for i in features.index], object)
         known = self._fitted_rows(features) if leave_out else np.zeros(len(features), np.bool_)
@@ -214,12 +205,12 @@ class CohortNorms(TransformerMixin, BaseEstimator):
         for name in dict.fromkeys(by_scan):
             centre, spread = (side.loc[features.columns] for side in self._scale(name))
             rows = (by_scan == name) & ~known
-            z.loc[rows] = _z(features.loc[rows], centre, spread)
+            z.loc[rows] = z_scores(features.loc[rows], centre, spread)
             rows = (by_scan == name) & known
             if rows.any():
                 ids = features.index[rows].map(str)
                 others = [side.loc[ids, features.columns] for side in self._left_out(name)]
-                z.loc[rows] = _z(features.loc[rows], *others)
+                z.loc[rows] = z_scores(features.loc[rows], *others)
         z.attrs = dict(features.attrs)
         return z
 
@@ -245,11 +236,7 @@ class CohortNorms(TransformerMixin, BaseEstimator):
         people = self._people(rows)
         chosen = values.loc[rows]
         sides = leave_one_out(chosen.to_numpy(dtype=np.float64), people, robust=self.robust)
-        factor = (1.0, _NORMAL_MAD if self.robust else 1.0)
-        centre, spread = (
-            pd.DataFrame(times * side[people], chosen.index, chosen.columns)
-            for side, times in zip(sides, factor, strict=True)
-        )
+        centre, spread = (pd.DataFrame(s[people], chosen.index, chosen.columns) for s in sides)
         if not site:
             return centre, spread
         enough = (self.site_tables_[site]["n"] >= self.min_site_scans)[centre.columns].to_numpy()
@@ -308,38 +295,19 @@ class CohortNorms(TransformerMixin, BaseEstimator):
             reason = f"fewer than {self.min_site_scans} values at the site" if few else ""
             return name, self.site_counts_[name], self.site_people_[name], few, reason
         n_seen = self.site_people_.get(site or "", 0)
-        if not self.site_aware:
-            reason = "norms do not look at sites"
-        elif site is None:
-            reason = "no site given"
-        elif n_seen:
-            wanted = self.min_site_scans
-            reason = f"site {site} has {n_seen} of at least {wanted} training subjects"
-        else:
-            reason = f"site {site} was not seen in training"
+        why = why_pooled(site, n_seen, self.min_site_scans)
+        reason = why if self.site_aware else "norms do not look at sites"
         return POOLED, len(self.fitted_on_), self.n_people_, n_features, reason
 
     def _scale(self, site: str) -> tuple["pd.Series[float]", "pd.Series[float]"]:
         """Centre and spread of every feature, at a site or (empty string) pooled."""
-        pooled = self._centre_and_spread(self.table_)
+        pooled = centre_and_spread(self.table_, robust=self.robust)
         if not site:
             return pooled
         own = self.site_tables_[site]
         enough = own["n"] >= self.min_site_scans
-        centre, spread = self._centre_and_spread(own)
+        centre, spread = centre_and_spread(own, robust=self.robust)
         return centre.where(enough, pooled[0]), spread.where(enough, pooled[1])
-
-    def _centre_and_spread(
-        self, table: "pd.DataFrame"
-    ) -> tuple["pd.Series[float]", "pd.Series[float]"]:
-        if not self.robust:
-            return table["mean"], table["sd"]
-        if (table["median"].isna() & (table["n"] > 0)).any():
-            raise InputError(
-                "norms: merged norms have no median and MAD; keep each side's values file beside "
-                "its norms and merge again, use robust=False, or fit on all scans"
-            )
-        return table["median"], _NORMAL_MAD * table["mad"]
 
     def merge(self, other: "CohortNorms") -> "CohortNorms":
         """Return the norms of two cohorts together.
@@ -363,7 +331,8 @@ class CohortNorms(TransformerMixin, BaseEstimator):
         import pandas as pd
 
         check_is_fitted(self)
-        self._require_mergeable(other)
+        check_is_fitted(other)
+        require_mergeable(vars(self), vars(other), self.get_params())
         merged = CohortNorms(**self.get_params())
         merged.parcellation_, merged.order_hash_ = self.parcellation_, self.order_hash_
         values = [side.values() for side in (self, other)]
@@ -371,8 +340,7 @@ class CohortNorms(TransformerMixin, BaseEstimator):
             whole = pd.concat([values[0], values[1][values[0].columns]])
             sites, subjects = self.sites_ | other.sites_, self.subjects_ | other.subjects_
             return merged._learn(whole, sites, subjects)
-        self._require_other_people(other)
-        return merged._combine(self, other)
+        return merged._restore(combined(vars(self), vars(other)), None)
 
     def values(self) -> "pd.DataFrame | None":
         """Return the features that the norms were fitted on, where they are still at hand.
@@ -385,54 +353,12 @@ class CohortNorms(TransformerMixin, BaseEstimator):
         stored = self._values
         return stored.read() if isinstance(stored, StoredValues) else stored
 
-    def _combine(self, a: "CohortNorms", b: "CohortNorms") -> "CohortNorms":
-        self.table_ = combine(a.table_, b.table_)
-        self.fitted_on_ = sorted([*a.fitted_on_, *b.fitted_on_])
-        self._values = None
-        self.sites_ = {**a.sites_, **b.sites_}
-        self.subjects_ = a.subjects_ | b.subjects_
-        tables = dict(a.site_tables_)
-        for site, table in b.site_tables_.items():
-            tables[site] = combine(tables[site], table) if site in tables else table
-        self.site_tables_ = dict(sorted(tables.items()))
-        for name in ("site_counts_", "site_people_"):
-            mine, theirs = getattr(a, name), getattr(b, name)
-            sums = {site: mine.get(site, 0) + theirs.get(site, 0) for site in self.site_tables_}
-            setattr(self, name, sums)
+    def _restore(self, fitted: Mapping[str, Any], values: StoredValues | None) -> "CohortNorms":
+        """Take over fitted attributes, by name."""
+        self._values = values
+        for name, value in fitted.items():
+            setattr(self, name, value)
         return self
-
-    def _require_other_people(self, other: "CohortNorms") -> None:
-        both = sorted(set(self.subjects_.values()).intersection(other.subjects_.values()))
-        if both:
-            raise InputError(
-                f"norms: subject {both[0]!r} is in both, and would count twice; keep each side's "
-                "values file beside its norms and merge again"
-            )
-
-    def _require_mergeable(self, other: "CohortNorms") -> None:
-        self._require_same_features(other.table_.index, other.order_hash_)
-        for name, mine in self.get_params().items():
-            if mine != getattr(other, name):
-                raise InputError(
-                    f"norms: {name} is {mine} on one side and {getattr(other, name)} on the "
-                    "other; fit both with the same options"
-                )
-        both = sorted(set(self.fitted_on_).intersection(other.fitted_on_))
-        if both:
-            raise InputError(f"norms: scan {both[0]!r} is in both; merge norms of different scans")
-
-    def _require_same_features(self, columns: Iterable[str], order_hash: str | None) -> None:
-        differing = sorted(set(self.table_.index).symmetric_difference(columns))
-        if differing:
-            raise InputError(
-                f"norms: feature {differing[0]!r} is on one side only ({len(differing)} such); "
-                "measure with the same extractor"
-            )
-        if self.order_hash_ and order_hash and self.order_hash_ != order_hash:
-            raise InputError(
-                f"norms: region order {self.order_hash_}, but the other side has {order_hash}; "
-                "use one parcellation throughout"
-            )
 
     def save(self, path: Path, *, values: bool = True) -> None:
         """Write the norms as JSON, and the values that merging medians needs.
@@ -446,13 +372,9 @@ class CohortNorms(TransformerMixin, BaseEstimator):
             it (8 bytes a value). Leave them out to share norms without anyone's measurements.
         """
         check_is_fitted(self)
+        own = {site for site in self.site_tables_ if self._norms_of(site)}
         kept = self.values() if values else None
-        stored = None if kept is None else write_values(kept, Path(path))
-        document = {"schema": SCHEMA, **self.get_params(), **plain_norms(vars(self), stored)}
-        own = {site: bool(self._norms_of(site)) for site in self.site_tables_}
-        for site, entry in document["sites"].items():
-            entry["own_norms"] = own[site]
-        write_json(document, Path(path))
+        write_norms(Path(path), self.get_params(), vars(self), own, kept)
 
     @classmethod
     def load(cls, path: Path, *, robust: bool | None = None) -> "CohortNorms":
@@ -470,28 +392,7 @@ class CohortNorms(TransformerMixin, BaseEstimator):
         InputError
             If the file is missing, damaged, or of a newer schema.
         """
-        path = Path(path)
-        document = read_json(path)
-        if document.get("schema") not in {1, 2, SCHEMA}:
-            raise InputError(
-                f"{path}: schema {document.get('schema')!r}, but this version reads {SCHEMA}; "
-                "upgrade fmri-descriptors"
-            )
-        names = ("robust", "site_aware", "min_site_scans")
-        norms = cls(**{name: document[name] for name in names if name in document})
+        options, fitted, values = read_norms(Path(path))
+        norms = cls(**options)
         norms.robust = norms.robust if robust is None else robust
-        try:
-            fitted, norms._values = read_norms(document, path.parent)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise InputError(f"{path}: no norms ({error}); describe the cohort again") from error
-        for name, value in fitted.items():
-            setattr(norms, name, value)
-        return norms
-
-
-def _z(values: "pd.DataFrame", centre: Any, spread: Any) -> NDArray[np.float64]:
-    """Distance from the centre in units of the spread; NaN where there is none."""
-    distance = values.to_numpy(dtype=np.float64) - np.asarray(centre)
-    unit = np.asarray(spread, dtype=np.float64)
-    varies = unit > _ROUNDING * np.abs(np.asarray(centre))
-    return np.asarray(distance / np.where(varies, unit, np.nan))
+        return norms._restore(fitted, values)

@@ -1,6 +1,6 @@
 """Norms on disk: statistics as JSON, and beside them the values that merging medians needs."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,10 +9,13 @@ import numpy as np
 
 from fmri_descriptors.errors import InputError
 from fmri_descriptors.norms.statistics import STATISTICS
-from fmri_descriptors.utils.files import file_digest
+from fmri_descriptors.utils.files import file_digest, read_json, write_json
 
 if TYPE_CHECKING:
     import pandas as pd
+
+SCHEMA = 3
+"""Version of ``norms.json`` that this package writes and the newest it reads."""
 
 
 @dataclass(frozen=True)
@@ -65,13 +68,41 @@ def write_values(values: "pd.DataFrame", norms_path: Path) -> StoredValues:
     return StoredValues(path, file_digest(path), tuple(values.index), tuple(columns))
 
 
-def plain_norms(fitted: Mapping[str, Any], stored: StoredValues | None) -> dict[str, Any]:
+def write_norms(
+    path: Path,
+    options: Mapping[str, Any],
+    fitted: Mapping[str, Any],
+    own: Collection[str],
+    values: "pd.DataFrame | None",
+) -> None:
+    """Write norms as JSON and, if given, their values beside them.
+
+    Parameters
+    ----------
+    path : Path
+        The JSON file.
+    options, fitted : mapping of str to Any
+        Parameters and attributes of fitted `CohortNorms`, by name.
+    own : collection of str
+        Sites with norms of their own.
+    values : DataFrame, optional
+        Features of the scans that they were fitted on.
+    """
+    stored = None if values is None else write_values(values, path)
+    write_json({"schema": SCHEMA, **options, **plain_norms(fitted, own, stored)}, path)
+
+
+def plain_norms(
+    fitted: Mapping[str, Any], own: Collection[str], stored: StoredValues | None
+) -> dict[str, Any]:
     """Return what fitted norms hold, ready for JSON.
 
     Parameters
     ----------
     fitted : mapping of str to Any
         Attributes of fitted `CohortNorms`, by name.
+    own : collection of str
+        Sites with norms of their own.
     stored : StoredValues, optional
         Where their values were written.
     """
@@ -85,6 +116,7 @@ def plain_norms(fitted: Mapping[str, Any], stored: StoredValues | None) -> dict[
                 "n_scans": fitted["site_counts_"][site],
                 "n_people": fitted["site_people_"][site],
                 "features": plain_table(table),
+                "own_norms": site in own,
             }
             for site, table in fitted["site_tables_"].items()
         },
@@ -94,7 +126,30 @@ def plain_norms(fitted: Mapping[str, Any], stored: StoredValues | None) -> dict[
     }
 
 
-def read_norms(
+def read_norms(path: Path) -> tuple[dict[str, Any], dict[str, Any], StoredValues | None]:
+    """Return options and fitted attributes of the norms in a file, and where their values are.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged, or of a newer schema.
+    """
+    document = read_json(path)
+    if document.get("schema") not in {1, 2, SCHEMA}:
+        raise InputError(
+            f"{path}: schema {document.get('schema')!r}, but this version reads {SCHEMA}; "
+            "upgrade fmri-descriptors"
+        )
+    names = ("robust", "site_aware", "min_site_scans")
+    options = {name: document[name] for name in names if name in document}
+    try:
+        fitted, values = fitted_norms(document, path.parent)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{path}: no norms ({error}); describe the cohort again") from error
+    return options, fitted, values
+
+
+def fitted_norms(
     document: Mapping[str, Any], directory: Path
 ) -> tuple[dict[str, Any], StoredValues | None]:
     """Return the fitted attributes that `plain_norms` was given, and where their values are.

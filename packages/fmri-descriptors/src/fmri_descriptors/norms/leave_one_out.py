@@ -3,7 +3,12 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from fmri_descriptors.norms.statistics import person_sums, person_weights, weighted_median
+from fmri_descriptors.norms.statistics import (
+    NORMAL_MAD,
+    person_sums,
+    person_weights,
+    weighted_median,
+)
 
 _CANCELLED = 1e-6  # share of the squares below which their difference has lost its digits
 
@@ -26,7 +31,7 @@ def leave_one_out(
     people : ndarray of int, (scans,)
         Number of each scan's person, from 0, all numbers used.
     robust : bool
-        Median and MAD instead of mean and standard deviation.
+        Median and 1.4826 MAD instead of mean and standard deviation.
 
     Returns
     -------
@@ -65,4 +70,4 @@ def _medians(
         kept = people != person
         centre[person] = weighted_median(values[kept], weights[kept])
         spread[person] = weighted_median(np.abs(values[kept] - centre[person]), weights[kept])
-    return centre, spread
+    return centre, NORMAL_MAD * spread

@@ -1,15 +1,21 @@
-"""Statistics of feature columns, and what two summaries give together."""
+"""Statistics of feature columns, what two summaries give together, and z-scores."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from fmri_descriptors.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
 
 STATISTICS = ("n", "mean", "sd", "median", "mad")
 
+NORMAL_MAD = 1.4826
+"""Standard deviation of a normal distribution in units of its MAD."""
+
+_ROUNDING = 1e-12  # share of its centre up to which a feature's spread is that of rounded sums
 _BLOCK = 64  # columns at a time, so that a large cohort is never copied whole
 
 
@@ -127,3 +133,38 @@ def combine(a: "pd.DataFrame", b: "pd.DataFrame") -> "pd.DataFrame":
     lost = pd.Series(np.nan, index=a.index)
     sd = np.sqrt(squares / (n - 1).where(n > 1))
     return pd.DataFrame({"n": n, "mean": mean, "sd": sd, "median": lost, "mad": lost})
+
+
+def centre_and_spread(
+    table: "pd.DataFrame", *, robust: bool = False
+) -> tuple["pd.Series[float]", "pd.Series[float]"]:
+    """Return mean and standard deviation of every feature, or median and 1.4826 MAD.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As `statistics` or `combine` returns it.
+    robust : bool
+        Whether to return the second pair.
+
+    Raises
+    ------
+    InputError
+        If the second pair was lost by `combine`.
+    """
+    if not robust:
+        return table["mean"], table["sd"]
+    if (table["median"].isna() & (table["n"] > 0)).any():
+        raise InputError(
+            "norms: merged norms have no median and MAD; keep each side's values file beside "
+            "its norms and merge again, use robust=False, or fit on all scans"
+        )
+    return table["median"], NORMAL_MAD * table["mad"]
+
+
+def z_scores(values: "pd.DataFrame", centre: Any, spread: Any) -> NDArray[np.float64]:
+    """Distance from the centre in units of the spread, (scans, F); NaN where there is none."""
+    distance = values.to_numpy(dtype=np.float64) - np.asarray(centre)
+    unit = np.asarray(spread, dtype=np.float64)
+    varies = unit > _ROUNDING * np.abs(np.asarray(centre))
+    return np.asarray(distance / np.where(varies, unit, np.nan))

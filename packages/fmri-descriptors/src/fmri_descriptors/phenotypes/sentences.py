@@ -58,7 +58,7 @@ def semantic_description(
         if value is not None:
             statements[column.group].append(f"{column.meaning} is {_worded(value, column)}")
     return " ".join(
-        f"{_OPENINGS[group]}: {'; '.join(told)}." for group, told in statements.items() if told
+        f"{_OPENINGS[group]}: {'; '.join(known)}." for group, known in statements.items() if known
     )
 
 

@@ -47,7 +47,7 @@ class EvaluateDescriptorsSettings:
     folds : int
         Outer folds; fewer where a class has fewer subjects.
     repeats : int
-        Times that the folds are drawn anew; scores are means over these, and their spread is told.
+        Times that the folds are drawn anew; scores are means over these, and their spread is given.
     inner_folds : int
         Folds within the training part of each fold, which choose penalty and number; where a
         class has too few subjects for them, the middle choice is taken.

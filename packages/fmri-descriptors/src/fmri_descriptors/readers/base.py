@@ -13,7 +13,7 @@ from fmri_descriptors.readers.participants.subjects import (
     SESSION,
     canonical_label,
     one_spelling,
-    spellings_told,
+    spelling_notes,
 )
 from fmri_descriptors.readers.tables.columns import Column
 from fmri_descriptors.scan import Scan
@@ -100,7 +100,7 @@ class Rejected:
     @property
     def message(self) -> str:
         """The reason with the file that it is about, named once."""
-        return _told(self.path, self.reason)
+        return _message(self.path, self.reason)
 
 
 @dataclass(frozen=True)
@@ -131,10 +131,10 @@ class LeftOut:
     @property
     def message(self) -> str:
         """The reason with the file that it is about, named once."""
-        return _told(self.path, self.reason)
+        return _message(self.path, self.reason)
 
 
-def _told(path: str, reason: str) -> str:
+def _message(path: str, reason: str) -> str:
     named = reason.startswith((path, PurePosixPath(path).name))
     return reason if named else f"{path}: {reason}"
 
@@ -211,7 +211,7 @@ class Source:
     levels : mapping of str to mapping
         By phenotype, what the codes of a category mean, where somebody wrote it down.
     parcellation : str, optional
-        Name of the parcellation of the series, where the source tells it.
+        Name of the parcellation of the series, where the source states it.
     columns : mapping of str to Column
         By phenotype, the column of the table that it comes from.
     dropped_columns : mapping of str to str
@@ -236,11 +236,11 @@ class Source:
 
     def __post_init__(self) -> None:
         spelling = one_spelling(recording.subject for recording in self.recordings)
-        told = spellings_told(spelling)
-        if told:
+        notes = spelling_notes(spelling)
+        if notes:
             one = (replace(r, subject=spelling[r.subject]) for r in self.recordings)
             object.__setattr__(self, "recordings", tuple(one))
-            object.__setattr__(self, "notes", (*told, *self.notes))
+            object.__setattr__(self, "notes", (*notes, *self.notes))
 
     @property
     def n_found(self) -> int:

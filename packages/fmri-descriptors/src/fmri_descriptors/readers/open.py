@@ -226,9 +226,9 @@ def _is_preprocessed(name: str, *, in_func: bool, beside_confounds: bool) -> boo
         return False
     described = ("_desc-preproc_bold.nii", "_desc-smoothAROMAnonaggr_bold.nii")
     old = "_bold_space-" in name and "_preproc.nii" in name
-    told = old or any(ending in name for ending in described)
+    named = old or any(ending in name for ending in described)
     in_space = "_space-" in name and "_bold.nii" in name
-    return (told and (in_func or beside_confounds)) or (in_space and in_func and beside_confounds)
+    return (named and (in_func or beside_confounds)) or (in_space and in_func and beside_confounds)
 
 
 def _kinds_in_folder(name: str) -> Iterator[str]:

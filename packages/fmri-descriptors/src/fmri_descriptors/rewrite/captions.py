@@ -217,7 +217,7 @@ class _Worker:
     def _answer(self, source: str, attempt: int, digest: str) -> Answer:
         if self.endpoint is None or self.stopped:
             raise NoAnswerError("stopped")
-        # The seed depends on what is sent anyway, and so tells nothing about the scan.
+        # The seed depends on what is sent anyway, and so reveals nothing about the scan.
         seed = int(key_of(self.seed, digest, attempt)[:7], 16)
         temperature = self.settings.temperature + attempt * self.settings.temperature_step
         return self.endpoint.ask(prompt.messages(source), round(temperature, 6), seed)

@@ -56,22 +56,22 @@ def check_rewrite(
         Words that a rewrite may use besides the neutral ones.
     """
     try:
-        told, retold = read_facts(source, networks), read_facts(rewrite, networks)
+        original, rewritten = read_facts(source, networks), read_facts(rewrite, networks)
     except UnreadableError as error:
         return Refusal("ambiguous", str(error))
     return (
-        _numbers(told, retold)
-        or _numbered_facts(told, retold)
-        or _other_facts(told, retold)
-        or _units(told, retold)
-        or _words(told, retold, extra_words)
+        _numbers(original, rewritten)
+        or _numbered_facts(original, rewritten)
+        or _other_facts(original, rewritten)
+        or _units(original, rewritten)
+        or _words(original, rewritten, extra_words)
     )
 
 
-def _numbers(told: Reading, retold: Reading) -> Refusal | None:
+def _numbers(original: Reading, rewritten: Reading) -> Refusal | None:
     before, after = (
         Counter(fact.text for fact in reading.facts.elements() if fact.kind in _NUMBER_KINDS)
-        for reading in (told, retold)
+        for reading in (original, rewritten)
     )
     for text in before - after:
         return Refusal("number lost", text)
@@ -80,12 +80,12 @@ def _numbers(told: Reading, retold: Reading) -> Refusal | None:
     return None
 
 
-def _numbered_facts(told: Reading, retold: Reading) -> Refusal | None:
-    lost = [fact for fact in told.facts - retold.facts if fact.kind in _NUMBER_KINDS]
+def _numbered_facts(original: Reading, rewritten: Reading) -> Refusal | None:
+    lost = [fact for fact in original.facts - rewritten.facts if fact.kind in _NUMBER_KINDS]
     if not lost:
         return None
     fact = lost[0]
-    others = [o for o in retold.facts - told.facts if o.text == fact.text]
+    others = [o for o in rewritten.facts - original.facts if o.text == fact.text]
     return _difference(fact, others)
 
 
@@ -99,41 +99,41 @@ def _difference(fact: Fact, others: Sequence[Fact]) -> Refusal:
     return Refusal("quantity", f"{fact.text} is {fact.kind} of {' '.join(sorted(fact.quantity))}")
 
 
-def _other_facts(told: Reading, retold: Reading) -> Refusal | None:
-    lost = [fact for fact in told.facts if fact not in retold.facts]
-    added = [fact for fact in retold.facts if not _is_told(fact, told)]
+def _other_facts(original: Reading, rewritten: Reading) -> Refusal | None:
+    lost = [fact for fact in original.facts if fact not in rewritten.facts]
+    added = [fact for fact in rewritten.facts if not _is_in_source(fact, original)]
     for fact in [*lost, *added]:
         name = " ".join([*sorted(fact.networks), fact.direction or ""]).strip()
         return Refusal("network" if fact.networks else "statement", name)
     return None
 
 
-def _is_told(fact: Fact, told: Reading) -> bool:
-    """Whether a fact is told, or is a network named once more where its numbers stand."""
-    return fact in told.facts or (
+def _is_in_source(fact: Fact, original: Reading) -> bool:
+    """Whether a fact is in the source, or is a network named once more with its numbers."""
+    return fact in original.facts or (
         fact.kind == "network"
         and any(
             fact.networks <= known.networks
             and (fact.quantity, fact.direction) == (known.quantity, known.direction)
-            for known in told.facts
+            for known in original.facts
         )
     )
 
 
-def _units(told: Reading, retold: Reading) -> Refusal | None:
-    changed = sorted(told.units ^ retold.units)
+def _units(original: Reading, rewritten: Reading) -> Refusal | None:
+    changed = sorted(original.units ^ rewritten.units)
     return Refusal("unit", changed[0]) if changed else None
 
 
-def _words(told: Reading, retold: Reading, extra_words: Iterable[str]) -> Refusal | None:
+def _words(original: Reading, rewritten: Reading, extra_words: Iterable[str]) -> Refusal | None:
     before, after = (
         {word: n for word, n in reading.words.items() if word in NEGATIONS or "n't" in word}
-        for reading in (told, retold)
+        for reading in (original, rewritten)
     )
     if before != after:
         return Refusal("negation", next(iter({*before.items()} ^ {*after.items()}))[0])
-    allowed = _neutral_words() | set(told.words) | {word.lower() for word in extra_words}
-    for word in retold.words:
+    allowed = _neutral_words() | set(original.words) | {word.lower() for word in extra_words}
+    for word in rewritten.words:
         if not _is_allowed(word, allowed):
             return Refusal("word added", word)
     return None

@@ -7,7 +7,7 @@ STANDS_FOR_ID = "this scan"
 
 
 class WithheldError(ValueError):
-    """A text with an id that cannot be told from a measured number."""
+    """A text with an id that cannot be distinguished from a measured number."""
 
 
 def without_ids(text: str, ids: Iterable[str | None]) -> str:

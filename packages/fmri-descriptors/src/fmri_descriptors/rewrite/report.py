@@ -20,8 +20,9 @@ class RewriteReport:
     outcomes : Counter of str
         Captions that were rewritten, those whose every rewrite was refused by the check, those
         without an answer (failed), those that were not sent because an id in them could not be
-        told from a number (withheld), those that the check itself cannot read (unreadable), and
-        those of other domains (not asked). All but the first keep the template's text.
+        distinguished from a number (withheld), those that the check itself cannot read
+        (unreadable), and those of other domains (not asked). All but the first keep the template's
+        text.
     answers, first_answers_used : int
         Answers that came, and captions whose first answer passed the check.
     refusals : Counter of str

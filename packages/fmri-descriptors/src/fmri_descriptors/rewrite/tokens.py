@@ -18,7 +18,7 @@ _OTHER_DIRECTIONS = {
     "unknown": r"not\s+(?:comparable|available)|(?:cannot|can\s+not)\s+be\s+compared",
 }
 
-# What tells the 23 descriptors apart. Words of one key mean the same quantity.
+# What distinguishes the 23 descriptors. Words of one key mean the same quantity.
 _QUANTITIES = {
     "principal": r"principal|first(?=\s+gradient)",
     "second": r"second",

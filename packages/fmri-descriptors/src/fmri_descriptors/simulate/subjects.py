@@ -16,7 +16,7 @@ from fmri_descriptors.simulate.covariance import group_covariance
 from fmri_descriptors.simulate.effects import CLASSES, N_NETWORKS, NUMBERS, Effect
 
 _GRADIENT_SPARSITY = 0.9  # as measured by default, so that what is stretched is what is described
-_LEAST_REGIONS = 8  # for three gradients to be told apart
+_LEAST_REGIONS = 8  # for three distinct gradients
 
 AGE_MEAN, AGE_HALF_RANGE = 50.0, 30.0  # years; age is uniform
 

@@ -115,10 +115,10 @@ def _write_tables(cohort: SimulatedCohort, directory: Path) -> None:
 
 
 def _summary(best: "dict[str, Best]") -> str:
-    def told(name: str, scores: dict[str, Any]) -> str:
+    def described(name: str, scores: dict[str, Any]) -> str:
         return f"{name} " + ", ".join(f"{key} {value:.3f}" for key, value in scores.items())
 
     return "; ".join(
-        told(name, {key.replace("_", " "): value for key, value in b.scores.items()})
+        described(name, {key.replace("_", " "): value for key, value in b.scores.items()})
         for name, b in best.items()
     )

@@ -295,10 +295,10 @@ def _parts(descriptors: Sequence[Descriptor], form: str, templates: Templates | 
     parts: list[Part] = []
     before: Descriptor | None = None
     for descriptor in descriptors:
-        told = descriptor.sentences if form == "long" else descriptor.short_sentences
+        sentences = descriptor.sentences if form == "long" else descriptor.short_sentences
         if any(descriptor in members for members in shared.values()):
-            told = told[:-1]
-        parts.append(Part("\n".join(told), _relation_to(before, descriptor), descriptor.joins))
+            sentences = sentences[:-1]
+        parts.append(Part("\n".join(sentences), _relation_to(before, descriptor), descriptor.joins))
         before = descriptor
     rows = {row.name: row for row in DESCRIPTORS}
     for members in shared.values():

@@ -196,11 +196,11 @@ def _plain(scan_id: str, descriptor: Descriptor) -> dict[str, str]:
 def _caption_lines(
     scan_id: str, descriptors: Sequence[Descriptor], form: str, templates: Templates
 ) -> Iterator[str]:
-    told = {"all": paragraphs(descriptors, form, templates)} | {
+    texts = {"all": paragraphs(descriptors, form, templates)} | {
         domain: paragraphs((d for d in descriptors if d.domain == domain), "long", templates)
         for domain in DOMAINS
     }
-    for domain, text in told.items():
+    for domain, text in texts.items():
         sentences = list(chain.from_iterable(text))
         line = {
             "scan_id": scan_id,

@@ -81,8 +81,8 @@ def render_descriptor(
         "edges": EDGES[negative_edges],
         "other_edges": "" if negative_edges == "drop" else f" over {EDGES[negative_edges]}",
     }
-    told = _patterns(values, short) if row.kind == "patterns" else _judged(row, values, short)
-    sentences = templates.render(row.name, phrasing, about | told) if told else []
+    content = _patterns(values, short) if row.kind == "patterns" else _judged(row, values, short)
+    sentences = templates.render(row.name, phrasing, about | content) if content else []
     if row.kind == "patterns" and sentences:
         return sentences
     unavailable = _unavailable(values)
@@ -92,7 +92,7 @@ def render_descriptor(
 
 
 def common_gap(values: Sequence[FeatureValue]) -> Missing | None:
-    """Return the networks that a descriptor lacks, if its last sentence tells them and no more."""
+    """Return the networks that a descriptor lacks, if its last sentence names them and no more."""
     found = _unavailable(values)
     if found["unjudged"] or len(found["missing"]) != 1:
         return None
@@ -104,7 +104,7 @@ def render_gap(
     rows: Sequence[DescriptorRow], missing: Missing, templates: Templates | None = None
 ) -> str:
     """Write in one sentence that several descriptors lack the same networks."""
-    told = {
+    content = {
         "noun": listing([row.noun for row in rows]),
         "noun_with_unit": listing([row.noun for row in rows]),
         "unit": "",
@@ -116,7 +116,7 @@ def render_gap(
         "unjudged": [],
     }
     templates = templates or package_templates()
-    return " ".join(templates.render("unavailable", 0, told))
+    return " ".join(templates.render("unavailable", 0, content))
 
 
 EDGES = {
@@ -133,8 +133,8 @@ def _judged(row: DescriptorRow, values: Sequence[FeatureValue], short: bool) -> 
     if not known:
         return {}
     groups = group_by_word(values)
-    told = {"values": known, "groups": short_groups(groups) if short else groups}
-    return told | ({"item": known[0]} if row.kind == "value" else {})
+    content = {"values": known, "groups": short_groups(groups) if short else groups}
+    return content | ({"item": known[0]} if row.kind == "value" else {})
 
 
 def _patterns(values: Sequence[FeatureValue], short: bool) -> dict[str, Any]:
@@ -228,11 +228,11 @@ def render_paragraph(
     templates : Templates, optional
         The package's own if not given.
     tally : Tally, optional
-        How many of the domain's values lie outside the typical range; not told if not given.
+        How many of the domain's values lie outside the typical range; left out if not given.
     """
-    told = {"domain": domain, "parts": list(parts), "variant": phrasing, "tally": tally}
+    content = {"domain": domain, "parts": list(parts), "variant": phrasing, "tally": tally}
     templates = templates or package_templates()
-    lines = templates.render("caption", phrasing, told)
+    lines = templates.render("caption", phrasing, content)
     return [Sentence.of(capitalised(line)) for line in lines]
 
 

@@ -1,4 +1,4 @@
-"""What a description of a cohort tells besides its files: what is missing, weak, or by chance."""
+"""The notes in the summary of a cohort's description: what is missing, weak, or by chance."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -44,8 +44,8 @@ def missing_notes(reasons: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
     if not reasons:
         return
     counts = Counter(why for stems in reasons.values() for why in set(stems.values()))
-    told = ", ".join(f"{n} because {why}" for why, n in counts.most_common())
-    yield f"{len(reasons)} scans without some features ({told}), see unavailable.tsv"
+    causes = ", ".join(f"{n} because {why}" for why, n in counts.most_common())
+    yield f"{len(reasons)} scans without some features ({causes}), see unavailable.tsv"
 
 
 def component_notes(extractor: FeatureExtractor) -> Iterator[str]:

@@ -177,13 +177,13 @@ def cite(values: Sequence[FeatureValue], limit: int = N_CITED) -> str:
         limit += 1  # a single number that is left out would look like a slip
     cited, rest = values[:limit], values[limit:]
     names = [value.networks[0] for value in cited]
-    told = f"in {the_networks(names, [value.numbers for value in cited])}"
+    places = f"in {the_networks(names, [value.numbers for value in cited])}"
     if not rest:
-        return told
+        return places
     less = " and, less so," if rest[0].is_judged and not _typical(rest) else " and"
     if len(rest) > _N_NAMED - limit:
-        return f"{told}{less} in {count(len(rest))} more"
-    return f"{told}{less} in {the_networks([value.networks[0] for value in rest])}"
+        return f"{places}{less} in {count(len(rest))} more"
+    return f"{places}{less} in {the_networks([value.networks[0] for value in rest])}"
 
 
 def locations(values: Sequence[FeatureValue], total: int = 0) -> str:

@@ -10,14 +10,14 @@ MISSING = frozenset(
 """What stands for a missing entry of a table of people or scans, in lower case."""
 
 PLAIN_MISSING = frozenset({"", "n/a", "na", "nan"})
-"""Those that mean nothing else; the others are told when they are taken for it."""
+"""Those that mean nothing else; the others are reported when they are taken for it."""
 
 SENTINELS = frozenset(float(-n) for n in (9, 77, 88, 99, 777, 888, 999, 7777, 8888, 9999)) | {
     99.0,
     999.0,
     9999.0,
 }
-"""Numbers that some tables write for a missing entry; they stay numbers, and are told."""
+"""Numbers that some tables write for a missing entry; they stay numbers, and are reported."""
 
 # What Python takes for a number without its underscores, infinities and foreign digits.
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)

@@ -231,11 +231,11 @@ def _corpus(
 
 def _left_out(plan: examples.PretrainingDataset) -> dict[str, int]:
     """Count what a plan never shows: windows, and sentences that no target has room for."""
-    n_never_told, n_sentences = plan.sentence_counts()
+    n_left_out, n_sentences = plan.sentence_counts()
     return {
         "windows_left_out": plan.windows.n_left_out(plan.max_windows),
         "windows": len(plan.windows),
-        "caption_sentences_left_out": n_never_told,
+        "caption_sentences_left_out": n_left_out,
         "caption_sentences": n_sentences,
     }
 

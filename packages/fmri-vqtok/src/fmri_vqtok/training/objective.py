@@ -63,7 +63,7 @@ class TokenizerObjective(nn.Module):
         """Metrics from the tallies of some batches, added up.
 
         Reconstruction error, codebook usage and, with a text space, the values that the alignment
-        losses have where nothing is told apart.
+        losses have where no input is distinguished from another.
         """
         counts = tallies["codes"]
         found = {

@@ -182,10 +182,10 @@ def _fast_ica_run(
     # The features are white already. Whitening them again would leave the basis to chance, and
     # scikit-learn drops a dimension whose first entry happens to be exactly zero in that basis.
     model = FastICA(whiten=False, random_state=seed, max_iter=iterations)
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ConvergenceWarning)
         sources = model.fit_transform(features).T
-    return sources, not any(issubclass(one.category, ConvergenceWarning) for one in told)
+    return sources, not any(issubclass(one.category, ConvergenceWarning) for one in caught)
 
 
 def _non_gaussianity(sources: NDArray[np.float64]) -> float:

@@ -24,7 +24,7 @@ _OF_EVENTS = ("_events", "_stim", "_channels", "_electrodes")
 def folder_source(path: Path, options: ReadOptions) -> Source:
     """Return one recording for every array file of a folder, at any depth.
 
-    The name tells whose scan it is, ``sub-<subject>[_ses-<session>][_…].<suffix>``: two scans of
+    The name says whose scan it is, ``sub-<subject>[_ses-<session>][_…].<suffix>``: two scans of
     one person must never be taken for two people. The repetition time comes from a JSON file of
     the same name with ``RepetitionTime``, or is given. Which files are one recording,
     `choose_files` says.

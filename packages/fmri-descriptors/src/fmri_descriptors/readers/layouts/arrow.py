@@ -80,7 +80,7 @@ def arrow_source(path: Path, options: ReadOptions) -> Source:
             except InputError as error:
                 rejected.append(Rejected(f"{name}#{row}", str(error), label(cells, "scan_id")))
     _check_columns(path, recordings)
-    columns = _columns(recordings, told=parcellation is None)
+    columns = _columns(recordings, note_numbers=parcellation is None)
     return Source(
         path.name,
         tuple(
@@ -93,19 +93,17 @@ def arrow_source(path: Path, options: ReadOptions) -> Source:
         parcellation=parcellation,
         columns=columns,
         dropped_columns=dropped,
-        notes=(*_dropped_told(dropped), *(n for c in columns.values() for n in c.notes)),
+        notes=(*_dropped_notes(dropped), *(n for c in columns.values() for n in c.notes)),
     )
 
 
-def _columns(recordings: list[Recording], *, told: bool) -> dict[str, Column]:
+def _columns(recordings: list[Recording], *, note_numbers: bool) -> dict[str, Column]:
     names = recordings[0].phenotypes if recordings else {}
-    return {
-        name: typed_column(name, [r.phenotypes[name] for r in recordings], told=told)
-        for name in names
-    }
+    values = {name: [r.phenotypes[name] for r in recordings] for name in names}
+    return {name: typed_column(name, v, note_numbers=note_numbers) for name, v in values.items()}
 
 
-def _dropped_told(dropped: Mapping[str, str]) -> list[str]:
+def _dropped_notes(dropped: Mapping[str, str]) -> list[str]:
     return [f"column {name!r} left out: {reason}" for name, reason in dropped.items()]
 
 

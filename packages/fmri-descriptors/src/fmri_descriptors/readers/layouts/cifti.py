@@ -43,7 +43,7 @@ def cifti_source(path: Path, options: ReadOptions) -> Source:
     options : ReadOptions
         ``atlas``: a ``.dlabel.nii`` whose label names are the parcellation's, for dense series;
         the name of one parcellation where ``.ptseries.nii`` files are of several. ``tr`` (s) must
-        agree with the file's, which its series axis tells.
+        agree with the file's, which its series axis states.
 
     Returns
     -------

@@ -36,8 +36,8 @@ def fmriprep_source(path: Path, options: ReadOptions) -> Source:
     """Return the resting-state scans of an fMRIPrep folder, denoised, as means over an atlas.
 
     One space is read throughout: the one that is asked for, else the MNI space of most scans;
-    among equals MNI152NLin2009cAsym, then MNI152NLin6Asym, then by name. The source's name tells
-    it, with the confounds. Which files are one recording, `choose_files` says.
+    among equals MNI152NLin2009cAsym, then MNI152NLin6Asym, then by name. The source's name
+    states it, with the confounds. Which files are one recording, `choose_files` says.
 
     Parameters
     ----------

@@ -86,7 +86,7 @@ def _list_file(path: Path, label: str, options: ReadOptions, listed: _Listed) ->
         if not isinstance(file.get(SERIES), h5py.Group):
             raise InputError(f"{path}: no group {SERIES!r}; give a file with {SERIES}/<id>")
         ids = sorted(file[SERIES])
-        people, fault = _told_people(path, file, ids)
+        people, fault = _people_of(path, file, ids)
         for scan_id in ids:
             name = f"{label}/{SERIES}/{scan_id}"
             try:
@@ -99,7 +99,7 @@ def _list_file(path: Path, label: str, options: ReadOptions, listed: _Listed) ->
                 listed.rejected.append(Rejected(name, str(error), scan_id))
 
 
-def _told_people(
+def _people_of(
     path: Path, file: Any, ids: list[str]
 ) -> tuple[dict[str, tuple[str, str | None]], str]:
     """Subject and session by id, and why there is none if nobody's are known."""

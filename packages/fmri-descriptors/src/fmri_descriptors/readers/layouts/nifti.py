@@ -31,7 +31,7 @@ def nifti_source(path: Path, options: ReadOptions) -> Source:
     path : Path
         A ``.nii`` or ``.nii.gz`` image, or a folder that is searched with its subfolders.
     options : ReadOptions
-        ``atlas`` is needed. ``tr`` (s) is needed where neither sidecar nor header tells it, and
+        ``atlas`` is needed. ``tr`` (s) is needed where neither sidecar nor header states it, and
         must agree with them where they do.
 
     Returns
@@ -137,7 +137,7 @@ def volume_recording(
 def named_recording(
     path: Path, name: str, tr: float, read: Callable[[Path, Parcellation], NDArray[np.float64]]
 ) -> Recording:
-    """Return a file as a recording of whom its name tells.
+    """Return a file as a recording of the subject and session in its name.
 
     Parameters
     ----------

@@ -43,7 +43,7 @@ def table_source(path: Path, options: ReadOptions) -> Source:
     rows = _read_rows(path, options)
     columns = phenotype_columns(list(rows.values()), REQUIRED + OPTIONAL)
     written = [row["site"] for row in rows.values() if "site" in row]
-    told = [*([text_column("site", written, {})] if written else []), *columns.values()]
+    described = [*([text_column("site", written, {})] if written else []), *columns.values()]
     recordings, rejected = [], []
     for i, (line, row) in enumerate(rows.items()):
         values = {name: column.values[i] for name, column in columns.items()}
@@ -61,7 +61,7 @@ def table_source(path: Path, options: ReadOptions) -> Source:
         rejected=tuple(rejected),
         unit="lines",
         columns=columns,
-        notes=tuple(note for column in told for note in column.notes),
+        notes=tuple(note for column in described for note in column.notes),
     )
 
 

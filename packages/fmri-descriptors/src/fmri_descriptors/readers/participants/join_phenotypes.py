@@ -23,10 +23,10 @@ def with_phenotypes(source: Source, path: Path | None) -> Source:
     """Return a source whose recordings carry the columns of a table.
 
     A table with ``filename`` or ``scan_id`` is joined by file; any other by subject, by session
-    where it has a column of sessions, and by task and run where only these tell its lines apart.
+    where it has a column of sessions, and by task and run where only these distinguish its lines.
     Labels are compared by `label_key`. A scan without a line has every phenotype missing; what is
-    left over on either side is told in the source's notes. A column ``site`` fills in the site of
-    scans that have none. In a JSON file beside the table, a column with ``Levels`` is a category
+    left over on either side is written to the source's notes. A column ``site`` fills in the site
+    of scans that have none. In a JSON file beside the table, a column with ``Levels`` is a category
     even where its codes are numbers, and their meanings are kept.
 
     Parameters
@@ -55,8 +55,8 @@ def with_phenotypes(source: Source, path: Path | None) -> Source:
     pairs = zip(source.recordings, found, strict=True)
     joined = tuple(_joined(recording, table.values(line)) for recording, line in pairs)
     left_over = _left_over(source, table, found, fitting)
-    told = (*table.notes, *left_over, *_spelt_otherwise(source, path, found))
-    return _with_columns(replace(source, recordings=joined, notes=(*source.notes, *told)), table)
+    notes = (*table.notes, *left_over, *_spelt_otherwise(source, path, found))
+    return _with_columns(replace(source, recordings=joined, notes=(*source.notes, *notes)), table)
 
 
 def _with_columns(source: Source, table: PhenotypeTable) -> Source:

@@ -46,16 +46,16 @@ class Line:
 
     def fits(self, entities: Entities) -> bool:
         """Whether nothing that the line says differs from the recording."""
-        agrees = all(entities.get(key) in (None, told) for key, told in self.entities.items())
+        agrees = all(entities.get(key) in (None, value) for key, value in self.entities.items())
         return agrees and not (self.whole and entities.keys() - self.entities.keys())
 
     def is_exactly(self, entities: Entities) -> bool:
         """Whether the recording says all that the line does."""
-        return all(entities.get(key) == told for key, told in self.entities.items())
+        return all(entities.get(key) == value for key, value in self.entities.items())
 
 
 def named_entities(name: str) -> dict[str, str]:
-    """Return the entities of a file's or scan's BIDS name that tell which recording it is of.
+    """Return the entities of a file's or scan's BIDS name that identify its recording.
 
     Empty if it is no BIDS name with a subject.
     """
@@ -101,7 +101,7 @@ class Lines:
         return label_key(recording.subject) in self._by_subject
 
     def of(self, recording: Recording) -> list[Line]:
-        """Return the lines that are of a recording; several if they cannot be told apart.
+        """Return the lines that are of a recording; several if they cannot be distinguished.
 
         A line that names the recording, or says no more than is known of it, goes before one
         that says more; of these, the ones that say most.

@@ -92,7 +92,7 @@ def one_spelling(labels: Iterable[str]) -> dict[str, str]:
     return {label: chosen[label_key(label)] for label in ranked}
 
 
-def spellings_told(spelling: Mapping[str, str]) -> tuple[str, ...]:
+def spelling_notes(spelling: Mapping[str, str]) -> tuple[str, ...]:
     """Say, in one line if at all, which labels were taken for one person."""
     others: dict[str, list[str]] = {}
     for label, chosen in sorted(spelling.items()):

@@ -71,7 +71,7 @@ class PhenotypeTable:
 def read_phenotype_table(path: Path, labels: Mapping[str, set[str]]) -> PhenotypeTable:
     """Return a table of people, of visits, or of runs.
 
-    Lines that subject and session do not tell apart are lines of runs. They are told apart by the
+    Several lines of one subject and session are lines of runs. They are distinguished by the
     columns named like a BIDS entity (``task``, ``run``, …; ``visit`` and ``wave`` are sessions);
     without one, by those all of whose cells are labels of one entity of the scans and not only
     numbers, such as a column ``condition`` of tasks.
@@ -102,7 +102,7 @@ def read_phenotype_table(path: Path, labels: Mapping[str, set[str]]) -> Phenotyp
         lines = _of_files(kept, key, header)
     else:
         lines, runs = _of_people(kept, key, header, labels)
-        notes = (*notes, *_runs_told(path, runs))
+        notes = (*notes, *_run_notes(path, runs))
     texts: dict[str, Mapping[str, str]] = {SITE: {}, **levels}
     columns = phenotype_columns(list(kept.values()), used, texts)
     return PhenotypeTable(path, tuple(lines), columns, levels, key, notes)
@@ -180,13 +180,13 @@ def _of_people(
     columns = {key: SUBJECT} | dict.fromkeys(_among(SESSION_COLUMNS, header)[:1], SESSION)
     entities = {number: _entities(row, columns) for number, row in rows.items()}
     runs: dict[str, str] = {}
-    if len({tuple(sorted(told.items())) for told in entities.values()}) < len(rows):
+    if len({tuple(sorted(each.items())) for each in entities.values()}) < len(rows):
         others = [name for name in header if name not in columns]
         asked = {entity: labels[entity] for entity in labels if entity not in columns.values()}
         runs = _named_like_entities(others, asked) or _of_labels(others, rows, asked)
         entities = {number: _entities(row, columns | runs) for number, row in rows.items()}
     numbered = enumerate(entities.items())
-    return [Line(i, n, rows[n][key].strip(), told) for i, (n, told) in numbered], runs
+    return [Line(i, n, rows[n][key].strip(), each) for i, (n, each) in numbered], runs
 
 
 def _named_like_entities(names: Sequence[str], labels: Mapping[str, set[str]]) -> dict[str, str]:
@@ -215,7 +215,7 @@ def _of_labels(names: Sequence[str], rows: Rows, labels: Mapping[str, set[str]])
     return found
 
 
-def _runs_told(path: Path, runs: Mapping[str, str]) -> Iterator[str]:
+def _run_notes(path: Path, runs: Mapping[str, str]) -> Iterator[str]:
     for name, entity in runs.items():
         if not name.lower().startswith(entity):
             yield f"{path.name}: column {name!r} tells lines apart by {entity}"

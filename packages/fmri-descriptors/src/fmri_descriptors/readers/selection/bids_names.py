@@ -171,7 +171,7 @@ def name_fault(name: str) -> str:
     *pairs, suffix = stem.split("_")
     if "-" in suffix:
         pairs, suffix = [*pairs, suffix], ""
-    wanted = "_".join(filter(None, [*_mended(pairs), _plain(suffix)]))
+    wanted = "_".join(filter(None, [*_corrected(pairs), _plain(suffix)]))
     odd = [pair for pair in pairs if not _ENTITY.fullmatch(pair)]
     odd += [suffix] if suffix != _plain(suffix) else []
     thing = f"{odd[0]!r} is no <key>-<letters and digits>" if odd else "a key occurs twice"
@@ -181,7 +181,7 @@ def name_fault(name: str) -> str:
     )
 
 
-def _mended(pairs: list[str]) -> list[str]:
+def _corrected(pairs: list[str]) -> list[str]:
     """Entities of letters and digits: what has no key belongs to the value before it."""
     fixed: dict[str, str] = {}
     key = ""

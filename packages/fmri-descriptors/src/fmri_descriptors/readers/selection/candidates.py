@@ -24,7 +24,7 @@ class Candidate:
     name : str
         Path relative to the source.
     parts : BidsName or None
-        Its name in parts; None where the path tells whose it is.
+        Its name in parts; None where the path says whose it is.
     fault : str or None
         Why its content cannot be read, if it is not on this machine.
     """
@@ -49,20 +49,20 @@ class Candidate:
 
     @property
     def space(self) -> str:
-        """Space with its resolution, such as ``"MNI152NLin6Asym_res-2"``; empty if none is told."""
+        """Space with its resolution, such as ``"MNI152NLin6Asym_res-2"``; may be empty."""
         return self._label(SPACE)
 
     @property
     def regions(self) -> str:
-        """Parcellation, such as ``"Glasser"`` or ``"Glasser_hemi-L"``; empty if none is told."""
+        """Parcellation, such as ``"Glasser"`` or ``"Glasser_hemi-L"``; may be empty."""
         atlas = self.get("atlas")
         label = self._label(REGIONS)
         return "_".join(filter(None, [atlas, label])) if self.get("seg") is None else label
 
     def _label(self, names: Sequence[str]) -> str:
         first, *others = names
-        told = [] if self.get(first) is None else [str(self.get(first))]
-        return "_".join(told + [f"{name}-{self.get(name)}" for name in others if self.get(name)])
+        own = [] if self.get(first) is None else [str(self.get(first))]
+        return "_".join(own + [f"{name}-{self.get(name)}" for name in others if self.get(name)])
 
     @property
     def description(self) -> str:
@@ -198,7 +198,9 @@ def _name_fault(each: Candidate, *, by_name: bool) -> str | None:
         return name_fault(each.path.name) if misnamed else None
     for folder in Path(each.name).parent.parts:
         key, _, value = folder.partition("-")
-        told = each.get(key) if key in {"sub", "ses"} else None
-        if told is not None and _plainly(told) != _plainly(value):
-            return f"lies in the folder {folder}, but its name says {key}-{told}; move or rename it"
+        label = each.get(key) if key in {"sub", "ses"} else None
+        if label is not None and _plainly(label) != _plainly(value):
+            return (
+                f"lies in the folder {folder}, but its name says {key}-{label}; move or rename it"
+            )
     return None

@@ -244,14 +244,14 @@ def _of_description(
         return kept
     read = list(wanted) or [_most(counts, _DESCRIPTIONS)]
     if not wanted and len(counts) > 1:
-        account.choices.append(f"description {_told(read[0])} of {_listed(map(_told, counts))}")
+        account.choices.append(f"description {_shown(read[0])} of {_listed(map(_shown, counts))}")
     return _of_one(
         kept,
         lambda each: each.description,
         read,
         account,
         "description",
-        f"is not there with description {_told(read[0])}, which is read; make it with that one",
+        f"is not there with description {_shown(read[0])}, which is read; make it with that one",
     )
 
 
@@ -270,14 +270,14 @@ def _in_space(
         raise InputError(_no_space(account.root, beginning, wanted, list(filter(None, counts))))
     read = _most(allowed, _SPACES)
     if len(counts) > 1:
-        account.choices.append(f"space {_told(read)} of {_listed(map(_told, counts))}")
+        account.choices.append(f"space {_shown(read)} of {_listed(map(_shown, counts))}")
     return _of_one(
         kept,
         lambda each: each.space,
         [read],
         account,
         "space",
-        f"is not there in space {_told(read)}, which is read; make it in that space too",
+        f"is not there in space {_shown(read)}, which is read; make it in that space too",
     )
 
 
@@ -305,7 +305,7 @@ def _of_one(
             same.append(each)
             continue
         own = f"{what} {kind(each)}" if kind(each) else f"no {what} in its name"
-        reason = f"has {own}, and {_told(read[0])} is read"
+        reason = f"has {own}, and {_shown(read[0])} is read"
         account.leave_out_if_read(each, f"other {what}", reason, fault)
     return same
 
@@ -366,7 +366,7 @@ def _same(one: Path, other: Path) -> bool:
     return one.exists() and other.exists() and one.samefile(other)
 
 
-def _told(name: str) -> str:
+def _shown(name: str) -> str:
     return name or "unnamed"
 
 

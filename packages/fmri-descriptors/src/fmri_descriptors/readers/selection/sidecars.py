@@ -32,7 +32,7 @@ class Sidecars:
         return [p for p in inherited if p != own] + ([own] if is_there(own) else [])
 
     def tr(self, path: Path) -> float | None:
-        """Return the repetition time that the nearest sidecar with one tells, in seconds.
+        """Return the repetition time that the nearest sidecar with one states, in seconds.
 
         Raises
         ------
@@ -41,16 +41,16 @@ class Sidecars:
             that is none, or two of one folder differ.
         """
         own = _own(path)
-        told = _told(own) if is_there(own) else None
+        tr = _stated_tr(own) if is_there(own) else None
         for folder in reversed(self._folders(path)):
-            if told is not None:
+            if tr is not None:
                 break
-            told = self._told_in(folder, path)
-        return told
+            tr = self._tr_in(folder, path)
+        return tr
 
-    def _told_in(self, folder: Path, path: Path) -> float | None:
-        stated = {sidecar.name: _told(sidecar) for sidecar in self._in(folder, path)}
-        times = {name: told for name, told in stated.items() if told is not None}
+    def _tr_in(self, folder: Path, path: Path) -> float | None:
+        stated = {sidecar.name: _stated_tr(sidecar) for sidecar in self._in(folder, path)}
+        times = {name: tr for name, tr in stated.items() if tr is not None}
         if len(set(times.values())) > 1:
             raise InputError(
                 f"{path.name}: the sidecars {', '.join(times)} differ in RepetitionTime; write one "
@@ -86,7 +86,7 @@ def _sidecars_by_subject(folder: Path) -> dict[str | None, list[tuple[BidsName, 
     return by_subject
 
 
-def _told(sidecar: Path) -> float | None:
+def _stated_tr(sidecar: Path) -> float | None:
     check_content(sidecar)
     try:
         document = read_json(sidecar)

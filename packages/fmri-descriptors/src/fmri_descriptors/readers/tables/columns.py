@@ -31,7 +31,7 @@ class Column:
     bounds : mapping of str to float
         Cells such as ``89+`` in a column of numbers, and the number that each became.
     notes : tuple of str
-        What somebody who does not look at the column should be told.
+        What a user who does not look at the column should know, one line each.
     """
 
     name: str
@@ -86,17 +86,17 @@ def text_column(name: str, cells: Sequence[str], levels: Mapping[str, str] | Non
     if levels is not None:
         coded: list[Value] = [None if cell is None else _level(cell, levels) for cell in present]
         return _column(name, coded, missing, _strange_levels(name, known, levels))
-    bounds = {cell: told for cell in known if (told := bound(cell)) is not None}
+    bounds = {cell: limit for cell in known if (limit := bound(cell)) is not None}
     n_numbers = sum(number(cell) is not None for cell in known)
     n_bounds = sum(cell in bounds for cell in known)
     if n_numbers + n_bounds == len(known) and n_numbers >= n_bounds:
         values = [None if cell is None else bounds.get(cell, number(cell)) for cell in present]
-        notes = _bounds_told(name, known, bounds)
+        notes = _bound_notes(name, known, bounds)
         return _column(name, values, missing, notes, bounds, n_bounds)
-    return _column(name, list(present), missing, _mixture_told(name, known))
+    return _column(name, list(present), missing, _mixture_notes(name, known))
 
 
-def typed_column(name: str, values: Sequence[Value], *, told: bool = True) -> Column:
+def typed_column(name: str, values: Sequence[Value], *, note_numbers: bool = True) -> Column:
     """Return a column whose cells have a type already, as in Arrow and Parquet files.
 
     Numbers stay numbers and texts stay a category, whatever the texts look like.
@@ -107,7 +107,7 @@ def typed_column(name: str, values: Sequence[Value], *, told: bool = True) -> Co
         Its head.
     values : sequence of str, float or None
         One a line.
-    told : bool
+    note_numbers : bool
         Whether texts that look like numbers are worth a note.
     """
     kept = [present_cell(value) if isinstance(value, str) else value for value in values]
@@ -117,7 +117,7 @@ def typed_column(name: str, values: Sequence[Value], *, told: bool = True) -> Co
         if left is None
     )
     texts = [value for value in kept if isinstance(value, str)]
-    return _column(name, kept, missing, _mixture_told(name, texts) if told else ())
+    return _column(name, kept, missing, _mixture_notes(name, texts) if note_numbers else ())
 
 
 def _column(
@@ -140,8 +140,8 @@ def _column(
     if values and not known:
         notes = (*notes, f"{name}: no line has a value")
     spelt = {cell: n for cell, n in sorted(missing.items()) if cell}
-    every = (*_missing_told(name, missing), *notes, *_sentinels_told(name, known))
-    every = (*every, *_case_told(name, texts))
+    every = (*_missing_notes(name, missing), *notes, *_sentinel_notes(name, known))
+    every = (*every, *_case_notes(name, texts))
     return Column(
         name=name,
         values=tuple(values),
@@ -165,20 +165,20 @@ def _strange_levels(name: str, known: Sequence[str], levels: Mapping[str, str]) 
         yield f"{name}: {_listed(strange)} {_cells(strange)} not among its Levels"
 
 
-def _missing_told(name: str, missing: Mapping[str, int]) -> Iterator[str]:
-    told = {cell: n for cell, n in missing.items() if cell.lower() not in PLAIN_MISSING}
-    if told:
-        yield f"{name}: {_listed(told)} taken as missing ({_counted(told)})"
+def _missing_notes(name: str, missing: Mapping[str, int]) -> Iterator[str]:
+    unusual = {cell: n for cell, n in missing.items() if cell.lower() not in PLAIN_MISSING}
+    if unusual:
+        yield f"{name}: {_listed(unusual)} taken as missing ({_counted(unusual)})"
 
 
-def _bounds_told(name: str, known: Sequence[str], bounds: Mapping[str, float]) -> Iterator[str]:
+def _bound_notes(name: str, known: Sequence[str], bounds: Mapping[str, float]) -> Iterator[str]:
     counts = Counter(cell for cell in known if cell in bounds)
     if counts:
         numbers = ", ".join(f"{bounds[cell]:g}" for cell in sorted(counts)[:_SHOWN])
         yield f"{name}: {_listed(counts)} taken as {numbers} ({_counted(counts)})"
 
 
-def _mixture_told(name: str, known: Sequence[str]) -> Iterator[str]:
+def _mixture_notes(name: str, known: Sequence[str]) -> Iterator[str]:
     words = Counter(cell for cell in known if number(cell) is None)
     n_numbers = len(known) - words.total()
     if n_numbers and 2 * n_numbers >= len(known):
@@ -204,7 +204,7 @@ def _dressed(known: Sequence[str]) -> list[str]:
     return found if plausible and 2 * len(found) > len(known) else []
 
 
-def _sentinels_told(name: str, known: Sequence[Value]) -> Iterator[str]:
+def _sentinel_notes(name: str, known: Sequence[Value]) -> Iterator[str]:
     numbers = [value for value in known if isinstance(value, float)]
     odd = Counter(value for value in numbers if value in SENTINELS)
     usual = [value for value in numbers if value not in SENTINELS]
@@ -223,7 +223,7 @@ def _sentinels_told(name: str, known: Sequence[Value]) -> Iterator[str]:
         )
 
 
-def _case_told(name: str, texts: Sequence[str]) -> Iterator[str]:
+def _case_notes(name: str, texts: Sequence[str]) -> Iterator[str]:
     spelt: dict[str, set[str]] = {}
     for text in texts:
         spelt.setdefault(" ".join(text.casefold().split()), set()).add(text)

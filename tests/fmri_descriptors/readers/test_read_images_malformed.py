@@ -271,7 +271,7 @@ def fault(tmp_path):
         (sidecar_that_is_a_list, "no JSON object"),
         (sidecar_with_text_for_a_number, "'2.0'"),
         (sidecar_with_a_negative_number, "-2.0"),
-        (sidecar_against_header, "0.8 s, but s.nii.gz (header) says 2;"),
+        (sidecar_against_header, "0.8 s, but s.nii.gz (header) says 2 s;"),
         (uneven_frames, "VolumeTiming"),
         (cifti_among_volumes, "Cifti2Image"),
     ],

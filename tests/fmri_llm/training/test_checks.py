@@ -69,15 +69,15 @@ REFUSALS = {
         lambda: FitLLMSettings(attention="flash"),
         "attention: 'flash'; give 'sdpa' or 'eager'",
     ),
-    "a rank of zero": (lambda: LoraSettings(rank=0), "lora.rank: 0; give at least 1"),
-    "a negative weight": (lambda: LossWeights(f2f=-1), "weights.f2f: -1; give at least 0"),
+    "a rank of zero": (lambda: LoraSettings(rank=0), "rank: 0; give at least 1"),
+    "a negative weight": (lambda: LossWeights(f2f=-1), "f2f: -1; give at least 0"),
     "a weight that is not a number": (
         lambda: LossWeights(f2t=float("nan")),
-        "weights.f2t: nan; give at least 0",
+        "f2t: nan; give a finite number",
     ),
     "an infinite weight": (
         lambda: LossWeights(t2t=float("inf")),
-        "weights.t2t: inf; give at least 0",
+        "t2t: inf; give a finite number",
     ),
     "nothing to learn": (
         lambda: LossWeights(f2t=0, f2f=0, t2t=0),
@@ -85,11 +85,11 @@ REFUSALS = {
     ),
     "adapters that are scaled to nothing": (
         lambda: LoraSettings(alpha=0.0),
-        "lora.alpha: 0.0; give a number above 0",
+        "alpha: 0.0; give more than 0",
     ),
     "a dropout that is not a number": (
         lambda: LoraSettings(dropout=float("nan")),
-        "lora.dropout: nan; give a value from 0 to below 1",
+        "dropout: nan; give less than 1",
     ),
     "a piece of text without a next token": (
         lambda: FitLLMSettings(corpus_tokens=1),

@@ -196,10 +196,10 @@ class QuantizerChoice:
     """
 
     quantizer: str = "vq"
-    vq: VQSettings = VQSettings()
-    fsq: FSQSettings = FSQSettings()
-    residual: ResidualSettings = ResidualSettings()
-    trellis: TrellisSettings = TrellisSettings()
+    vq: VQSettings = field(default_factory=VQSettings)
+    fsq: FSQSettings = field(default_factory=FSQSettings)
+    residual: ResidualSettings = field(default_factory=ResidualSettings)
+    trellis: TrellisSettings = field(default_factory=TrellisSettings)
     external: ExternalSettings = field(default_factory=ExternalSettings)
 
     def check_quantizer(self, n_codes: int | None) -> None:

@@ -1,6 +1,6 @@
 """Settings of the training loop and of the two stages, with their defaults."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from annotated_types import Ge
@@ -168,7 +168,7 @@ class FitTokenizerSettings(QuantizerChoice):
     caption_tokens: Count = 256
     start_stride: Count = 8
     start_windows: Count = 512
-    training: LoopSettings = LoopSettings()
+    training: LoopSettings = field(default_factory=LoopSettings)
 
     def __post_init__(self) -> None:
         check_fields(self)

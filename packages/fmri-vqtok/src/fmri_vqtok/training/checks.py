@@ -1,7 +1,6 @@
 """What is refused before the first step."""
 
 from collections.abc import Sized
-from difflib import get_close_matches
 
 import torch
 from accelerate.tracking import LOGGER_TYPE_TO_CLASS, get_available_trackers
@@ -9,7 +8,7 @@ from torch.utils.data import Dataset
 
 from fmri_vqtok.config.stages import LoopSettings
 from fmri_vqtok.distributed import rank_and_world_size
-from fmri_vqtok.errors import InputError
+from fmri_vqtok.errors import InputError, did_you_mean
 
 
 def check_length(training_set: Dataset, settings: LoopSettings) -> None:
@@ -56,8 +55,7 @@ def check_surroundings(settings: LoopSettings, device: str, *, has_validation: b
 def _check_tracker(name: str) -> None:
     known = ["none", "all", *LOGGER_TYPE_TO_CLASS]
     if name not in known:
-        near = get_close_matches(name, known, n=1, cutoff=0)[0]
-        raise InputError(f"report_to: '{name}'; did you mean '{near}'?")
+        raise InputError(f"report_to: '{name}'; {did_you_mean(name, known)}")
     if name not in ("none", "all", *map(str, get_available_trackers())):
         raise InputError(
             f"report_to: '{name}' is not installed; pip install {name}, or give 'none'"

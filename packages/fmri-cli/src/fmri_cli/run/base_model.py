@@ -1,6 +1,8 @@
 """A base language model that is only named: where it lies, and whether it is still the same."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,11 +33,8 @@ def resolve(name: str) -> Path:
     click.ClickException
         If the package that finds it is not installed, or there is no such model.
     """
-    try:
+    with _needing_fmri_llm(name):
         from fmri_llm.base_model.locate import resolve as find
-    except ModuleNotFoundError as error:
-        msg = f"language model {name}: needs fmri-llm; pip install 'fmri-cli[all]'"
-        raise click.ClickException(msg) from error
     return find(name)
 
 
@@ -54,11 +53,8 @@ def check(name: str, attention: str | None = None) -> "CheckedModel":
     click.ClickException
         If the package that probes is not installed, or the model cannot be a base.
     """
-    try:
+    with _needing_fmri_llm(name):
         from fmri_llm.base_model.checks import check_base_model
-    except ModuleNotFoundError as error:
-        msg = f"language model {name}: needs fmri-llm; pip install 'fmri-cli[all]'"
-        raise click.ClickException(msg) from error
     if (name, attention) not in _checked:
         found = check_base_model(name, attention)
         if found.folder is None:
@@ -101,6 +97,16 @@ def refuse_changed(directory: Path, record: dict[str, Any]) -> None:
             f"language model {base['name']}: was changed since {directory} was trained on it; put "
             "the old one back, or run `fmri fit-llm` and what follows it, or `fmri run-all`, again"
         )
+
+
+@contextmanager
+def _needing_fmri_llm(name: str) -> Iterator[None]:
+    """Say what to install where an import inside this context fails."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        msg = f"language model {name}: needs fmri-llm; pip install 'fmri-cli[all]'"
+        raise click.ClickException(msg) from error
 
 
 def _base_name(directory: Path) -> str | None:

@@ -79,18 +79,10 @@ def _named_subjects(sites: Mapping[str, str | None], settings: CohortSettings) -
 def _split_site(
     subjects: Iterable[str], fractions: tuple[float, float], seed: int
 ) -> dict[str, str]:
-    ranked = sorted(subjects, key=lambda subject: _rank(seed, subject))
-    n_test, n_validation = (_rounded(fraction * len(ranked)) for fraction in fractions)
+    ranked = sorted(subjects, key=lambda s: hashlib.sha256(f"{seed}\n{s}".encode()).digest())
+    n_test, n_validation = (int(fraction * len(ranked) + 0.5) for fraction in fractions)
     bounds = (n_test, n_test + n_validation)
     return {
         subject: "test" if i < bounds[0] else "validation" if i < bounds[1] else "train"
         for i, subject in enumerate(ranked)
     }
-
-
-def _rank(seed: int, subject: str) -> bytes:
-    return hashlib.sha256(f"{seed}\n{subject}".encode()).digest()
-
-
-def _rounded(count: float) -> int:
-    return int(count + 0.5)

@@ -1,6 +1,5 @@
 """What is predicted, and from what: the scans of a cohort with captions, features, connectomes."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from fmri_descriptors.cohort.splits import SPLITS
 from fmri_descriptors.errors import InputError
 from fmri_descriptors.features.connectivity import correlation, fisher_z
 from fmri_descriptors.readers.errors import reading
+from fmri_descriptors.text.caption_file import read_caption_lines
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -172,14 +172,8 @@ def read_captions(path: Path, domain: str) -> dict[str, str]:
     InputError
         If the file is missing or a line is no caption.
     """
-    try:
-        # Not splitlines: a text may hold U+2028, which JSON leaves as it is.
-        lines = [line for line in path.read_text(encoding="utf-8").split("\n") if line]
-        rows = [json.loads(line) for line in lines]
-        rows.sort(key=lambda row: row["source"] == "rewritten")
-        return {row["scan_id"]: row["text"] for row in rows if row["domain"] == domain}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: no captions ({error}); describe the cohort again") from error
+    rows = sorted(read_caption_lines(path), key=lambda row: row.get("source") == "rewritten")
+    return {row["scan_id"]: row["text"] for row in rows if row["domain"] == domain}
 
 
 def _connectomes(cohort: Cohort, scan_ids: list[str]) -> NDArray[np.float32]:

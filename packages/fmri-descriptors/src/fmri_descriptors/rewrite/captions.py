@@ -19,6 +19,7 @@ from fmri_descriptors.rewrite.journal import Journal, key_of
 from fmri_descriptors.rewrite.privacy import WithheldError, without_ids
 from fmri_descriptors.rewrite.report import RewriteReport
 from fmri_descriptors.settings import RewriteSettings
+from fmri_descriptors.text.caption_file import read_caption_lines
 from fmri_descriptors.text.sentences import Sentence, as_records, joined
 from fmri_descriptors.utils.files import atomic_write, write_json
 
@@ -77,13 +78,13 @@ def rewrite_captions(
         If the captions cannot be read, or the endpoint cannot be reached or refuses to work. What
         was answered by then is kept in the workspace.
     """
-    total = sum(1 for _ in _lines(captions))
+    total = sum(1 for _ in read_caption_lines(captions))
     workspace.mkdir(parents=True, exist_ok=True)
     journal = Journal(workspace / JOURNAL)
     worker = _Worker(settings, tuple(networks), identifiers, seed, journal)
     report = RewriteReport.of(settings)
     with ExitStack() as stack:
-        if any(worker.must_ask(line) for line in _lines(captions)):
+        if any(worker.must_ask(line) for line in read_caption_lines(captions)):
             worker.endpoint = stack.enter_context(closing(Endpoint(settings)))
         unfinished = stack.enter_context(atomic_write(out))
         file = stack.enter_context(unfinished.open("w", encoding="utf-8"))
@@ -103,23 +104,6 @@ def _change(entry: Entry) -> Entry:
     return {"text": joined(units), "sentences": as_records(units), "source": "rewritten"}
 
 
-def _lines(captions: Path) -> Iterator[Entry]:
-    if not captions.is_file():
-        raise InputError(f"{captions}: no such file; give the captions of a described cohort")
-    with captions.open(encoding="utf-8") as file:
-        for number, text in enumerate(file, start=1):
-            try:
-                line = json.loads(text)
-                strings = all(isinstance(line[key], str) for key in ("scan_id", "domain", "text"))
-            except (ValueError, KeyError, TypeError):
-                strings = False
-            if not strings:
-                raise InputError(
-                    f"{captions}: line {number} is no caption; describe the cohort again"
-                )
-            yield line
-
-
 def _answered(
     captions: Path, worker: "_Worker", settings: RewriteSettings
 ) -> Iterator[tuple[Entry, Entry]]:
@@ -127,7 +111,7 @@ def _answered(
     waiting: deque[tuple[Entry, Future[Entry]]] = deque()
     with ThreadPoolExecutor(settings.concurrency) as pool:
         try:
-            for line in _lines(captions):
+            for line in read_caption_lines(captions):
                 waiting.append((line, pool.submit(worker.entry, line)))
                 if len(waiting) > _AHEAD * settings.concurrency:
                     yield _first(waiting, worker)

@@ -196,7 +196,8 @@ class Mixing:
         """
         n_regions = self.parcellation.n_regions
         shared = np.full((1, n_regions), 1 / math.sqrt(n_regions))
-        gains = np.diag([self._gain(latents, "coupling", k) for k in range(len(self._outlines))])
+        couplings = [latents[f"coupling.{name}"] for name in self.parcellation.network_names]
+        gains = np.diag([math.expm1(SPREAD["coupling"] * coupling) for coupling in couplings])
         # In the space of network means: its own gain a network, a mutual share a pair.
         in_networks = gains + self._pair_shares(latents)
         stretch = self._outlines.T @ in_networks @ self._outlines
@@ -213,9 +214,6 @@ class Mixing:
         names = self.parcellation.network_names
         factors = [math.exp(SPREAD["amplitude"] * latents[f"amplitude.{name}"]) for name in names]
         return np.asarray(np.array(factors) @ self.parcellation.membership)
-
-    def _gain(self, latents: Mapping[str, float], kind: str, k: int) -> float:
-        return math.expm1(SPREAD[kind] * latents[f"{kind}.{self.parcellation.network_names[k]}"])
 
     def _pair_shares(self, latents: Mapping[str, float]) -> NDArray[np.float64]:
         names = self.parcellation.network_names

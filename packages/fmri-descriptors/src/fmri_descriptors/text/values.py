@@ -180,7 +180,8 @@ def cite(values: Sequence[FeatureValue], limit: int = N_CITED) -> str:
     places = f"in {the_networks(names, [value.numbers for value in cited])}"
     if not rest:
         return places
-    less = " and, less so," if rest[0].is_judged and not _typical(rest) else " and"
+    unusual = rest[0].is_judged and rest[0].level_word != TYPICAL
+    less = " and, less so," if unusual else " and"
     if len(rest) > _N_NAMED - limit:
         return f"{places}{less} in {count(len(rest))} more"
     return f"{places}{less} in {the_networks([value.networks[0] for value in rest])}"
@@ -209,10 +210,6 @@ def _cite_pairs(values: Sequence[FeatureValue]) -> str:
     parts = [f"{value.location} {value.numbers}" for value in cited]
     n_more = len(values) - len(cited)
     return listing([*parts, f"for {count(n_more)} more connections"] if n_more else parts)
-
-
-def _typical(values: Sequence[FeatureValue]) -> bool:
-    return values[0].level_word == TYPICAL
 
 
 def _in_pairs(values: Sequence[FeatureValue]) -> bool:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from fmri_vqtok.errors import InputError, did_you_mean
 from fmri_vqtok.quantizers.base import Quantized, Quantizer
 from fmri_vqtok.quantizers.external_probe import FIX, isolated, one_line_errors, probe
+from fmri_vqtok.quantizers.packing import pack, unpack
 
 MAX_CODES = 2**31 - 1
 """Most codes: tokens are written as 32-bit whole numbers."""
@@ -23,9 +24,9 @@ _N_PROBED = 2
 class ExternalQuantizer(Quantizer):
     """A quantizer that takes (b, n, d) and returns vectors, codes and perhaps a loss.
 
-    Codes of several codebooks, shape (b, n, q), are packed to one, the first most significant, as
-    `ResidualQuantizer` does. Straight-through gradients and losses are the quantizer's own; it
-    computes in float32, inside autocast too.
+    Codes of several codebooks, shape (b, n, q), are packed to one by
+    `fmri_vqtok.quantizers.packing.pack`. Straight-through gradients and losses are the quantizer's
+    own; it computes in float32, inside autocast too.
 
     Parameters
     ----------
@@ -63,8 +64,8 @@ class ExternalQuantizer(Quantizer):
                 f"external.name: '{name}' gives codes of shape {shape} for vectors of shape "
                 f"{(1, _N_PROBED, dim)}, and not one code or one row per vector; {FIX}"
             )
-        self.packed_shape = shape[2:]
-        self.n_codes = size ** math.prod(self.packed_shape)
+        self.sizes = (size,) * shape[2] if len(shape) == 3 else ()  # of codebooks to be packed
+        self.n_codes = math.prod(self.sizes or (size,))
         if self.n_codes > MAX_CODES:
             raise InputError(
                 f"external.name: '{name}' has {self.n_codes} codes; give options that make at most "
@@ -81,12 +82,13 @@ class ExternalQuantizer(Quantizer):
         with torch.autocast(x.device.type, enabled=False):
             vectors, indices, *rest = self.module(x.float().reshape(1, -1, self.dim))
         losses = {"external": rest[0].float().sum()} if rest else {}
-        codes = self._pack(indices.long()).reshape(x.shape[:-1])
-        return Quantized(vectors.reshape(x.shape).to(x.dtype), codes, losses)
+        codes = pack(indices.long(), self.sizes) if self.sizes else indices.long()
+        return Quantized(vectors.reshape(x.shape).to(x.dtype), codes.reshape(x.shape[:-1]), losses)
 
     def lookup(self, codes: Tensor) -> Tensor:
         """Vectors of ``codes``, shape (..., d)."""
-        indices = self._unpack(codes.reshape(1, -1))
+        flat = codes.reshape(1, -1)
+        indices = unpack(flat, self.sizes) if self.sizes else flat
         return getattr(self.module, self.decode_method)(indices).reshape(*codes.shape, self.dim)
 
     @torch.no_grad()
@@ -98,20 +100,6 @@ class ExternalQuantizer(Quantizer):
             torch.manual_seed(seed)
             self.train()(samples.flatten(0, -2))
         self.train(was_training)
-
-    def _pack(self, indices: Tensor) -> Tensor:
-        if not self.packed_shape:
-            return indices
-        codes = torch.zeros_like(indices[..., 0])
-        for digit in indices.unbind(-1):
-            codes = codes * self.size + digit
-        return codes
-
-    def _unpack(self, codes: Tensor) -> Tensor:
-        if not self.packed_shape:
-            return codes
-        powers = self.size ** torch.arange(self.packed_shape[0], device=codes.device).flip(0)
-        return codes[..., None] // powers % self.size
 
 
 def make_external(name: str, options: Mapping[str, Any], dim: int) -> ExternalQuantizer:

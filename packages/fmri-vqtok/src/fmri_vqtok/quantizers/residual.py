@@ -11,14 +11,15 @@ from fmri_vqtok.config.quantizers import ResidualSettings
 from fmri_vqtok.kernels import nearest_code, sum_by_code
 from fmri_vqtok.quantizers.base import NearestQuantizer
 from fmri_vqtok.quantizers.kmeans import kmeans
+from fmri_vqtok.quantizers.packing import pack, unpack
 from fmri_vqtok.quantizers.vq import VectorQuantizer
 
 
 class ResidualQuantizer(NearestQuantizer):
     """Nearest sum of one vector from each stage; later stages refine what earlier ones leave.
 
-    The codes of the stages are packed to one, the first stage most significant:
-    ``code = (c_0 * K_1 + c_1) * K_2 + c_2``. So codes with the same first digit are neighbours, in
+    The codes of the stages are packed to one, the first stage most significant, as
+    `fmri_vqtok.quantizers.packing.pack` does. So codes with the same first digit are neighbours, in
     number and in vector, and other code need not know of the stages. All K sums are compared, not
     one stage after the other, so that the nearest sum is found.
 
@@ -56,18 +57,11 @@ class ResidualQuantizer(NearestQuantizer):
 
     def pack(self, stage_codes: Tensor) -> Tensor:
         """One code, shape (...), from those of the stages, shape (..., n_stages)."""
-        code = torch.zeros_like(stage_codes[..., 0])
-        for size, digit in zip(self.sizes, stage_codes.unbind(-1), strict=True):
-            code = code * size + digit
-        return code
+        return pack(stage_codes, self.sizes)
 
     def unpack(self, codes: Tensor) -> Tensor:
         """Codes of the stages, shape (..., n_stages); the inverse of `pack`."""
-        digits = []
-        for size in reversed(self.sizes):
-            digits.append(codes % size)
-            codes = codes // size
-        return torch.stack(digits[::-1], dim=-1)
+        return unpack(codes, self.sizes)
 
     def vectors(self) -> Tensor:
         """Vector of every packed code, shape (K, d)."""

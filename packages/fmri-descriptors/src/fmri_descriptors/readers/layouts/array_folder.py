@@ -8,7 +8,7 @@ from fmri_descriptors.readers.base import LeftOut, ReadOptions, Recording, Sourc
 from fmri_descriptors.readers.layouts.arrays import SUFFIXES, read_array
 from fmri_descriptors.readers.repetition_time import agreed_tr
 from fmri_descriptors.readers.selection.bids_names import identify
-from fmri_descriptors.readers.selection.candidates import Account
+from fmri_descriptors.readers.selection.candidates import Account, named_recording
 from fmri_descriptors.readers.selection.companions import frame_tables, read_checked
 from fmri_descriptors.readers.selection.content import files_below
 from fmri_descriptors.readers.selection.recordings import Layout, choose_files
@@ -88,14 +88,5 @@ def _other_table(file: Path, root: Path) -> LeftOut:
 
 
 def _recording(file: Path, name: str, sidecars: Sidecars, options: ReadOptions) -> Recording:
-    who = identify(file.name)
-    return Recording(
-        path=file,
-        name=name,
-        scan_id=who.scan_id,
-        subject=who.subject,
-        session=who.session,
-        site=None,
-        tr=agreed_tr({"its sidecar": sidecars.tr(file), "--tr": options.tr}),
-        read=partial(read_checked, read=read_array),
-    )
+    tr = agreed_tr({"its sidecar": sidecars.tr(file), "--tr": options.tr})
+    return named_recording(file, name, tr, partial(read_checked, read=read_array))

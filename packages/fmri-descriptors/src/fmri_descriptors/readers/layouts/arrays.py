@@ -48,7 +48,10 @@ def read_array(path: Path, parcellation: Parcellation, key: str | None = None) -
     """
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
-        raise InputError(f"{path}: files of kind {suffix!r} are not read; give {_listed(SUFFIXES)}")
+        *others, last = SUFFIXES
+        raise InputError(
+            f"{path}: files of kind {suffix!r} are not read; give {', '.join(others)} or {last}"
+        )
     check_content(path)
     if suffix == ".npy":
         return _read_npy(path, parcellation)
@@ -57,10 +60,6 @@ def read_array(path: Path, parcellation: Parcellation, key: str | None = None) -
     if suffix == ".mat":
         return read_mat(path, key, parcellation)
     return _read_text(path, parcellation, "\t" if suffix == ".tsv" else ",")
-
-
-def _listed(names: tuple[str, ...]) -> str:
-    return f"{', '.join(names[:-1])} or {names[-1]}"
 
 
 def _read_npy(path: Path, parcellation: Parcellation) -> NDArray[Any]:

@@ -93,7 +93,10 @@ def arrow_source(path: Path, options: ReadOptions) -> Source:
         parcellation=parcellation,
         columns=columns,
         dropped_columns=dropped,
-        notes=(*_dropped_notes(dropped), *(n for c in columns.values() for n in c.notes)),
+        notes=(
+            *(f"column {name!r} left out: {reason}" for name, reason in dropped.items()),
+            *(note for column in columns.values() for note in column.notes),
+        ),
     )
 
 
@@ -101,10 +104,6 @@ def _columns(recordings: list[Recording], *, note_numbers: bool) -> dict[str, Co
     names = recordings[0].phenotypes if recordings else {}
     values = {name: [r.phenotypes[name] for r in recordings] for name in names}
     return {name: typed_column(name, v, note_numbers=note_numbers) for name, v in values.items()}
-
-
-def _dropped_notes(dropped: Mapping[str, str]) -> list[str]:
-    return [f"column {name!r} left out: {reason}" for name, reason in dropped.items()]
 
 
 def _check_columns(path: Path, recordings: list[Recording]) -> None:

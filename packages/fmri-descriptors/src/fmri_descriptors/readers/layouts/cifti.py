@@ -15,10 +15,9 @@ from fmri_descriptors.parcellation.parcellation import Parcellation
 from fmri_descriptors.readers.base import ReadOptions, Recording, Source
 from fmri_descriptors.readers.errors import reading
 from fmri_descriptors.readers.images.coverage import Coverage
-from fmri_descriptors.readers.layouts.nifti import named_recording
 from fmri_descriptors.readers.limits import check_declared
 from fmri_descriptors.readers.repetition_time import agreed_tr
-from fmri_descriptors.readers.selection.candidates import Account
+from fmri_descriptors.readers.selection.candidates import Account, named_recording
 from fmri_descriptors.readers.selection.companions import frame_tables, read_checked
 from fmri_descriptors.readers.selection.content import check_content, files_below
 from fmri_descriptors.readers.selection.recordings import Layout, choose_files

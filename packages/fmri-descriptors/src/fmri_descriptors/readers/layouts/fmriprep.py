@@ -14,7 +14,7 @@ from fmri_descriptors.readers.images.regions import region_means
 from fmri_descriptors.readers.images.volumes import EXTENSIONS
 from fmri_descriptors.readers.layouts.nifti import require_atlas, volume_recording
 from fmri_descriptors.readers.selection.bids_names import parse_name, split_extension
-from fmri_descriptors.readers.selection.candidates import Account, Candidate
+from fmri_descriptors.readers.selection.candidates import Account
 from fmri_descriptors.readers.selection.companions import check_frames, frame_tables
 from fmri_descriptors.readers.selection.content import files_below
 from fmri_descriptors.readers.selection.recordings import Layout, choose_files
@@ -75,8 +75,9 @@ def fmriprep_source(path: Path, options: ReadOptions) -> Source:
         chosen, partial(_recording, sidecars=sidecars, options=options, read=read)
     )
     depends = (file for each in chosen for file in _files(each.path, sidecars))
+    space = f"space-{chosen[0].space}, " if chosen and chosen[0].space else ""
     return account.source(
-        f"{path.resolve().name}: fMRIPrep, {_space_of(chosen)}confounds {strategy}",
+        f"{path.resolve().name}: fMRIPrep, {space}confounds {strategy}",
         recordings,
         (*depends, atlas),
     )
@@ -91,10 +92,6 @@ def is_bold(name: str) -> bool:
     if parts is not None:
         return parts.suffix == "bold"
     return stem.lower().endswith(("_bold", "_preproc"))
-
-
-def _space_of(chosen: list[Candidate]) -> str:
-    return f"space-{chosen[0].space}, " if chosen and chosen[0].space else ""
 
 
 def _checked_strategy(given: str | None) -> str:

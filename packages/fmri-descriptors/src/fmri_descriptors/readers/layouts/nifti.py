@@ -13,8 +13,7 @@ from fmri_descriptors.readers.base import ReadOptions, Recording, Source
 from fmri_descriptors.readers.images.regions import read_labels, region_means
 from fmri_descriptors.readers.images.volumes import EXTENSIONS, read_header
 from fmri_descriptors.readers.repetition_time import agreed_tr
-from fmri_descriptors.readers.selection.bids_names import identify
-from fmri_descriptors.readers.selection.candidates import Account
+from fmri_descriptors.readers.selection.candidates import Account, named_recording
 from fmri_descriptors.readers.selection.companions import frame_tables, read_checked
 from fmri_descriptors.readers.selection.content import files_below
 from fmri_descriptors.readers.selection.recordings import Layout, choose_files
@@ -132,17 +131,3 @@ def volume_recording(
     }
     tr = agreed_tr(stated, f"{image.name}: {header.tr_missing}; give it with --tr")
     return named_recording(image, name, tr, read)
-
-
-def named_recording(
-    path: Path, name: str, tr: float, read: Callable[[Path, Parcellation], NDArray[np.float64]]
-) -> Recording:
-    """Return a file as a recording of the subject and session in its name.
-
-    Parameters
-    ----------
-    path, name, tr, read
-        As in `Recording`.
-    """
-    who = identify(name)
-    return Recording(path, name, who.scan_id, who.subject, who.session, None, tr, read)

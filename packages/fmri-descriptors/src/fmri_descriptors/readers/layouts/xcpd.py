@@ -12,8 +12,8 @@ from fmri_descriptors.parcellation.parcellation import Parcellation
 from fmri_descriptors.readers.base import ReadOptions, Recording, Source
 from fmri_descriptors.readers.layouts.arrays import numeric_columns, read_text_table
 from fmri_descriptors.readers.repetition_time import agreed_tr
-from fmri_descriptors.readers.selection.bids_names import BidsName, identify, parse_name
-from fmri_descriptors.readers.selection.candidates import Account
+from fmri_descriptors.readers.selection.bids_names import BidsName, parse_name
+from fmri_descriptors.readers.selection.candidates import Account, named_recording
 from fmri_descriptors.readers.selection.companions import frame_tables, read_checked
 from fmri_descriptors.readers.selection.content import files_below
 from fmri_descriptors.readers.selection.recordings import Layout, choose_files, mean_series
@@ -76,18 +76,9 @@ def _is_mean_series(parts: BidsName) -> bool:
 def _recording(file: Path, name: str, sidecars: Sidecars, options: ReadOptions) -> Recording:
     parts = parse_name(file.name)
     found = {} if parts is None else parts.entities
-    who = identify(name)
     read = partial(read_regions, segmentation=found.get("seg") or found.get("atlas", ""))
-    return Recording(
-        path=file,
-        name=name,
-        scan_id=who.scan_id,
-        subject=who.subject,
-        session=who.session,
-        site=None,
-        tr=agreed_tr({"its sidecar": sidecars.tr(file), "--tr": options.tr}),
-        read=partial(read_checked, read=read),
-    )
+    tr = agreed_tr({"its sidecar": sidecars.tr(file), "--tr": options.tr})
+    return named_recording(file, name, tr, partial(read_checked, read=read))
 
 
 def read_regions(path: Path, parcellation: Parcellation, segmentation: str) -> NDArray[np.float64]:

@@ -124,19 +124,16 @@ def _check_any(
         return
     first, recording = table.lines[0], source.recordings[0]
     if any(lines.has_subject(recording) for recording in source.recordings):
+        visit = ", ".join(f"{entity} {key}" for entity, key in first.entities.items())
         raise InputError(
             f"{table.path}: its subjects have scans, but no line is of one visit or run that was "
-            f"scanned; line {first.number} says {_described(first.entities)}, and the first scan "
+            f"scanned; line {first.number} says {visit}, and the first scan "
             f"is {recording.scan_id} of session {recording.session or 'none'}; make them agree"
         )
     raise InputError(
         f"{table.path}: none of its {len(table.lines)} {table.key} (such as {first.spelt!r}) has a "
         f"scan; the scans' are such as {recording.subject!r} ({recording.scan_id})"
     )
-
-
-def _described(entities: Mapping[str, str]) -> str:
-    return ", ".join(f"{entity} {key}" for entity, key in entities.items())
 
 
 def _left_over(

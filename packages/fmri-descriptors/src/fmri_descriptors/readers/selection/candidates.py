@@ -4,7 +4,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fmri_descriptors.errors import InputError
+from fmri_descriptors.parcellation.parcellation import Parcellation
 from fmri_descriptors.readers.base import LeftOut, Recording, Rejected, Source
 from fmri_descriptors.readers.selection.bids_names import BidsName, identify, name_fault, parse_name
 from fmri_descriptors.readers.selection.content import check_content
@@ -182,6 +186,20 @@ class Account:
             left_out=tuple(sorted(self.left_out, key=lambda each: each.path)),
             choices=tuple(self.choices),
         )
+
+
+def named_recording(
+    path: Path, name: str, tr: float, read: Callable[[Path, Parcellation], NDArray[np.float64]]
+) -> Recording:
+    """Return a file as a recording of the subject and session in its name.
+
+    Parameters
+    ----------
+    path, name, tr, read
+        As in `Recording`.
+    """
+    who = identify(name)
+    return Recording(path, name, who.scan_id, who.subject, who.session, None, tr, read)
 
 
 def _content_fault(path: Path, name: str) -> str | None:

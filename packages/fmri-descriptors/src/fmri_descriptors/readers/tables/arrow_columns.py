@@ -87,10 +87,8 @@ def _number(value: Any) -> Cell:
 def _text(value: Any) -> Cell:
     if value is None or isinstance(value, str):
         return value
-    return str(value).lower() if isinstance(value, bool) else _iso(value)
-
-
-def _iso(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
     return str(value.isoformat()) if hasattr(value, "isoformat") else str(value)
 
 

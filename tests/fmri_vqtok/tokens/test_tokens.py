@@ -81,6 +81,7 @@ def test_the_description_names_the_sizes_and_the_region_order(tmp_path, cohort_d
         "n_steps": 3,
         "n_regions": 6,
         "temporal_attention": "causal",
+        "relations": "codes",
         "interpolated_scans": [],
     }
 

@@ -23,6 +23,14 @@ from fmri_vqtok.resampling import (
     undo_upsampling,
     upsample,
 )
+from fmri_vqtok.scan_scale import (
+    ScanScale,
+    log_power_shares,
+    log_spread,
+    mean_of_known,
+    nan_to_none,
+    none_to_nan,
+)
 
 IQR_OF_NORMAL = 1.349
 """Interquartile range of the standard normal distribution."""
@@ -103,6 +111,12 @@ class TimeSeriesProcessor:
         the training scans of each site.
     pooled_scale_ : float
         After `fit`: the same over all training scans; used for a site that `fit` did not see.
+    site_log_amplitude_ : dict of str to ndarray, shape (N,)
+        After `fit`: mean logarithm of each region's spread (IQR / 1.349, in the units of the
+        recordings) over the training scans of each site that have the region; NaN without any.
+    pooled_log_amplitude_ : ndarray, shape (N,), or None
+        After `fit`: the same over all training scans. None before, and for a processor that was
+        saved before amplitudes were kept.
     n_scans_ : int
         After `fit`: number of training scans with a present region.
 
@@ -129,6 +143,8 @@ class TimeSeriesProcessor:
         self.windows = windows
         self.site_scale_: dict[str, float] = {}
         self.pooled_scale_ = 1.0
+        self.site_log_amplitude_: dict[str, NDArray[np.float64]] = {}
+        self.pooled_log_amplitude_: NDArray[np.float64] | None = None
         self.n_scans_ = 0
 
     def fit(
@@ -136,8 +152,9 @@ class TimeSeriesProcessor:
         timeseries: Sequence[ArrayLike],
         trs: Sequence[float],
         sites: Sequence[str | None] | None = None,
+        units: Sequence[ArrayLike | None] | None = None,
     ) -> Self:
-        """Learn the scale of each site from training scans.
+        """Learn the scale and the mean amplitude of each site from training scans.
 
         Parameters
         ----------
@@ -145,8 +162,11 @@ class TimeSeriesProcessor:
         trs : sequence of float
             Repetition times in seconds.
         sites : sequence of str or None, optional
-            Scans without a site enter the pooled scale only, and scans without a present region
+            Scans without a site enter the pooled values only, and scans without a present region
             none.
+        units : sequence of array_like, shape (N,), or None, optional
+            What 1 of each region is in the units of the recording, for series that were
+            standardised before; 1 by default.
 
         Returns
         -------
@@ -156,29 +176,25 @@ class TimeSeriesProcessor:
         Raises
         ------
         InputError
-            If no scan has a present region.
+            If no scan has a present region, or two scans have different numbers of regions.
         """
         names = sites if sites is not None else [None] * len(timeseries)
-        powers: dict[str | None, list[float]] = {}
-        for series, tr, site in zip(timeseries, trs, names, strict=True):
-            values, mask, _ = self._standardise(series, tr)
+        given = units if units is not None else [None] * len(timeseries)
+        found: dict[str | None, list[_TrainingScan]] = {}
+        for series, tr, site, unit in zip(timeseries, trs, names, given, strict=True):
+            values, mask, scaling = self._standardise(series, tr)
             if mask.any():
                 # Clipped, so that a spike in one frame does not determine the scale of its site.
                 clipped = np.clip(values[:, mask], -self.clip, self.clip)
-                powers.setdefault(site, []).append(float(np.mean(clipped**2)))
-        everything = [power for group in powers.values() for power in group]
-        if not everything:
-            raise InputError(
-                f"timeseries: {len(timeseries)} scans, and no region that varies in any of them; "
-                "give training scans with signal"
-            )
-        self.pooled_scale_ = float(np.sqrt(np.mean(everything)))
-        self.site_scale_ = {
-            site: float(np.sqrt(np.mean(group)))
-            for site, group in sorted(powers.items(), key=lambda item: str(item[0]))
-            if site is not None
-        }
+                scan = _TrainingScan(float(np.mean(clipped**2)), log_spread(scaling.spread, unit))
+                found.setdefault(site, []).append(scan)
+        everything = [scan for group in found.values() for scan in group]
+        _check_training_scans(everything, len(timeseries))
         self.n_scans_ = len(everything)
+        self.pooled_scale_, self.pooled_log_amplitude_ = _averages(everything)
+        by_site = {str(site): _averages(found[site]) for site in found if site is not None}
+        self.site_scale_ = {site: by_site[site][0] for site in sorted(by_site)}
+        self.site_log_amplitude_ = {site: by_site[site][1] for site in sorted(by_site)}
         return self
 
     def __call__(
@@ -234,12 +250,61 @@ class TimeSeriesProcessor:
         True
         """
         values, mask, scaling = self._standardise(timeseries, tr)
-        scale = self.site_scale_.get(site, self.pooled_scale_) if site else self.pooled_scale_
+        scale = self._site_scale(site)
         clipped = np.clip(values / scale, -self.clip, self.clip).astype(np.float32)
         return Normalised(
             torch.from_numpy(clipped),
             torch.from_numpy(mask),
             replace(scaling, spread=scaling.spread * scale),
+        )
+
+    def scale(
+        self,
+        timeseries: ArrayLike,
+        tr: float,
+        site: str | None = None,
+        unit: ArrayLike | None = None,
+    ) -> ScanScale | None:
+        """Measure what normalisation takes out of a scan.
+
+        Parameters
+        ----------
+        timeseries : array_like, shape (T_i, N)
+        tr : float
+            Repetition time in seconds.
+        site : str, optional
+            Amplitudes are relative to the training scans of the site; to all of them without a
+            site, and for one that `fit` did not see.
+        unit : array_like, shape (N,), optional
+            As in `fit`.
+
+        Returns
+        -------
+        ScanScale or None
+            None for a processor without mean amplitudes, see `pooled_log_amplitude_`.
+        """
+        return self.scale_of(self.normalise_with_scaling(timeseries, tr, site), tr, site, unit)
+
+    def scale_of(
+        self,
+        normalised: Normalised,
+        tr: float,
+        site: str | None = None,
+        unit: ArrayLike | None = None,
+    ) -> ScanScale | None:
+        """Measure what `scale` does, in what `normalise_with_scaling` made of the scan."""
+        if self.pooled_log_amplitude_ is None:
+            return None
+        series, _, scaling = normalised
+        reference = self.site_log_amplitude_.get(site or "", self.pooled_log_amplitude_)
+        # A region that no training scan of the site has is compared with those of all sites.
+        reference = np.where(np.isnan(reference), self.pooled_log_amplitude_, reference)
+        relative = log_spread(scaling.spread / self._site_scale(site), unit) - reference
+        return ScanScale(
+            np.nan_to_num(relative).astype(np.float32),
+            log_power_shares(self._before_upsampling(series, scaling)),  # missing regions are 0
+            scaling.n_frames * tr,
+            tr,
         )
 
     def inverse(self, series: Tensor | ArrayLike, scaling: Scaling) -> NDArray[np.float64]:
@@ -314,7 +379,7 @@ class TimeSeriesProcessor:
 
     def to_dict(self) -> dict[str, Any]:
         """Parameters and fitted statistics, ready for JSON."""
-        return {
+        state = {
             "n_frames": self.n_frames,
             "target_tr": self.target_tr,
             "clip": self.clip,
@@ -323,6 +388,12 @@ class TimeSeriesProcessor:
             "pooled_scale": self.pooled_scale_,
             "n_scans": self.n_scans_,
         }
+        if self.pooled_log_amplitude_ is not None:
+            state["pooled_log_amplitude"] = nan_to_none(self.pooled_log_amplitude_)
+            state["site_log_amplitude"] = {
+                site: nan_to_none(values) for site, values in self.site_log_amplitude_.items()
+            }
+        return state
 
     @classmethod
     def from_dict(cls, state: dict[str, Any]) -> Self:
@@ -333,7 +404,23 @@ class TimeSeriesProcessor:
         processor.site_scale_ = dict(state["site_scale"])
         processor.pooled_scale_ = state["pooled_scale"]
         processor.n_scans_ = state["n_scans"]
+        # Those that were saved before amplitudes were kept have none.
+        if "pooled_log_amplitude" in state:
+            processor.pooled_log_amplitude_ = none_to_nan(state["pooled_log_amplitude"])
+            processor.site_log_amplitude_ = {
+                site: none_to_nan(values) for site, values in state["site_log_amplitude"].items()
+            }
         return processor
+
+    def _site_scale(self, site: str | None) -> float:
+        return self.site_scale_.get(site, self.pooled_scale_) if site else self.pooled_scale_
+
+    @staticmethod
+    def _before_upsampling(series: Tensor, scaling: Scaling) -> NDArray[np.float64]:
+        """Series whose frames are the target repetition time apart, also of a short scan."""
+        values = series.numpy().astype(np.float64)
+        n_frames = resampled_length(scaling.n_frames, scaling.ratio)
+        return undo_upsampling(values, n_frames) if n_frames < len(values) else values
 
     def _standardise(
         self, timeseries: ArrayLike, tr: float
@@ -346,6 +433,33 @@ class TimeSeriesProcessor:
         values, median, spread = _robust_z(values, mask)
         center = np.where(mask, median, constant)
         return values, spread > 0, Scaling(center, spread, n_frames, ratio)
+
+
+class _TrainingScan(NamedTuple):
+    """What `TimeSeriesProcessor.fit` keeps of a scan: mean square, and log spread by region."""
+
+    power: float
+    log_spread: NDArray[np.float64]
+
+
+def _check_training_scans(scans: Sequence[_TrainingScan], n_given: int) -> None:
+    if not scans:
+        raise InputError(
+            f"timeseries: {n_given} scans, and no region that varies in any of them; "
+            "give training scans with signal"
+        )
+    sizes = sorted({len(scan.log_spread) for scan in scans})
+    if len(sizes) > 1:
+        raise InputError(
+            f"timeseries: scans of {sizes[0]} and of {sizes[-1]} regions; give scans of one "
+            "parcellation"
+        )
+
+
+def _averages(scans: Sequence[_TrainingScan]) -> tuple[float, NDArray[np.float64]]:
+    """Root mean square of scans, and the mean log spread of each region."""
+    scale = float(np.sqrt(np.mean([scan.power for scan in scans])))
+    return scale, mean_of_known([scan.log_spread for scan in scans])
 
 
 def _present_regions(

@@ -36,12 +36,16 @@ class CohortScan:
     tr : float
         Repetition time in seconds.
     site : str or None
+    unit : ndarray of float32, shape (N,)
+        What 1 of each region's `bold` is in the units of the recording; 1 where the cohort does
+        not say.
     """
 
     scan_id: str
     bold: NDArray[np.float32]
     tr: float
     site: str | None
+    unit: NDArray[np.float32]
 
 
 class Cohort:
@@ -56,6 +60,8 @@ class Cohort:
     parcellation, order_hash : str
     labels : list of str
         Names of the regions, in order.
+    networks : list of str, or None
+        Network of each region.
     centroids : list of list of float, or None
         Centre of each region in mm; None where the parcellation has none.
 
@@ -72,6 +78,7 @@ class Cohort:
         self.parcellation: str = description["parcellation"]
         self.order_hash: str = description["order_hash"]
         self.labels: list[str] = description["labels"]
+        self.networks: list[str] | None = description.get("networks")
         self.centroids: list[list[float]] | None = description.get("centroids")
 
     @property
@@ -92,22 +99,27 @@ class Cohort:
         table = self._dataset()[split]
         rows = table if places is None else table.select(places)
         for row in rows.with_format("numpy"):
+            bold = np.asarray(row["bold"], dtype=np.float32)
+            unit = row.get("std", np.ones(bold.shape[1:]))
             yield CohortScan(
                 scan_id=str(row["scan_id"]),
-                bold=np.asarray(row["bold"], dtype=np.float32),
+                bold=bold,
                 tr=float(row["tr"]),
                 site=None if row["site"] is None else str(row["site"]),
+                unit=np.asarray(unit, dtype=np.float32).reshape(-1),
             )
 
     def content(self, splits: Sequence[str]) -> Iterator[Any]:
-        """All that some splits hold, for a digest: names, repetition times, sites and signals."""
+        """All that some splits hold, for a digest: names, times, sites, signals and units."""
         for split in splits:
             for scan in self.scans(split):
                 yield [scan.scan_id, scan.tr, scan.site, self.order_hash]
                 yield scan.bold
+                yield scan.unit
 
     def _dataset(self) -> "DatasetDict":
-        return read_splits(self.directory, FIX, ["scan_id", "bold", "tr", "site"])
+        columns = ["scan_id", "bold", "tr", "site"]
+        return read_splits(self.directory, FIX, columns, optional=["std"])
 
 
 def read_scan_table(directory: Path) -> "pd.DataFrame":

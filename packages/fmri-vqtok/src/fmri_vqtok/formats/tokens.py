@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from fmri_vqtok.formats.json_files import read_description
 from fmri_vqtok.formats.splits import read_splits
+from fmri_vqtok.scan_scale import ScanScale
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -46,8 +47,9 @@ class TokenTable:
     ----------
     table : datasets.Dataset
         Columns scan_id, window, codes (W, N) and mask (N,), which is False for a region
-        without signal; and new (W,), which is False for a step with frames of the window before
-        (absent where no windows overlap).
+        without signal. There may also be new (W,), which is False for a step with frames of the
+        window before; log_amplitude, spectrum, n_seconds and tr, the fields of a `ScanScale`, in
+        all windows; and covariance (N, N), in the first window of a scan.
 
     Attributes
     ----------
@@ -60,6 +62,7 @@ class TokenTable:
     def __init__(self, table: "Dataset") -> None:
         columns = [name for name in ("codes", "mask", "new") if name in table.column_names]
         self._table = table.with_format("numpy", columns=columns)
+        self._whole = table
         self.by_scan: dict[str, list[int]] = {}
         places = list(table["window"])
         for number, scan_id in enumerate(table["scan_id"]):
@@ -78,7 +81,8 @@ class TokenTable:
             If the folder holds no tokens, or broken ones.
         """
         columns = ["scan_id", "window", "codes", "mask"]
-        tables = read_splits(directory, FIX, columns, optional=["new"])
+        optional = ["new", *ScanScale._fields, "covariance"]
+        tables = read_splits(directory, FIX, columns, optional=optional)
         return cls(tables[split] if split in tables else next(iter(tables.values())).select([]))
 
     def __len__(self) -> int:
@@ -92,6 +96,31 @@ class TokenTable:
         new = rows["new"] if "new" in rows else np.ones(codes.shape[:2])
         region_mask = np.asarray(rows["mask"], dtype=bool)[0]
         return ScanWindows(codes, region_mask, np.asarray(new, dtype=bool))
+
+    def scale(self, scan_id: str) -> ScanScale | None:
+        """Read what normalisation took out of a scan; None for tokens without it."""
+        values = self._of_scan(scan_id, ScanScale._fields)
+        if values is None:
+            return None
+        log_amplitude, spectrum, n_seconds, tr = values
+        return ScanScale(
+            np.asarray(log_amplitude, dtype=np.float32),
+            np.asarray(spectrum, dtype=np.float32),
+            float(n_seconds),
+            float(tr),
+        )
+
+    def covariance(self, scan_id: str) -> NDArray[np.float32] | None:
+        """Covariance of a scan's regions, shape (N, N); None for tokens without it."""
+        values = self._of_scan(scan_id, ["covariance"])
+        return None if values is None else np.asarray(values[0], dtype=np.float32)
+
+    def _of_scan(self, scan_id: str, columns: Sequence[str]) -> list[Any] | None:
+        """Values in the first window of a scan; None if the columns are absent."""
+        if not set(columns) <= set(self._whole.column_names):
+            return None
+        row = self._whole.with_format("numpy", columns=list(columns))[self.by_scan[scan_id][0]]
+        return [row[name] for name in columns]
 
 
 def read_tokens_record(directory: Path) -> dict[str, Any]:

@@ -34,8 +34,10 @@ def write_tokens(
     """Write the codes of all scans, by split, with ``tokens.json`` beside them.
 
     Each row is a window: scan_id, window (int32), codes ((W, N) int32), mask ((N,) bool) and new
-    ((W,) bool: False for a step with frames of an earlier window). Rows are made shard by shard; a
-    killed run resumes from the complete shards. With several processes the calling script needs
+    ((W,) bool: False for a step with frames of an earlier window). All rows of a scan have its
+    `fmri_vqtok.scan_scale.ScanScale` in columns of the same names, and the first one its covariance
+    ((N, N) float32) where ``relations`` asks for it. Rows are made shard by shard; a killed run
+    resumes from the complete shards. With several processes the calling script needs
     ``if __name__ == "__main__":``.
 
     Parameters
@@ -58,8 +60,13 @@ def write_tokens(
     InputError
         If the tokenizer has no processor, or another region order than the cohort.
     """
-    encoder = ScanEncoder(cohort_dir, tokenizer_dir, settings.batch_size, device)
-    made_of = {"tokenizer": encoder.fingerprint, "batch_size": settings.batch_size}
+    relations = settings.relations
+    encoder = ScanEncoder(cohort_dir, tokenizer_dir, settings.batch_size, device, relations)
+    made_of = {
+        "tokenizer": encoder.fingerprint,
+        "batch_size": settings.batch_size,
+        "relations": relations,
+    }
     folder = directory / SHARDS
     shards = plan_shards(encoder.cohort, folder, settings.shard_scans, made_of)
     missing = [shard for shard in shards if not shard.is_complete()]
@@ -107,6 +114,7 @@ def _write_dataset(
         "n_steps": config.n_steps,
         "n_regions": config.n_regions,
         "temporal_attention": config.temporal_attention,
+        "relations": encoder.relations,
         "interpolated_scans": [scan for _, upsampled in splits.values() for scan in upsampled],
     }
     # A fingerprint of our own: the library's default is drawn at random.

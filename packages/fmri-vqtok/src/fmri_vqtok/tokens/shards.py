@@ -18,17 +18,24 @@ from fmri_vqtok.errors import InputError
 from fmri_vqtok.formats.atomic import whole_file
 from fmri_vqtok.formats.cohort import Cohort, CohortScan
 from fmri_vqtok.tokenizer import FMRITokenizer
-from fmri_vqtok.tokens.new_steps import new_steps
+from fmri_vqtok.tokens.encode_scan import EncodedScan, encode_scan
 
-SCHEMA_OF_ROWS = pa.schema(
-    {
-        "scan_id": pa.string(),
-        "window": pa.int32(),
-        "codes": pa.list_(pa.list_(pa.int32())),
-        "mask": pa.list_(pa.bool_()),
-        "new": pa.list_(pa.bool_()),
-    }
-)
+COLUMNS = {
+    "scan_id": pa.string(),
+    "window": pa.int32(),
+    "codes": pa.list_(pa.list_(pa.int32())),
+    "mask": pa.list_(pa.bool_()),
+    "new": pa.list_(pa.bool_()),
+}
+
+COLUMNS_OF_SCALE = {
+    "log_amplitude": pa.list_(pa.float32()),
+    "spectrum": pa.list_(pa.float32()),
+    "n_seconds": pa.float32(),
+    "tr": pa.float32(),
+}
+
+COLUMNS_OF_RELATIONS = {"covariance": pa.list_(pa.list_(pa.float32()))}
 
 
 @dataclass(frozen=True)
@@ -118,7 +125,7 @@ def join_shards(shards: Sequence[Shard]) -> dict[str, tuple[pa.Table, list[str]]
     for shard in shards:
         with _mapped(shard.path) as reader:
             table = reader.read_all()
-        tables.setdefault(shard.split, []).append(table.cast(SCHEMA_OF_ROWS))
+        tables.setdefault(shard.split, []).append(table.replace_schema_metadata(None))
         upsampled.setdefault(shard.split, []).extend(
             json.loads(table.schema.metadata[b"upsampled"])
         )
@@ -134,6 +141,8 @@ class ScanEncoder:
     batch_size : int
         Windows encoded at a time.
     device : str
+    relations : {"codes", "latents", "recording"}
+        What the column ``covariance`` is computed from; there is none with "codes".
 
     Raises
     ------
@@ -141,8 +150,15 @@ class ScanEncoder:
         If the tokenizer has no processor, or another region order than the cohort.
     """
 
-    def __init__(self, cohort_dir: Path, tokenizer_dir: Path, batch_size: int, device: str) -> None:
-        self._made_with = (cohort_dir, tokenizer_dir, batch_size, device)
+    def __init__(
+        self,
+        cohort_dir: Path,
+        tokenizer_dir: Path,
+        batch_size: int,
+        device: str,
+        relations: str = "codes",
+    ) -> None:
+        self._made_with = (cohort_dir, tokenizer_dir, batch_size, device, relations)
         self.cohort = Cohort(cohort_dir)
         tokenizer = FMRITokenizer.from_pretrained(
             tokenizer_dir, order_hash=self.cohort.order_hash, labels=self.cohort.labels
@@ -154,7 +170,7 @@ class ScanEncoder:
         self.processor = tokenizer.processor
         self.fingerprint = tokenizer.fingerprint
         self.tokenizer = tokenizer.to(device)
-        self.batch_size, self.device = batch_size, device
+        self.batch_size, self.relations = batch_size, relations
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), self._made_with
@@ -168,34 +184,44 @@ class ScanEncoder:
             if self.processor.is_upsampled(len(scan.bold), scan.tr):
                 upsampled.append(scan.scan_id)
         notes = {"made_of": shard.made_of, "upsampled": json.dumps(upsampled)}
-        table = pa.Table.from_pylist(rows, SCHEMA_OF_ROWS.with_metadata(notes))
+        table = pa.Table.from_pylist(rows, self.schema.with_metadata(notes))
         shard.path.parent.mkdir(exist_ok=True)
         with whole_file(shard.path) as file, pa.ipc.new_stream(file, table.schema) as writer:
             writer.write_table(table)
 
-    @torch.no_grad()
+    @property
+    def schema(self) -> pa.Schema:
+        """Names and types of the columns."""
+        has_scale = self.processor.pooled_log_amplitude_ is not None
+        columns = COLUMNS | (COLUMNS_OF_SCALE if has_scale else {})
+        return pa.schema(columns | (COLUMNS_OF_RELATIONS if self.relations != "codes" else {}))
+
     def rows(self, scan: CohortScan) -> list[dict[str, object]]:
-        """One row per window: scan_id, window, codes, mask, and which steps are new."""
-        series, mask = self.processor.normalise(scan.bold, scan.tr, scan.site)
-        windows = self.processor.cut(series)
-        batches = [batch.to(self.device) for batch in windows.split(self.batch_size)]
-        region_mask = mask.to(self.device)
-        codes = torch.cat(
-            [self.tokenizer.encode(batch, region_mask).codes for batch in batches]
-        ).cpu()
-        config = self.tokenizer.config
-        starts = self.processor.starts(len(series))
-        new = new_steps(starts, config.n_frames, config.patch_frames)
-        return [
-            {
-                "scan_id": scan.scan_id,
-                "window": k,
-                "codes": grid.tolist(),
-                "mask": mask.tolist(),
-                "new": new[k].tolist(),
-            }
-            for k, grid in enumerate(codes)
+        """One row per window; the columns are those of `schema`."""
+        encoded = encode_scan(
+            self.tokenizer,
+            scan.bold,
+            scan.tr,
+            scan.site,
+            unit=scan.unit,
+            relations=self.relations,
+            batch_size=self.batch_size,
+        )
+        of_scan = _facts_of_scan(scan.scan_id, encoded)
+        rows = [
+            {**of_scan, "window": k, "codes": grid.tolist(), "new": encoded.new[k].tolist()}
+            for k, grid in enumerate(encoded.codes)
         ]
+        if encoded.covariance is not None:
+            # N x N numbers about the whole scan: once is enough.
+            rows[0]["covariance"] = encoded.covariance.tolist()
+        return rows
+
+
+def _facts_of_scan(scan_id: str, encoded: EncodedScan) -> dict[str, object]:
+    """Columns that all windows of a scan share."""
+    facts: dict[str, object] = {"scan_id": scan_id, "mask": encoded.region_mask.tolist()}
+    return facts if encoded.scale is None else facts | encoded.scale._asdict()
 
 
 _of_this_worker: list[ScanEncoder] = []

@@ -13,7 +13,6 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 from fmri_vqtok.alignment.alignment import TextAlignment
-from fmri_vqtok.alignment.contrastive import CONTRASTS
 from fmri_vqtok.config.stages import FitTokenizerSettings, LoopSettings
 from fmri_vqtok.data.window_dataset import (
     NormalisedScan,
@@ -26,11 +25,13 @@ from fmri_vqtok.distributed import no_sync, rank_and_world_size
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.processor import TimeSeriesProcessor
 from fmri_vqtok.tokenizer import FMRITokenizer, FMRITokenizerConfig
+from fmri_vqtok.training.coupling import CouplingLoss
 from fmri_vqtok.training.fit import fit_tokenizer
 from fmri_vqtok.training.log import write_losses
 from fmri_vqtok.training.loop import train
 from fmri_vqtok.training.objective import TokenizerObjective
 from fmri_vqtok.training.optimizer import ParameterGroup
+from fmri_vqtok.training.relation_losses import ReadOut, RelationFeatures
 
 N_REGIONS, N_FRAMES = 5, 24
 CHOICES = {
@@ -40,8 +41,9 @@ CHOICES = {
     "residual": {"quantizer": "residual", "residual": {"stages": [8, 4], "decay": 0.9}},
     "infonce": {"text_width": 7},
     "siglip": {"text_width": 7},
+    "relations": {"text_width": 7},
 }
-"""By the name of the quantizer, or of the contrast with text."""
+"""By the name of the quantizer, of the contrast with text, or of what is pooled."""
 
 
 def loop(**changes):
@@ -70,20 +72,32 @@ def make_objective(kind):
     windows = torch.randn(20, N_FRAMES, N_REGIONS, generator=torch.Generator().manual_seed(0))
     tokenizer.initialise(windows, torch.Generator().manual_seed(0))
     alignment = None
-    if kind in CONTRASTS:
+    if "text_width" in CHOICES[kind]:
         table, captions = torch.randn(30, 7), torch.randn(11, 7)
-        pooling = {"infonce": "mean", "siglip": "attention"}[kind]
+        contrast, pooling = {
+            "infonce": ("infonce", "mean"),
+            "siglip": ("siglip", "attention"),
+            "relations": ("infonce", "relations"),
+        }[kind]
         alignment = TextAlignment(
-            table, captions, captions.mean(dim=0), contrast=kind, pooling=pooling
-        )
-    return TokenizerObjective(tokenizer, alignment, 0.5)
+            table, captions, captions.mean(dim=0), contrast=contrast, pooling=pooling,
+            n_relations=6, held_out=torch.arange(6, 11),
+        )  # fmt: skip
+    if kind != "relations":
+        return TokenizerObjective(tokenizer, alignment, 0.5)
+    filters, zscores = torch.randn(3, N_REGIONS), torch.randn(11, 4)
+    zscores[zscores > 1] = torch.nan
+    return TokenizerObjective(
+        tokenizer, alignment, 0.5, coupling=CouplingLoss(filters, 0.1),
+        relations=RelationFeatures(filters), readout=ReadOut(zscores, 6, 1.0),
+    )  # fmt: skip
 
 
 def run(kind, directory, settings, progress=lambda _done, _total: None):
     """Train an objective; give it, and its losses."""
     processor = TimeSeriesProcessor(N_FRAMES)
     n_examples = settings.steps * settings.batch_size
-    text = TextDraws(torch.arange(30), 9) if kind in CONTRASTS else None
+    text = TextDraws(torch.arange(30), 9) if "text_width" in CHOICES[kind] else None
     plan = TrainingWindowDataset(
         make_scans(0, 6), processor, n_examples, seed=1, region_dropout=0.5, text=text,
         part_size=settings.batch_size // settings.accumulation_steps,

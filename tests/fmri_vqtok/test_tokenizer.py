@@ -148,7 +148,9 @@ def test_with_a_basis_of_regions_a_code_is_about_its_own_region(signal):
     codes = tokenizer.encode(signal).codes
     changed = codes.clone()
     changed[:, :, 1] = (changed[:, :, 1] + 1) % tokenizer.config.n_codes
-    before, after = (tokenizer._dequantize(tokenizer.quantizer.lookup(x)) for x in (codes, changed))
+    before, after = (
+        tokenizer.from_coefficients(tokenizer.coefficients(x)) for x in (codes, changed)
+    )
     moved = (before != after).flatten(0, 1).any(dim=(0, 2))
     assert moved.tolist() == [n == 1 for n in range(N)]
 

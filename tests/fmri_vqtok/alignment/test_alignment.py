@@ -17,14 +17,14 @@ from fmri_vqtok.alignment.alignment import TextAlignment
 from fmri_vqtok.alignment.contrastive import CONTRASTS, InfoNCE, SigLIP
 from fmri_vqtok.alignment.pooling import AttentionPooling, make_pooling, pool_scans
 
-POOLINGS = ("mean", "attention")
+POOLINGS = ("mean", "attention", "relations")
 KINDS = [(contrast, pooling) for contrast in CONTRASTS for pooling in POOLINGS]
 
 
 def make_alignment(contrast="infonce", pooling="mean"):
     torch.manual_seed(0)
     captions = torch.randn(3, 6)
-    options = {"contrast": contrast, "pooling": pooling}
+    options = {"contrast": contrast, "pooling": pooling, "n_relations": 5}
     module = TextAlignment(torch.randn(20, 6), captions, captions.mean(dim=0), **options)
     module.set_progress(1.0)
     return module
@@ -37,6 +37,7 @@ def make_batch():
         "region_mask": torch.rand(3, 4, generator=generator) < 0.7,
         "scans": torch.arange(3),
         "text_ids": torch.randint(20, (3, 5), generator=generator),
+        "features": torch.randn(3, 5, generator=generator),
     }
 
 
@@ -202,10 +203,16 @@ def test_the_windows_of_a_scan_are_contrasted_as_one_scan(contrast, pooling):
     whole = torch.randn(2, 4, 5, 6, generator=generator)
     mask = torch.tensor([[True] * 5, [True, False, True, True, False]])
     text_ids = torch.randint(20, (4, 5), generator=generator)
+    features = torch.randn(4, 5, generator=generator)
+    if pooling == "relations":
+        torch.nn.init.normal_(alignment.pooling.map.weight)
     # The windows of the two scans come mixed: first half of one, of the other, and the second ones.
     halves = torch.cat([whole[:, :2], whole[:, 2:]])
-    of_windows = alignment(halves, mask.repeat(2, 1), torch.tensor([2, 0, 2, 0]), text_ids)
-    of_scans = alignment(whole, mask, torch.tensor([2, 0]), text_ids[:2])
+    scans = torch.tensor([2, 0, 2, 0])
+    of_windows = alignment(halves, mask.repeat(2, 1), scans, text_ids, features)
+    # Both windows of a scan weigh alike, so that their linear maps have a plain mean.
+    means = (features[:2] + features[2:]) / 2
+    of_scans = alignment(whole, mask, scans[:2], text_ids[:2], means)
     assert torch.allclose(of_windows["contrastive"], of_scans["contrastive"], rtol=1e-5)
 
 
@@ -287,7 +294,8 @@ def test_masked_regions_change_no_loss(contrast, pooling, value):
 def test_attention_starts_as_the_mean_over_present_tokens():
     batch = make_batch()
     mean, attention = (
-        make_pooling(kind, 6)(batch["brain"], batch["region_mask"]).vectors for kind in POOLINGS
+        make_pooling(kind, 6)(batch["brain"], batch["region_mask"]).vectors
+        for kind in ("mean", "attention")
     )
     assert torch.allclose(attention, mean, atol=1e-6)
     by_hand = [
@@ -305,11 +313,29 @@ def test_attention_pooling_selects_the_token_that_matches_its_query():
     assert torch.allclose(out[0], tokens[0, 1, 2], atol=1e-3)
 
 
-@pytest.mark.parametrize("pooling", POOLINGS)
+@pytest.mark.parametrize("pooling", ["mean", "attention"])
 def test_a_scan_without_a_present_region_pools_to_zeros(pooling):
     pooled = make_pooling(pooling, 6)(torch.randn(2, 2, 3, 6), torch.zeros(2, 3, dtype=torch.bool))
     vectors, _ = pool_scans(pooled, torch.tensor([4, 4]))
     assert torch.equal(vectors, torch.zeros(1, 6))
+
+
+def test_pooling_of_relations_starts_as_the_mean_and_adds_a_linear_map_of_the_features():
+    batch, pooling = make_batch(), make_pooling("relations", 6, 5)
+    arguments = batch["brain"], batch["region_mask"]
+    mean = make_pooling("mean", 6)(*arguments)
+    assert torch.equal(pooling(*arguments, batch["features"]).vectors, mean.vectors)
+    torch.nn.init.normal_(pooling.map.weight)
+    found = pooling(*arguments, batch["features"])
+    expected = mean.vectors + batch["features"] @ pooling.map.weight.T
+    assert torch.allclose(found.vectors, expected, atol=1e-6)
+    assert torch.equal(found.log_weights, mean.log_weights)
+
+
+def test_pooling_of_relations_without_features_is_refused():
+    batch = make_batch()
+    with pytest.raises(ValueError, match="features: none"):
+        make_pooling("relations", 6, 5)(batch["brain"], batch["region_mask"])
 
 
 WITHOUT_TEXT = """
@@ -356,7 +382,7 @@ from torch.nn.parallel import DistributedDataParallel
 from fmri_vqtok.alignment.alignment import TextAlignment
 from fmri_vqtok.distributed import all_gather, all_reduce_mean
 
-KINDS = [(c, p) for c in ("infonce", "siglip") for p in ("mean", "attention")]
+KINDS = [(c, p) for c in ("infonce", "siglip") for p in ("mean", "attention", "relations")]
 
 class Model(nn.Module):
     def __init__(self, contrast, pooling):
@@ -365,15 +391,18 @@ class Model(nn.Module):
         self.encoder = nn.Linear(5, 6)
         captions = torch.randn(7, 6)
         self.alignment = TextAlignment(
-            torch.randn(20, 6), captions, captions.mean(dim=0), contrast=contrast, pooling=pooling
+            torch.randn(20, 6), captions, captions.mean(dim=0), contrast=contrast, pooling=pooling,
+            n_relations=3,
         )
+        if pooling == "relations":
+            nn.init.normal_(self.alignment.pooling.map.weight)
         if pooling == "attention":
             nn.init.normal_(self.alignment.pooling.query)
         self.alignment.set_progress(0.3)
 
-    def forward(self, signal, mask, scans, text_ids):
+    def forward(self, signal, mask, scans, text_ids, features):
         brain = self.encoder(signal)
-        losses = self.alignment(brain, mask, scans, text_ids)
+        losses = self.alignment(brain, mask, scans, text_ids, features)
         weights = mask[:, None, :, None].expand_as(brain)
         squares = (brain.square() * weights).sum()
         return losses | {"reconstruction": all_reduce_mean(squares, weights.sum())}
@@ -383,7 +412,7 @@ def batch():
     torch.manual_seed(1)
     mask = torch.rand(7, 4) < torch.tensor([0.9] * 4 + [0.4] * 3)[:, None]
     scans = torch.tensor([0, 1, 2, 3, 4, 2, 6])
-    return torch.randn(7, 2, 4, 5), mask, scans, torch.randint(20, (7, 3))
+    return torch.randn(7, 2, 4, 5), mask, scans, torch.randint(20, (7, 3)), torch.randn(7, 3)
 
 def run(rank, world, folder):
     torch.set_num_threads(1)

@@ -12,7 +12,7 @@ from fmri_vqtok.tokenizer import FMRITokenizer
 from fmri_vqtok.training.log import read_losses
 
 SCRIPT = Path(__file__).parents[1].joinpath("loop_run.py")
-KINDS = ("vq-ema", "vq-gradient", "fsq", "residual", "infonce", "siglip")
+KINDS = ("vq-ema", "vq-gradient", "fsq", "residual", "infonce", "siglip", "relations")
 
 
 def torchrun(n_processes, *arguments):

@@ -360,7 +360,8 @@ def test_the_artefacts_say_what_the_formats_page_says(fitted):
         "contrastive_chance",
     )  # fmt: skip
     splits = ("train", "validation")
-    assert names == {(split, name) for split in splits for name in losses + metrics}
+    retrieval = {("validation", f"retrieval_{name}") for name in ("top1", "chance")}
+    assert names == {(split, name) for split in splits for name in losses + metrics} | retrieval
 
 
 def test_the_last_validation_measures_what_the_written_tokenizer_does(fitted):
@@ -368,7 +369,7 @@ def test_the_last_validation_measures_what_the_written_tokenizer_does(fitted):
     records = read_losses(fitted / "losses.csv")
     last = {r.name: r.value for r in records if r[:2] == (6, "validation")}
     assert last["normalised_mse"] == pytest.approx(quality["normalised_mse"], rel=1e-5)
-    for name in ("perplexity", "codes_used", "dead_codes"):
+    for name in ("perplexity", "codes_used", "dead_codes", "retrieval_top1", "retrieval_chance"):
         assert last[name] == pytest.approx(quality[name]), name
 
 
@@ -463,6 +464,43 @@ def test_training_contrasts_and_pools_as_the_settings_say(tmp_path, cohort_dir, 
     quality = json.loads((tmp_path / "quality.json").read_text())
     assert quality["train"]["n_windows"] == 4
     assert json.loads((tmp_path / "config.json").read_text())["processor"]["windows"] == "clip"
+
+
+def test_losses_of_relations_train_as_the_settings_say_and_leave_nothing_in_the_tokenizer(
+    tmp_path, fitted, cohort_dir, text
+):
+    import pandas as pd
+    from safetensors.torch import load_file
+
+    shutil.copy(text.descriptors_dir / "captions.jsonl", tmp_path)
+    # Test scans have no z-scores: nothing is read about them.
+    ids = [*Cohort(cohort_dir).scan_ids("train"), *Cohort(cohort_dir).scan_ids("validation")]
+    zscores = pd.DataFrame({"fc.a": [1.0, 0.0, -1.0, 2.0, 1.0]}, pd.Index(ids, name="scan_id"))
+    zscores.to_parquet(tmp_path / "zscores.parquet")
+    chosen = replace(SETTINGS, pooling="relations", coupling_weight=0.5, readout_weight=2.0)
+    source = replace(text, descriptors_dir=tmp_path)
+    fit_tokenizer(cohort_dir, tmp_path, chosen, seed=7, text=source)
+    last = {r[1:3]: r.value for r in read_losses(tmp_path / "losses.csv") if r.step == 6}
+    weights = {
+        "reconstruction": 1, "commitment": 1, "contrastive": 1, "domain": 0.5, "coupling": 0.5,
+        "readout": 2,
+    }  # fmt: skip
+    for split in ("train", "validation"):
+        parts = [weight * last[split, name] for name, weight in weights.items()]
+        assert last[split, "total"] == pytest.approx(sum(parts), rel=1e-5)
+    checkpoint = load_file(tmp_path / "checkpoints" / "checkpoint-6" / "model.safetensors")
+    assert checkpoint["alignment.pooling.map.weight"].abs().max() > 0
+    assert checkpoint["readout.linear.weight"].abs().max() > 0
+    written = [load_file(d / "model.safetensors") for d in (fitted, tmp_path)]
+    assert set(written[0]) == set(written[1])
+
+
+def test_a_read_out_without_descriptors_is_refused(tmp_path, cohort_dir):
+    settings = replace(SETTINGS, readout_weight=0.1)
+    with pytest.raises(
+        InputError, match=r"readout_weight: 0.1, but there are no descriptors; give"
+    ):
+        fit_tokenizer(cohort_dir, tmp_path, settings, seed=0)
 
 
 def test_training_needs_no_text(tmp_path, cohort_dir):

@@ -30,11 +30,15 @@ class Encoded(NamedTuple):
         The encoder's output, before quantization.
     quantized : Tensor, shape (B, W, N, D)
         What the codes decode to for each region, in the decoder's input space.
+    coefficients : Tensor, shape (B, W, N, J)
+        The same as coordinates along time, see `FMRITokenizer.coefficients`. The gradient of both
+        passes straight through the quantizer.
     """
 
     codes: Tensor
     latents: Tensor
     quantized: Tensor
+    coefficients: Tensor
 
 
 class Reconstructed(NamedTuple):
@@ -73,6 +77,8 @@ class FMRITokenizer(PretrainedTokenizer):
 
     Attributes
     ----------
+    networks : tuple of str or None
+        Network of each region, kept with the weights.
     card : str or None
         Text of the model card, which `save_pretrained` writes beside the weights.
 
@@ -154,7 +160,7 @@ class FMRITokenizer(PretrainedTokenizer):
         -------
         Tensor, shape (B, T, N)
         """
-        quantized = self._dequantize(self.quantizer.lookup(codes))
+        quantized = self.from_coefficients(self.coefficients(codes))
         return self._to_signal(quantized, mask_per_scan(region_mask, len(codes), self.config))
 
     def embed(self, x: Tensor, level: str = "patch", region_mask: Tensor | None = None) -> Tensor:
@@ -184,6 +190,19 @@ class FMRITokenizer(PretrainedTokenizer):
         region_mask = mask_per_scan(region_mask, len(x), self.config)
         return pool(self._latents(x, region_mask), level, region_mask)
 
+    def coefficients(self, codes: Tensor) -> Tensor:
+        """Coordinates along time of each region that codes stand for, before the decoder.
+
+        Parameters
+        ----------
+        codes : Tensor of int64, shape (B, W, N)
+
+        Returns
+        -------
+        Tensor, shape (B, W, N, J)
+        """
+        return self.basis.to_regions(self.quantizer.lookup(codes))
+
     def valid_codes(self, region_mask: Tensor) -> Tensor:
         """Which of a step's codes describe signal.
 
@@ -208,7 +227,7 @@ class FMRITokenizer(PretrainedTokenizer):
         InputError
             If the tokenizer was made without a text space.
         """
-        return self.project_to_text(self._dequantize(self.quantizer.lookup(codes)))
+        return self.project_to_text(self.from_coefficients(self.coefficients(codes)))
 
     def project_to_text(self, quantized: Tensor) -> Tensor:
         """Quantized latents, shape (B, W, N, D), in the text space, shape (B, W, N, C).
@@ -312,10 +331,8 @@ class FMRITokenizer(PretrainedTokenizer):
             # The shared basis mixes regions, so a missing one must contribute nothing.
             coefficients = coefficients * region_mask[:, None, :, None]
         vectors, codes, losses = self.quantizer(self.basis.to_tokens(coefficients))
-        return Encoded(codes, latents, self._dequantize(vectors)), losses
-
-    def _dequantize(self, vectors: Tensor) -> Tensor:
-        return self.from_coefficients(self.basis.to_regions(vectors))
+        decoded = self.basis.to_regions(vectors)
+        return Encoded(codes, latents, self.from_coefficients(decoded), decoded), losses
 
     def _to_signal(self, quantized: Tensor, region_mask: Tensor | None) -> Tensor:
         return self.decoder(quantized, region_mask)[:, : self.config.n_frames]

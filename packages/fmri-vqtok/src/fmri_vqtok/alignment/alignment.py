@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from fmri_vqtok.alignment.adversarial import DomainClassifier, domain_loss, reversal_strength
 from fmri_vqtok.alignment.contrastive import CONTRASTS
-from fmri_vqtok.alignment.pooling import make_pooling, pool_scans
+from fmri_vqtok.alignment.pooling import Pooled, make_pooling, pool_scans
+from fmri_vqtok.alignment.retrieval import retrieval_metrics, retrieval_tally
 
 
 class TextAlignment(nn.Module):
@@ -32,12 +33,17 @@ class TextAlignment(nn.Module):
         Mean feature of the training captions.
     contrast : {"infonce", "siglip"}
         Contrastive loss of scans and captions.
-    pooling : {"mean", "attention"}
+    pooling : {"mean", "attention", "relations"}
         How the tokens of a scan become one vector.
+    n_relations : int, default=0
+        Relation features of a window, for pooling of "relations".
+    held_out : Tensor of int64, shape (S,), optional
+        Rows of the captions among which retrieval is measured, ascending; none by default.
     """
 
     table: Tensor
     captions: Tensor
+    held_out: Tensor
 
     def __init__(
         self,
@@ -47,22 +53,55 @@ class TextAlignment(nn.Module):
         *,
         contrast: str = "infonce",
         pooling: str = "mean",
+        n_relations: int = 0,
+        held_out: Tensor | None = None,
     ) -> None:
         super().__init__()
         self.classifier = DomainClassifier(table.shape[1])
         self.contrast = CONTRASTS[contrast]()
-        self.pooling = make_pooling(pooling, table.shape[1])
+        self.pooling = make_pooling(pooling, table.shape[1], n_relations)
         self.strength = 0.0
         # Not persistent: they are frozen and large, and can be computed from the text model.
         self.register_buffer("table", table, persistent=False)
         self.register_buffer("captions", captions - center, persistent=False)
+        rows = torch.zeros(0, dtype=torch.int64) if held_out is None else held_out
+        self.register_buffer("held_out", rows, persistent=False)
 
     def set_progress(self, fraction: float) -> None:
         """Set the strength of the gradient reversal for this part of the training."""
         self.strength = reversal_strength(fraction)
 
+    def pool(self, brain: Tensor, region_mask: Tensor, features: Tensor | None = None) -> Pooled:
+        """One vector per window, in single precision; parameters as of `forward`."""
+        # The scale of the cosines would magnify the rounding of half precision.
+        with torch.autocast(brain.device.type, enabled=False):
+            single = brain.to(torch.promote_types(brain.dtype, torch.float32))
+            return self.pooling(single, region_mask, features)
+
+    @torch.no_grad()
+    def retrieval_tally(self, pooled: Pooled, scans: Tensor) -> Tensor:
+        """Return the sums that `retrieval` takes, over windows of held-out scans; shape (S, C + 1).
+
+        Parameters
+        ----------
+        pooled : Pooled
+        scans : Tensor of int64, shape (B,)
+            Rows of the captions, each among the held-out ones.
+        """
+        places = torch.searchsorted(self.held_out, scans)
+        return retrieval_tally(pooled, places, len(self.held_out))
+
+    def retrieval(self, tally: Tensor) -> dict[str, float]:
+        """Metrics of `fmri_vqtok.alignment.retrieval.retrieval_metrics` among held-out scans."""
+        return retrieval_metrics(tally, self.captions[self.held_out].to(tally.device))
+
     def forward(
-        self, brain: Tensor, region_mask: Tensor, scans: Tensor, text_ids: Tensor
+        self,
+        brain: Tensor,
+        region_mask: Tensor,
+        scans: Tensor,
+        text_ids: Tensor,
+        features: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Alignment losses by name.
 
@@ -76,6 +115,8 @@ class TextAlignment(nn.Module):
             Row of the caption of each window's scan.
         text_ids : Tensor of int64, shape (B, L)
             Tokens of real text.
+        features : Tensor, shape (B, n_relations), optional
+            Relation features of the windows, for pooling of "relations".
 
         Returns
         -------
@@ -84,10 +125,9 @@ class TextAlignment(nn.Module):
         """
         token_mask = region_mask[:, None, :].expand(brain.shape[:3])
         text = self.table[text_ids].flatten(0, 1)
-        # The scale of the cosines would magnify the rounding of half precision.
+        pooled = self.pool(brain, region_mask, features)
         with torch.autocast(brain.device.type, enabled=False):
-            single = brain.to(torch.promote_types(brain.dtype, torch.float32))
-            vectors, found = pool_scans(self.pooling(single, region_mask), scans)
+            vectors, found = pool_scans(pooled, scans)
             contrastive = self.contrast(vectors, self.captions[found])
         return {
             "domain": domain_loss(self.classifier, brain[token_mask], text, self.strength),

@@ -27,7 +27,12 @@ class Pooled(NamedTuple):
 class MeanPooling(nn.Module):
     """Mean over the tokens of the regions that are present."""
 
-    def forward(self, tokens: Tensor, region_mask: Tensor) -> Pooled:
+    def forward(
+        self,
+        tokens: Tensor,
+        region_mask: Tensor,
+        features: Tensor | None = None,  # noqa: ARG002 - of RelationPooling
+    ) -> Pooled:
         """One vector per window.
 
         Parameters
@@ -35,6 +40,8 @@ class MeanPooling(nn.Module):
         tokens : Tensor, shape (B, W, N, C)
         region_mask : Tensor of bool, shape (B, N)
             Regions that are present; a window without any gives zeros.
+        features : Tensor, shape (B, n_features), optional
+            Relation features of the windows, which only `RelationPooling` looks at.
         """
         token_mask = region_mask[:, None, :, None]
         n_tokens = region_mask.sum(dim=1) * tokens.shape[1]
@@ -60,7 +67,12 @@ class AttentionPooling(nn.Module):
         super().__init__()
         self.query = nn.Parameter(torch.zeros(width))
 
-    def forward(self, tokens: Tensor, region_mask: Tensor) -> Pooled:
+    def forward(
+        self,
+        tokens: Tensor,
+        region_mask: Tensor,
+        features: Tensor | None = None,  # noqa: ARG002 - of RelationPooling
+    ) -> Pooled:
         """One vector per window; see `MeanPooling.forward`."""
         token_mask = region_mask[:, None, :].expand(tokens.shape[:3]).flatten(1)
         values = tokens.flatten(1, 2).masked_fill(~token_mask[..., None], 0.0)
@@ -73,8 +85,52 @@ class AttentionPooling(nn.Module):
         return Pooled((weights[:, None, :] @ values).squeeze(1), scores.logsumexp(dim=1))
 
 
-def make_pooling(pooling: str, width: int) -> MeanPooling | AttentionPooling:
-    """Pooling by the value of the setting ``pooling``, of tokens of this width."""
+class RelationPooling(nn.Module):
+    """Mean over the tokens, plus a learned linear map of the window's relation features.
+
+    How regions vary together is in no token, so no mean of tokens holds it. The map starts at
+    zero, so training starts from the mean.
+
+    Parameters
+    ----------
+    width : int
+        C.
+    n_features : int
+    """
+
+    def __init__(self, width: int, n_features: int) -> None:
+        super().__init__()
+        self.mean = MeanPooling()
+        self.map = nn.Linear(n_features, width)
+        nn.init.zeros_(self.map.weight)
+        nn.init.zeros_(self.map.bias)
+
+    def forward(
+        self, tokens: Tensor, region_mask: Tensor, features: Tensor | None = None
+    ) -> Pooled:
+        """One vector per window; see `MeanPooling.forward`."""
+        if features is None:
+            raise ValueError("features: none; pooling of relations needs those of each window")
+        pooled = self.mean(tokens, region_mask)
+        return Pooled(pooled.vectors + self.map(features), pooled.log_weights)
+
+
+Pooling = MeanPooling | AttentionPooling | RelationPooling
+
+
+def make_pooling(pooling: str, width: int, n_features: int = 0) -> Pooling:
+    """Pooling by the value of the setting ``pooling``.
+
+    Parameters
+    ----------
+    pooling : {"mean", "attention", "relations"}
+    width : int
+        Of the tokens.
+    n_features : int, default=0
+        Relation features of a window.
+    """
+    if pooling == "relations":
+        return RelationPooling(width, n_features)
     return AttentionPooling(width) if pooling == "attention" else MeanPooling()
 
 

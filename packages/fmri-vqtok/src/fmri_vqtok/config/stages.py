@@ -123,9 +123,16 @@ class FitTokenizerSettings(QuantizerChoice):
     contrast : {"infonce", "siglip"}
         Contrastive loss of scans and captions: "infonce", a scan against all captions of the batch,
         as in equation 3; "siglip", each pair alone.
-    pooling : {"mean", "attention"}
-        Pooling of a scan's tokens for the contrastive loss: "mean", or "attention", a mean whose
-        weights are learned.
+    pooling : {"mean", "attention", "relations"}
+        Pooling of a scan's tokens for the contrastive loss: "mean"; "attention", a mean whose
+        weights are learned; or "relations", the mean plus a learned linear map of log powers and
+        couplings of learned weighted sums of regions.
+    coupling_weight : float
+        Weight of the loss of couplings: the squared difference between the decoded and the original
+        signal in Fisher z of correlations over time, between networks and between regions.
+    readout_weight : float
+        Weight of a linear prediction of the descriptors' z-scores from such log powers and
+        couplings; more than 0 needs ``--descriptors``.
     text_column : str
         Column of a data set of texts (``--text``) that holds the text.
     corpus_limit : int
@@ -161,7 +168,9 @@ class FitTokenizerSettings(QuantizerChoice):
     domain_weight: NonNegative = 0.5
     contrastive_weight: NonNegative = 1.0
     contrast: Literal["infonce", "siglip"] = "infonce"
-    pooling: Literal["mean", "attention"] = "mean"
+    pooling: Literal["mean", "attention", "relations"] = "mean"
+    coupling_weight: NonNegative = 0.0
+    readout_weight: NonNegative = 0.0
     text_column: str = "text"
     corpus_limit: Count = CORPUS_LIMIT
     text_tokens: Count = 128
@@ -188,11 +197,16 @@ class TokenizeSettings:
     shard_scans : int
         Scans that are encoded and written together; a killed run loses at most these. Changes no
         result.
+    relations : {"codes", "latents", "recording"}
+        What the covariance of regions is computed from that a language model reads: "codes", by
+        the model itself; "latents", before quantization, or "recording", the normalised signal:
+        written with the tokens, N x N numbers a scan.
     """
 
     batch_size: Count = 16
     n_jobs: Count = 1
     shard_scans: Count = 16
+    relations: Literal["codes", "latents", "recording"] = "codes"
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -42,6 +42,7 @@ class PretrainedTokenizer(nn.Module):
         self.parcellation = parcellation
         self.order_hash = order_hash
         self.labels = None if labels is None else tuple(labels)
+        self.networks: tuple[str, ...] | None = None
         self.card: str | None = None
 
     def permutation_from(self, labels: Sequence[str]) -> NDArray[np.int64]:
@@ -157,5 +158,6 @@ class PretrainedTokenizer(nn.Module):
                 saved.weights.get("encoder.positions.features"),
             )
             tokenizer.load_state_dict(saved.weights)
+        tokenizer.networks = None if saved.networks is None else tuple(saved.networks)
         tokenizer.card = saved.card
         return tokenizer.eval()

@@ -36,6 +36,7 @@ class SavableTokenizer(Protocol):
     parcellation: str | None
     order_hash: str | None
     labels: tuple[str, ...] | None
+    networks: tuple[str, ...] | None
     card: str | None
 
     def state_dict(self) -> dict[str, Any]:
@@ -54,6 +55,7 @@ class SavedTokenizer(NamedTuple):
     parcellation: str
     order_hash: str
     labels: Sequence[str] | None
+    networks: Sequence[str] | None
     weights: dict[str, Tensor]
     card: str | None
 
@@ -77,8 +79,9 @@ def weights_and_config(tokenizer: SavableTokenizer) -> dict[str, bytes]:
             else None
         ),
     }
-    if tokenizer.labels is not None:
-        description["labels"] = list(tokenizer.labels)
+    for name in ("labels", "networks"):
+        if getattr(tokenizer, name) is not None:
+            description[name] = list(getattr(tokenizer, name))
     text = json.dumps(description, indent=2, sort_keys=True, ensure_ascii=False)
     weights = {name: value.contiguous() for name, value in tokenizer.state_dict().items()}
     return {CONFIG: f"{text}\n".encode(), WEIGHTS: to_safetensors(weights)}
@@ -117,6 +120,7 @@ def read_tokenizer(
         description["parcellation"],
         description["order_hash"],
         description.get("labels"),
+        description.get("networks"),
         read_weights(folder / WEIGHTS, FIX),
         read_card(folder),
     )

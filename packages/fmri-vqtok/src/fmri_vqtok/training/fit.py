@@ -4,8 +4,9 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -24,6 +25,7 @@ from fmri_vqtok.distributed import barrier, init_process_group, is_main_process
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.formats.cohort import Cohort
 from fmri_vqtok.formats.json_files import write_json
+from fmri_vqtok.formats.zscores import read_zscores
 from fmri_vqtok.pretrained.model_card import RunFacts, model_card
 from fmri_vqtok.processor import TimeSeriesProcessor
 from fmri_vqtok.text.cache import model_fingerprint
@@ -31,10 +33,17 @@ from fmri_vqtok.text.caption_targets import CaptionCounts, caption_targets, read
 from fmri_vqtok.text.features import embedding_table, token_stream
 from fmri_vqtok.tokenizer import FMRITokenizer, FMRITokenizerConfig
 from fmri_vqtok.training.checks import check_surroundings
+from fmri_vqtok.training.coupling import CouplingLoss
 from fmri_vqtok.training.log import LossRecord, write_losses
 from fmri_vqtok.training.loop import Progress, train
 from fmri_vqtok.training.objective import TokenizerObjective
-from fmri_vqtok.training.quality import reconstruction_quality, write_example
+from fmri_vqtok.training.quality import reconstruction_quality, retrieval_quality, write_example
+from fmri_vqtok.training.relation_losses import (
+    ReadOut,
+    initial_filters,
+    start_relations,
+    training_windows,
+)
 
 Scans = dict[str, list[NormalisedScan]]
 
@@ -46,7 +55,7 @@ class TextSource:
     Attributes
     ----------
     descriptors_dir : Path
-        Folder with ``captions.jsonl``.
+        Folder with ``captions.jsonl`` and, for a read-out of z-scores, ``zscores.parquet``.
     corpus : Path or str
         Whose tokens stand for text in the domain loss; see `fmri_vqtok.text.corpus.read_corpus`.
     language_model : Path
@@ -69,6 +78,8 @@ class _TextTargets:
     draws: TextDraws
     counts: CaptionCounts
     captions_digest: str
+    held_out: Tensor
+    zscores: Tensor | None
 
 
 def fit_tokenizer(
@@ -119,26 +130,16 @@ def fit_tokenizer(
     scans = _normalise(cohort, processor)
     # Here as well as in the loop: text features and the start from data take long.
     check_surroundings(settings.training, device, has_validation="validation" in scans)
+    _check_readout(settings, text)
     if text is not None:
         _check_contrast(settings)
     targets = _text_targets(text, scans, settings, device) if text is not None else None
     if targets is not None:
         note(captions=asdict(targets.counts))
     tokenizer = _start(cohort, processor, scans, targets, text, settings, seed)
-    alignment = None
-    if targets is not None:
-        with _seeded(seed + 1):
-            alignment = TextAlignment(
-                targets.table,
-                targets.captions,
-                targets.center,
-                contrast=settings.contrast,
-                pooling=settings.pooling,
-            )
+    objective = _objective(cohort, tokenizer, scans, targets, settings, seed)
     records = train(
-        TokenizerObjective(
-            tokenizer, alignment, settings.domain_weight, settings.contrastive_weight
-        ),
+        objective,
         *_plans(scans, processor, targets, settings, seed),
         collate,
         settings.training,
@@ -148,8 +149,8 @@ def fit_tokenizer(
         device=device,
         progress=progress,
     )
-    tokenizer.to("cpu")
-    quality = {split: reconstruction_quality(tokenizer, group) for split, group in scans.items()}
+    objective.to("cpu")
+    quality = _quality(objective, scans)
     if is_main_process():
         n_scans = {split: len(group) for split, group in scans.items()}
         facts = RunFacts(settings=settings, seed=seed, n_scans=n_scans, quality=quality)
@@ -160,7 +161,62 @@ def fit_tokenizer(
         write_example(tokenizer, scans, cohort.labels, directory / "reconstruction.npz")
     barrier()
     summary = _summary(tokenizer.config, quality)
-    return summary if targets is None else f"{summary}; {_alignment(records)}; {targets.counts}"
+    if targets is None:
+        return summary
+    return f"{summary}; {_alignment(records)}{_retrieval(quality)}; {targets.counts}"
+
+
+def _objective(
+    cohort: Cohort,
+    tokenizer: FMRITokenizer,
+    scans: Scans,
+    targets: _TextTargets | None,
+    settings: FitTokenizerSettings,
+    seed: int,
+) -> TokenizerObjective:
+    """Tokenizer with the losses that the settings and the text source ask for."""
+    zscores = None if targets is None else targets.zscores
+    has_relations = targets is not None and settings.pooling == "relations"
+    coupling = relations = readout = alignment = None
+    if settings.coupling_weight > 0 or zscores is not None or has_relations:
+        processor = cast("TimeSeriesProcessor", tokenizer.processor)
+        windows, masks = training_windows(scans["train"], processor, settings.start_windows)
+        filters = initial_filters(windows, masks, cohort.networks)
+        if settings.coupling_weight > 0:
+            coupling = CouplingLoss(filters, settings.coupling_weight)
+        if zscores is not None or has_relations:
+            relations = start_relations(tokenizer, windows, masks, filters)
+        if zscores is not None and relations is not None:
+            readout = ReadOut(zscores, relations.n_features, settings.readout_weight)
+    if targets is not None:
+        with _seeded(seed + 1):
+            alignment = TextAlignment(
+                targets.table,
+                targets.captions,
+                targets.center,
+                contrast=settings.contrast,
+                pooling=settings.pooling,
+                n_relations=0 if relations is None else relations.n_features,
+                held_out=targets.held_out,
+            )
+    return TokenizerObjective(
+        tokenizer,
+        alignment,
+        settings.domain_weight,
+        settings.contrastive_weight,
+        coupling=coupling,
+        relations=relations,
+        readout=readout,
+    )
+
+
+def _quality(objective: TokenizerObjective, scans: Scans) -> dict[str, dict[str, float]]:
+    """By split, what the fitted tokenizer does with its scans."""
+    tokenizer = objective.tokenizer
+    quality = {split: reconstruction_quality(tokenizer, group) for split, group in scans.items()}
+    if objective.alignment is not None and "validation" in scans:
+        quality["validation"] |= retrieval_quality(objective, scans["validation"])
+    return quality
 
 
 def _identity(
@@ -178,6 +234,9 @@ def _identity(
         "language model": None if text is None else model_fingerprint(text.language_model)[:16],
         "captions": None if targets is None else targets.captions_digest,
         "text": None if targets is None else digest([targets.draws.stream]),
+        "z-scores": None
+        if targets is None or targets.zscores is None
+        else digest([targets.zscores]),
     }
 
 
@@ -190,6 +249,7 @@ def _fit_processor(cohort: Cohort, settings: FitTokenizerSettings) -> TimeSeries
         [scan.bold for scan in training],
         [scan.tr for scan in training],
         [scan.site for scan in training],
+        [scan.unit for scan in training],
     )
 
 
@@ -205,6 +265,14 @@ def _normalise(cohort: Cohort, processor: TimeSeriesProcessor) -> Scans:
     return scans
 
 
+def _check_readout(settings: FitTokenizerSettings, text: TextSource | None) -> None:
+    if settings.readout_weight > 0 and text is None:
+        raise InputError(
+            f"readout_weight: {settings.readout_weight:g}, but there are no descriptors; "
+            "give --descriptors, --text and --language-model, or readout_weight 0"
+        )
+
+
 def _check_contrast(settings: FitTokenizerSettings) -> None:
     loop = settings.training
     if settings.contrastive_weight > 0 and loop.batch_size < 2 * loop.accumulation_steps:
@@ -218,9 +286,9 @@ def _check_contrast(settings: FitTokenizerSettings) -> None:
 def _text_targets(
     text: TextSource, scans: Scans, settings: FitTokenizerSettings, device: str
 ) -> _TextTargets:
-    """Frozen text targets of the scans that the training and validation losses look at.
+    """Frozen targets of the scans that the training and validation losses look at.
 
-    Test scans have a row too, so that rows and scans agree, but their captions are never read.
+    Test scans have a row too, so that rows and scans agree, but nothing is read about them.
     """
     everyone = [scan for group in scans.values() for scan in group]
     used = [scan for split in ("train", "validation") for scan in scans.get(split, [])]
@@ -233,7 +301,15 @@ def _text_targets(
         device=device,
     )
     by_row = found.features.new_zeros(len(everyone), found.features.shape[1])
-    by_row[[scan.row for scan in used]] = found.features
+    rows = [scan.row for scan in used]
+    by_row[rows] = found.features
+    zscores = None
+    if settings.readout_weight > 0:
+        table_of_z = read_zscores(text.descriptors_dir, [scan.scan_id for scan in used])
+        features = table_of_z.drop(columns="split").to_numpy(dtype=np.float32, copy=True)
+        values = torch.from_numpy(features)
+        zscores = values.new_full((len(everyone), values.shape[1]), torch.nan)
+        zscores[rows] = values
     stream = token_stream(
         text.language_model, text.corpus, column=settings.text_column, limit=settings.corpus_limit
     )
@@ -250,6 +326,10 @@ def _text_targets(
         draws=TextDraws(stream, settings.text_tokens),
         counts=found.counts,
         captions_digest=digest(captions),
+        held_out=torch.tensor(
+            [scan.row for scan in scans.get("validation", [])], dtype=torch.int64
+        ),
+        zscores=zscores,
     )
 
 
@@ -290,6 +370,7 @@ def _start(
         tokenizer = FMRITokenizer(
             config, processor, cohort.parcellation, cohort.order_hash, cohort.labels, features
         )
+    tokenizer.networks = None if cohort.networks is None else tuple(cohort.networks)
     tokenizer.enable_activation_checkpointing(settings.activation_checkpointing)
     generator = torch.Generator().manual_seed(seed)
     windows = _start_windows(scans["train"], settings, generator)
@@ -367,3 +448,11 @@ def _alignment(records: Sequence[LossRecord]) -> str:
         f"{name} {last[loss]:.2f} (chance {last[f'{loss}_chance']:.2f})"
         for name, loss in (("domain loss", "domain"), ("contrast", "contrastive"))
     )
+
+
+def _retrieval(quality: dict[str, dict[str, float]]) -> str:
+    """How often a held-out caption finds its scan, beside chance; empty without held-out scans."""
+    if "validation" not in quality:
+        return ""
+    found, chance = (quality["validation"][f"retrieval_{n}"] for n in ("top1", "chance"))
+    return f", retrieval {found:.2f} (chance {chance:.2f})"

@@ -1,6 +1,6 @@
-"""The tokenizer's training objective, equation 4."""
+"""The tokenizer's training objective: equation 4, and losses about relations between regions."""
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -8,12 +8,14 @@ from torch import Tensor, nn
 from fmri_vqtok.alignment.adversarial import CHANCE
 from fmri_vqtok.alignment.alignment import TextAlignment
 from fmri_vqtok.distributed import all_gather
-from fmri_vqtok.tokenizer import FMRITokenizer, Reconstructed
+from fmri_vqtok.tokenizer import Encoded, FMRITokenizer, Reconstructed
+from fmri_vqtok.training.coupling import CouplingLoss
 from fmri_vqtok.training.metrics import code_counts, codes_used, dead_codes, perplexity
+from fmri_vqtok.training.relation_losses import ReadOut, RelationFeatures
 
 
 class TokenizerObjective(nn.Module):
-    """Reconstruction, commitment and, with a text space, the two alignment losses.
+    """Reconstruction, commitment, and the losses of the other parts that are given.
 
     Parameters
     ----------
@@ -24,6 +26,10 @@ class TokenizerObjective(nn.Module):
         Lambda of equation 4.
     contrastive_weight : float, default=1.0
         1 in equation 4.
+    coupling : CouplingLoss, optional
+    relations : RelationFeatures, optional
+        Which the read-out and a pooling of relations look at.
+    readout : ReadOut, optional
     """
 
     best_by = "normalised_mse"
@@ -34,11 +40,22 @@ class TokenizerObjective(nn.Module):
         alignment: TextAlignment | None,
         domain_weight: float,
         contrastive_weight: float = 1.0,
+        *,
+        coupling: CouplingLoss | None = None,
+        relations: RelationFeatures | None = None,
+        readout: ReadOut | None = None,
     ) -> None:
         super().__init__()
         self.tokenizer = tokenizer
         self.alignment = alignment
+        self.coupling = coupling
+        self.relations = relations
+        self.readout = readout
         self.weights = {"domain": domain_weight, "contrastive": contrastive_weight}
+        if coupling is not None:
+            self.weights["coupling"] = coupling.weight
+        if readout is not None:
+            self.weights["readout"] = readout.weight
 
     def set_progress(self, fraction: float) -> None:
         """Tell the alignment which part of the training is done."""
@@ -57,13 +74,18 @@ class TokenizerObjective(nn.Module):
         scans : Tensor of int64, shape (B,)
         """
         counts = {"reconstruction": mask.sum() * signal.shape[1]}
-        return counts if self.alignment is None else {**counts, "contrastive": _n_scans(scans)}
+        if self.alignment is not None:
+            counts["contrastive"] = _n_scans(scans)
+        if self.readout is not None:
+            counts["readout"] = self.readout.n_known(scans)
+        return counts
 
     def metrics(self, tallies: dict[str, Tensor]) -> dict[str, float]:
         """Metrics from the tallies of some batches, added up.
 
         Reconstruction error, codebook usage and, with a text space, the values that the alignment
-        losses have where no input is distinguished from another.
+        losses have where no input is distinguished from another. Of validation also how often a
+        caption retrieves its own scan.
         """
         counts = tallies["codes"]
         found = {
@@ -75,6 +97,8 @@ class TokenizerObjective(nn.Module):
         if "scans" in tallies:
             found["domain_chance"] = CHANCE
             found["contrastive_chance"] = float(tallies["chance"] / tallies["scans"])
+        if self.alignment is not None and "retrieval" in tallies:
+            found |= self.alignment.retrieval(tallies["retrieval"])
         return found
 
     def forward(
@@ -104,13 +128,45 @@ class TokenizerObjective(nn.Module):
             "tallies", from which `metrics` are made.
         """
         out = self.tokenizer(signal, mask & ~hidden)
+        features = self._features(out.encoded, mask & ~hidden)
         losses = {"reconstruction": masked_mse(signal, out.signal, mask), **out.losses}
+        if self.coupling is not None:
+            losses["coupling"] = self.coupling(out.signal, signal, mask)
+        if self.readout is not None:
+            losses["readout"] = self.readout(features, scans)
+        tallies = self._tallies(signal, out, mask, scans)
         if self.alignment is not None:
             brain = self.tokenizer.project_to_text(out.encoded.quantized)
-            losses |= self.alignment(brain, mask, scans, text_ids)
+            losses |= self.alignment(brain, mask, scans, text_ids, features)
+            if not self.training:
+                tallies["retrieval"] = self._retrieval_tally(out.encoded, mask, features, scans)
         total = sum(self.weights.get(name, 1.0) * loss for name, loss in losses.items())
-        tallies = self._tallies(signal, out, mask, scans)
         return {"loss": total, "losses": losses, "weights": self.weights, "tallies": tallies}
+
+    @torch.no_grad()
+    def retrieval_tally(self, signal: Tensor, mask: Tensor, scans: Tensor) -> Tensor:
+        """Return the sums that `TextAlignment.retrieval` takes, of windows of held-out scans.
+
+        Parameters
+        ----------
+        signal : Tensor, shape (B, T, N)
+        mask : Tensor of bool, shape (B, N)
+        scans : Tensor of int64, shape (B,)
+        """
+        encoded = self.tokenizer.encode(signal, mask)
+        return self._retrieval_tally(encoded, mask, self._features(encoded, mask), scans)
+
+    def _features(self, encoded: Encoded, region_mask: Tensor) -> Tensor | None:
+        if self.relations is None:
+            return None
+        return self.relations(encoded.coefficients, region_mask)
+
+    def _retrieval_tally(
+        self, encoded: Encoded, mask: Tensor, features: Tensor | None, scans: Tensor
+    ) -> Tensor:
+        brain = self.tokenizer.project_to_text(encoded.quantized)
+        alignment = cast("TextAlignment", self.alignment)
+        return alignment.retrieval_tally(alignment.pool(brain, mask, features), scans)
 
     @torch.no_grad()
     def _tallies(

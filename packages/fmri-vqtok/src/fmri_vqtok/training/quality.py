@@ -1,4 +1,4 @@
-"""How well a fitted tokenizer reconstructs the scans of a split."""
+"""How well a fitted tokenizer reconstructs scans, and how well captions find them."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fmri_vqtok.alignment.alignment import TextAlignment
 from fmri_vqtok.data.window_dataset import NormalisedScan
 from fmri_vqtok.processor import TimeSeriesProcessor
 from fmri_vqtok.tokenizer import FMRITokenizer
@@ -18,6 +19,7 @@ from fmri_vqtok.training.metrics import (
     normalised_mse,
     perplexity,
 )
+from fmri_vqtok.training.objective import TokenizerObjective
 
 
 @torch.no_grad()
@@ -44,6 +46,27 @@ def reconstruction_quality(
         "codebook_size": tokenizer.config.n_codes,
         "n_windows": sum(len(windows) for windows in signals),
     }
+
+
+@torch.no_grad()
+def retrieval_quality(
+    objective: TokenizerObjective, scans: Sequence[NormalisedScan]
+) -> dict[str, float]:
+    """How often a caption's nearest scan is its own, beside chance; all windows of a scan pooled.
+
+    Parameters
+    ----------
+    objective : TokenizerObjective
+        With an alignment, whose held-out captions are those of ``scans``.
+    scans : sequence of NormalisedScan
+    """
+    tallies = []
+    for scan in scans:
+        windows = _windows(objective.tokenizer, scan)
+        rows = torch.full((len(windows),), scan.row)
+        mask = scan.mask.expand(len(windows), -1)
+        tallies.append(objective.retrieval_tally(windows, mask, rows))
+    return cast("TextAlignment", objective.alignment).retrieval(torch.stack(tallies).sum(dim=0))
 
 
 def _windows(tokenizer: FMRITokenizer, scan: NormalisedScan) -> Tensor:

@@ -11,13 +11,22 @@ import pytest
 from datasets import load_from_disk
 from transformers import AutoTokenizer
 
-from fmri_descriptors import load_parcellation, open_source, read_cohort, write_cohort
+from fmri_descriptors import (
+    FeatureExtractor,
+    Parcellation,
+    Scan,
+    load_parcellation,
+    open_source,
+    read_cohort,
+    write_cohort,
+)
 from fmri_descriptors.description import describe_cohort
-from fmri_descriptors.settings import CohortSettings, DescribeSettings
+from fmri_descriptors.settings import CohortSettings, DescribeSettings, FeatureSettings
 from fmri_instruct import build_instructions, load_tasks
 from fmri_instruct.evaluation.baseline_answers import read_connectomes
 from fmri_instruct.settings import MakeInstructionsSettings
 from fmri_llm.data.examples import PretrainingDataset, TokenWindows
+from fmri_llm.data.feature_names import networks_of, phrase
 from fmri_llm.training.checks import check_order
 from fmri_vqtok import FMRITokenizer
 from fmri_vqtok.config.stages import FitTokenizerSettings, LoopSettings, TokenizeSettings
@@ -147,6 +156,31 @@ def test_instructions_ask_what_the_z_scores_answer(run: Path):
     for each in asked:
         expected = "below" if z[each.scan_id] <= -1 else words[bool(z[each.scan_id] >= 1)]
         assert each.answer == expected
+
+
+@pytest.mark.parametrize("kind", ["schaefer100-7n", "own"])
+def test_every_measure_has_words_for_questions(kind: str, tmp_path: Path):
+    parcellation = load_parcellation(kind) if kind != "own" else own_parcellation(tmp_path)
+    series = np.random.default_rng(0).standard_normal((3, 120, parcellation.n_regions))
+    scans = [
+        Scan(timeseries=x, tr=1.0, parcellation=parcellation, scan_id=f"s{k}", subject=f"p{k}")
+        for k, x in enumerate(series)
+    ]
+    settings = FeatureSettings(ica_components=8, louvain_runs=1)
+    names = list(FeatureExtractor(settings).fit(scans).get_feature_names_out())
+    networks = networks_of(names)
+    assert sorted(networks) == sorted(set(parcellation.networks))
+    words = [phrase(name, networks) for name in names]
+    assert [name for name, text in zip(names, words, strict=True) if text is None] == []
+    assert len(set(words)) == len(words)
+
+
+def own_parcellation(folder: Path) -> Parcellation:
+    """Regions of networks whose names hold the sign that stands between two names."""
+    names = ("Default-A", "Default", "A", "Dorsal-Attention-B")
+    rows = [f"region {k}\t{names[k % 4]}" for k in range(24)]
+    (folder / "regions.tsv").write_text("\n".join(["label\tnetwork", *rows]) + "\n")
+    return load_parcellation(folder / "regions.tsv")
 
 
 def test_the_baselines_connectome_agrees_with_the_connectivity_descriptor(run: Path):

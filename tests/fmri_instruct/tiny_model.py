@@ -52,8 +52,8 @@ def write_base(directory: Path) -> Path:
     return directory
 
 
-def write_model(base: Path, directory: Path, n_regions: int, n_codes: int) -> Path:
-    """Write a model over brain tokens on that base, with adapters that do something."""
+def fresh_model(base: Path, n_regions: int, n_codes: int, **kwargs) -> FMRILM:
+    """Model over brain tokens on that base, with adapters that do something."""
     torch.manual_seed(1)
     config = FMRITokenizerConfig(
         n_regions=n_regions,
@@ -69,11 +69,17 @@ def write_model(base: Path, directory: Path, n_regions: int, n_codes: int) -> Pa
         text_space=str(base),
     )
     tokenizer = FMRITokenizer(config, None, "five", "five").eval()
-    model = FMRILM.from_base(base, tokenizer, lora=LoraSettings(rank=4))
+    filters = torch.randn(3, n_regions)
+    model = FMRILM.from_base(base, tokenizer, lora=LoraSettings(rank=4), filters=filters, **kwargs)
     generator = torch.Generator().manual_seed(2)
     for parameter in model.parameters():
         if parameter.requires_grad:
             parameter.data += 0.1 * torch.randn(parameter.shape, generator=generator)
+    return model
+
+
+def write_model(base: Path, directory: Path, n_regions: int, n_codes: int) -> Path:
+    """Write such a model."""
     directory.mkdir(exist_ok=True)
-    model.save_pretrained(directory)
+    fresh_model(base, n_regions, n_codes).save_pretrained(directory)
     return directory

@@ -5,11 +5,13 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from fmri_llm.model.fmri_lm import FMRILM
+from fmri_llm.settings import BrainInputSettings
 
 from .tiny import (
     ARCHITECTURES,
     PACKAGED,
     random_codes,
+    random_filters,
     stir,
     tiny_config,
     tiny_tokenizer,
@@ -51,11 +53,13 @@ def tiny_folder(tmp_path_factory):
 def make_model(tiny_folder):
     """Make a fresh model of an architecture, with trained-looking adapters and head."""
 
-    def make(architecture="llama", *, attention="sdpa", seed=1):
+    def make(architecture="llama", *, attention="sdpa", seed=1, **brain):
         model = FMRILM.from_base(
             tiny_folder(architecture),
             tiny_tokenizer(architecture),
             name=architecture,
+            filters=random_filters(),
+            brain=BrainInputSettings(**brain),
             attention=attention,
             seed=seed,
         )

@@ -9,8 +9,9 @@ from fmri_llm.base_model import chat
 from fmri_llm.model.fmri_lm import FMRILM
 from fmri_llm.packing import sequences
 from fmri_llm.packing.sequences import TextSegment
+from fmri_llm.settings import BrainInputSettings
 
-from .tiny import N_REGIONS, PACKAGED, random_codes, tiny_tokenizer
+from .tiny import N_REGIONS, N_STEPS, PACKAGED, random_codes, tiny_tokenizer
 
 ENGLISH = (
     "The brain is the organ that controls thought, memory, emotion, touch, motor skills, vision, "
@@ -29,7 +30,7 @@ def plain(smollm2):
 
 
 def t2t(model, ids):
-    text = sequences.pack([[TextSegment(ids=ids, sees_brain=False)]])
+    text = sequences.pack([[TextSegment(ids=ids, sees_brain=False, loss="t2t")]])
     region_mask = torch.ones(1, N_REGIONS, dtype=torch.bool)
     with torch.no_grad():
         return model(random_codes(1), region_mask, **text._asdict())["losses"]["t2t"].item()
@@ -59,8 +60,15 @@ def test_the_text_loss_is_that_of_the_plain_base_model(untrained, plain):
     assert t2t(untrained, ids[0].tolist()) == pytest.approx(expected, abs=1e-4)
 
 
-def test_scores_without_a_scan_are_likelihoods_of_the_plain_base_model(untrained, plain):
-    """With every region missing, and positions counting from W, only the text is left."""
+def test_scores_without_a_scan_are_likelihoods_of_the_plain_base_model(smollm2, plain):
+    """With every region missing only the two tokens around the signal are left of the scan."""
+    signal_alone = {"relation_tokens": 0, "filter_tokens": False, "scale_tokens": 0}
+    untrained = FMRILM.from_base(
+        smollm2,
+        tiny_tokenizer(PACKAGED, 576),
+        name=PACKAGED,
+        brain=BrainInputSettings(text_reads_signal=True, **signal_alone),
+    )
     answers = ["Paris", "the city of Rome"]
     asked = chat.question("What is the capital of France?")
     nothing = torch.zeros(1, N_REGIONS, dtype=torch.bool)
@@ -68,8 +76,11 @@ def test_scores_without_a_scan_are_likelihoods_of_the_plain_base_model(untrained
     prompt, tokens = chat.encode_answers(untrained.text_tokenizer, asked, answers)
     for answer, score in zip(tokens, scores, strict=True):
         ids = torch.tensor([prompt + answer])
+        embeddings = torch.cat([untrained.brain.markers, plain.get_input_embeddings()(ids)[0]])
+        positions = torch.tensor([0, *range(N_STEPS + 1, N_STEPS + 2 + ids.shape[1])])
         with torch.no_grad():
-            log_probabilities = plain(input_ids=ids).logits[0].log_softmax(-1)
+            logits = plain(inputs_embeds=embeddings[None], position_ids=positions[None]).logits
+        log_probabilities = logits[0, 2:].log_softmax(-1)
         rows = torch.arange(len(prompt) - 1, ids.shape[1] - 1)
         expected = log_probabilities[rows, answer].sum()
         torch.testing.assert_close(score, expected, rtol=1e-4, atol=1e-3)

@@ -156,11 +156,22 @@ def test_code_that_a_base_brings_is_never_run(tiny_folder, tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
-def test_a_model_that_was_trained_on_single_windows_reads_one(saved, tiny_folder):
+@pytest.mark.parametrize("schema", [1, 2])
+def test_a_model_without_relation_tokens_is_refused(saved, tiny_folder, schema):
     config = json.loads((saved / "config.json").read_text())
-    del config["max_windows"], config["base_digest"]
-    (saved / "config.json").write_text(json.dumps({**config, "schema": 1}))
-    assert FMRILM.from_pretrained(saved, base=tiny_folder("llama")).max_windows == 1
+    (saved / "config.json").write_text(json.dumps({**config, "schema": schema}))
+    line = refusal(FMRILM.from_pretrained, saved, base=tiny_folder("llama"))
+    assert line.startswith(f"{saved}: a model without relation tokens")
+    assert line.endswith("; train it again with fit-llm")
+
+
+@pytest.mark.parametrize("harm", [{"scale_tokens": -1}, {"colour_tokens": 2}])
+def test_a_model_whose_brain_settings_are_none_is_refused(saved, tiny_folder, harm):
+    config = json.loads((saved / "config.json").read_text())
+    config["brain"]["input"] |= harm
+    (saved / "config.json").write_text(json.dumps(config))
+    line = refusal(FMRILM.from_pretrained, saved, base=tiny_folder("llama"))
+    assert next(iter(harm)) in line
 
 
 def test_what_a_killed_write_left_is_not_part_of_a_model(saved, tiny_model):

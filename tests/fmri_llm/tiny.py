@@ -72,3 +72,8 @@ def stir(model, seed=1):
 def random_codes(n_windows, seed=3):
     generator = torch.Generator().manual_seed(seed)
     return torch.randint(0, N_CODES, (n_windows, N_STEPS, N_REGIONS), generator=generator)
+
+
+def random_filters(n_filters=3, seed=4):
+    """Spatial filters (Q, N) without any zero."""
+    return torch.randn(n_filters, N_REGIONS, generator=torch.Generator().manual_seed(seed))

@@ -36,6 +36,7 @@ class Lab:
         options = RunOptions(
             recipe=str(self.recipe),
             out=run,
+            # Each process draws its own noise.
             sets=(f"language_model={self.model}", *batches),
             seed=None,
             device="cpu",

@@ -10,6 +10,7 @@ from fmri_instruct.answers.orders import (
 from fmri_instruct.evaluation.evaluate import evaluate_reader
 from fmri_instruct.prompts.bank import PromptBank
 from fmri_instruct.settings import EvaluateSettings
+from fmri_llm.data.token_windows import ScanTokens
 
 BANK = PromptBank.load()
 
@@ -20,7 +21,7 @@ class FavoursPlaces:
     def __init__(self, bias, knows=None, certainty=0.0):
         self.bias, self.knows, self.certainty = bias, knows, certainty
 
-    def read(self, codes, region_mask):
+    def read(self, scan):
         return None
 
     def log_likelihoods(self, scan, prompt, replies, *, whole):
@@ -90,8 +91,12 @@ def test_asking_and_evaluating_give_one_answer(tokens_dir, instructions_dir, coh
     results = evaluate_reader(
         reader, tokens_dir, instructions_dir, cohort_dir, EvaluateSettings(resamples=10)
     )
-    codes = np.zeros((1, 2, 3), dtype=np.int64)
-    asked = ask_reader(reader, codes, np.ones(3, dtype=bool), tasks[0].questions[0], tasks)
+    scan = ScanTokens(
+        codes=np.zeros((2, 3), dtype=np.int64),
+        region_mask=np.ones(3, dtype=bool),
+        new_steps=np.ones(2, dtype=bool),
+    )
+    asked = ask_reader(reader, scan, tasks[0].questions[0], tasks)
 
     evaluated = [a for a in results.answers if a.task == tasks[0].name and a.paradigm == "single"]
     assert {answer.answer for answer in evaluated} == {asked.text} == {"older"}

@@ -9,14 +9,23 @@ from fmri_instruct.answers.probabilities import ModelReader, choose_in_turn, sof
 from fmri_instruct.evaluation.evaluate import evaluate
 from fmri_instruct.prompts.bank import question_turn
 from fmri_instruct.settings import EvaluateSettings
+from fmri_llm.data.token_windows import ScanTokens
+from fmri_llm.settings import BrainInputSettings
 from fmri_vqtok.errors import InputError
 
 from ..folders import write_tokens
+from ..tiny_model import fresh_model
 
 PROMPT = question_turn(
     "<fmri>\nHow is it?\n1. A? Options: red or blue.\n2. B? Options: up or down."
 )
 PRESENT = np.array([True, True, False, True, True])
+
+
+def scan_of(codes):
+    """Scan whose third region is missing, of codes (windows, steps, regions)."""
+    series = codes.reshape(-1, codes.shape[-1])
+    return ScanTokens(series, PRESENT, np.ones(len(series), dtype=bool))
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +48,7 @@ def uncached(model, codes, prompt, reply, *, whole):
     given, answer = chat.encode(model.text_tokenizer, messages)
     answer = answer if whole else answer[:-1]
     text = pack([[TextSegment(ids=given + answer, n_given=len(given))]])._asdict()
-    model.loss_weights = LossWeights(f2f=0.0, t2t=0.0)
+    model.loss_weights = LossWeights(f2f=0.0, t2t=0.0, questions=0.0)
     with torch.no_grad():
         series = torch.tensor(codes.reshape(1, -1, codes.shape[-1]))
         losses = model(series, torch.tensor(PRESENT[None]), **text)["losses"]
@@ -52,7 +61,7 @@ def test_log_likelihoods_are_those_of_one_uncached_pass_over_all_windows(
 ):
     replies = ["red", "bluish"]
 
-    found = reader.log_likelihoods(reader.read(codes, PRESENT), PROMPT, replies, whole=whole)
+    found = reader.log_likelihoods(reader.read(scan_of(codes)), PROMPT, replies, whole=whole)
 
     expected = [uncached(model, codes, PROMPT, reply, whole=whole) for reply in replies]
     assert found == pytest.approx(expected, rel=1e-4)
@@ -60,7 +69,7 @@ def test_log_likelihoods_are_those_of_one_uncached_pass_over_all_windows(
 
 def test_answers_in_turn_are_conditioned_on_the_models_own_earlier_answers(model, reader, codes):
     found = choose_in_turn(
-        reader, reader.read(codes, PRESENT), PROMPT, [("red", "blue"), ("up", "down")]
+        reader, reader.read(scan_of(codes)), PROMPT, [("red", "blue"), ("up", "down")]
     )
 
     def score(reply, *, whole):
@@ -74,7 +83,7 @@ def test_answers_in_turn_are_conditioned_on_the_models_own_earlier_answers(model
 
 
 def test_asking_changes_nothing_for_the_next_question(reader, codes):
-    scan = reader.read(codes, PRESENT)
+    scan = reader.read(scan_of(codes))
     before = reader.log_likelihoods(scan, PROMPT, ["red", "blue"], whole=True)
 
     reader.describe(scan, PROMPT, 5)
@@ -86,7 +95,7 @@ def test_asking_changes_nothing_for_the_next_question(reader, codes):
 
 def test_another_scan_gets_other_log_likelihoods(reader, codes):
     one, other = (
-        reader.log_likelihoods(reader.read(c, PRESENT), PROMPT, ["red", "blue"], whole=True)
+        reader.log_likelihoods(reader.read(scan_of(c)), PROMPT, ["red", "blue"], whole=True)
         for c in (codes, (codes + 1) % 12)
     )
 
@@ -98,7 +107,7 @@ def test_a_region_without_signal_changes_no_likelihood(reader, codes):
     changed[:, :, ~PRESENT] = (changed[:, :, ~PRESENT] + 5) % 12
 
     one, other = (
-        reader.log_likelihoods(reader.read(c, PRESENT), PROMPT, ["red", "blue"], whole=True)
+        reader.log_likelihoods(reader.read(scan_of(c)), PROMPT, ["red", "blue"], whole=True)
         for c in (codes, changed)
     )
 
@@ -106,7 +115,7 @@ def test_a_region_without_signal_changes_no_likelihood(reader, codes):
 
 
 def test_a_description_is_written_from_the_reading_that_answers_come_from(reader, model, codes):
-    scan = reader.read(codes, PRESENT)
+    scan = reader.read(scan_of(codes))
 
     text = reader.describe(scan, PROMPT, 6)
 
@@ -123,24 +132,37 @@ def test_every_window_changes_the_likelihoods(reader, codes, place):
     changed[place] = (changed[place] + 5) % 12
 
     one, other = (
-        reader.log_likelihoods(reader.read(c, PRESENT), PROMPT, ["red", "blue"], whole=True)
+        reader.log_likelihoods(reader.read(scan_of(c)), PROMPT, ["red", "blue"], whole=True)
         for c in (codes, changed)
     )
 
     assert not np.allclose(one, other, atol=1e-4)
 
 
-def test_a_model_that_is_shown_one_window_is_shown_the_middle_one(reader, model, codes):
+def test_a_model_that_reads_one_window_as_signal_reads_the_middle_one(model, codes):
+    none = {"relation_tokens": 0, "filter_tokens": False, "scale_tokens": 0}
+    signal_alone = BrainInputSettings(**none, text_reads_signal=True)
+    reads_signal = fresh_model(model.base_name, 5, 12, brain=signal_alone)
+    reader = ModelReader(reads_signal)
+    reads_signal.max_windows = 1
+
+    one, middle, last = (
+        reader.log_likelihoods(reader.read(scan_of(c)), PROMPT, ["red", "blue"], whole=True)
+        for c in (codes, codes[1:2], codes[2:3])
+    )
+
+    assert one.tolist() == middle.tolist() != last.tolist()
+
+
+def test_a_bound_on_signal_windows_leaves_no_window_out_of_the_relations(reader, model, codes):
+    before = reader.log_likelihoods(reader.read(scan_of(codes)), PROMPT, ["red"], whole=True)
     model.max_windows = 1
     try:
-        one, middle = (
-            reader.log_likelihoods(reader.read(c, PRESENT), PROMPT, ["red", "blue"], whole=True)
-            for c in (codes, codes[1:2])
-        )
+        after = reader.log_likelihoods(reader.read(scan_of(codes)), PROMPT, ["red"], whole=True)
     finally:
         model.max_windows = None
 
-    assert one.tolist() == middle.tolist()
+    assert after.tolist() == before.tolist()
 
 
 def test_evaluation_of_a_real_model_from_end_to_end(
@@ -175,7 +197,7 @@ def test_evaluation_of_a_real_model_from_end_to_end(
 
 def test_a_known_question_is_answered_with_its_tasks_candidates(model, codes, tasks):
     for question in ("which age group does this person belong to", "age_group"):
-        answer = answer_question(model, codes, question, tasks)
+        answer = answer_question(model, scan_of(codes), question, tasks)
 
         assert answer.task == "age_group"
         assert set(answer.probabilities) == {"younger", "older"}
@@ -184,7 +206,7 @@ def test_a_known_question_is_answered_with_its_tasks_candidates(model, codes, ta
 
 
 def test_a_question_of_ones_own_is_answered_with_the_candidates_given(model, codes, tasks):
-    answer = answer_question(model, codes, "Is it warm?", tasks, candidates=("yes", "no"))
+    answer = answer_question(model, scan_of(codes), "Is it warm?", tasks, candidates=("yes", "no"))
 
     assert answer.task is None
     assert answer.question == "Is it warm?"
@@ -193,7 +215,7 @@ def test_a_question_of_ones_own_is_answered_with_the_candidates_given(model, cod
 
 def test_an_unknown_question_is_refused_with_the_known_ones_and_the_fix(model, codes, tasks):
     with pytest.raises(InputError) as caught:
-        answer_question(model, codes, "Is it warm?", tasks)
+        answer_question(model, scan_of(codes), "Is it warm?", tasks)
 
     message = str(caught.value)
     assert "\n" not in message
@@ -205,7 +227,7 @@ def test_an_unknown_question_is_refused_with_the_known_ones_and_the_fix(model, c
 @pytest.mark.parametrize("candidates", [["yes"], ["yes", "yes"]])
 def test_fewer_than_two_candidates_are_refused(model, codes, tasks, candidates):
     with pytest.raises(InputError, match="at least two different answers"):
-        answer_question(model, codes, "Is it warm?", tasks, candidates=candidates)
+        answer_question(model, scan_of(codes), "Is it warm?", tasks, candidates=candidates)
 
 
 def test_tokens_of_another_tokenizer_are_not_evaluated(

@@ -42,8 +42,8 @@ class Planted:
         self.answers, self.tasks, self.text = answers, tasks, text
         self.read_scans, self.replies = [], []
 
-    def read(self, codes, region_mask):
-        place = int(codes[0, 0, 0])
+    def read(self, scan):
+        place = int(scan.codes[0, 0])
         self.read_scans.append(place)
         return self.answers[place]
 

@@ -42,7 +42,7 @@ def make_plan(tokens_dir, instructions_dir, model):
 
 def as_lists(example):
     texts = [(list(s.ids), s.n_given, s.sees_brain) for s in example.segments]
-    return example.codes.tolist(), example.region_mask.tolist(), texts
+    return example.scan.codes.tolist(), example.scan.region_mask.tolist(), texts
 
 
 def test_an_example_depends_on_the_seed_and_its_number_alone(make_plan):
@@ -58,7 +58,7 @@ def test_every_epoch_has_every_scan_once(make_plan, rows):
     n_training = sum(row.split == "train" for row in rows)
     plan = make_plan(n_examples=4 * n_training)
 
-    seen = Counter(int(example.codes[0, 0]) for example in plan)
+    seen = Counter(int(example.scan.codes[0, 0]) for example in plan)
 
     assert sorted(seen.values()) == [4] * n_training
 
@@ -74,7 +74,7 @@ def test_an_example_holds_different_kinds_of_conversation_about_its_own_scan(
     }
 
     for example in plan:
-        scan_id = scan_ids[int(example.codes[0, 0])]
+        scan_id = scan_ids[int(example.scan.codes[0, 0])]
         kinds = [known[scan_id, tuple(segment.ids)] for segment in example.segments]
         assert len(set(kinds)) == 3
 
@@ -183,7 +183,7 @@ def test_settings_out_of_range_are_refused(name):
 def test_an_example_shows_all_windows_of_its_scan(make_plan, tokens_dir):
     windows = TokenWindows.read(tokens_dir, "train")
     whole = {windows.scan(scan_id).codes.tobytes() for scan_id in windows.scan_ids}
-    assert {example.codes.tobytes() for example in make_plan()} <= whole
+    assert {example.scan.codes.tobytes() for example in make_plan()} <= whole
 
 
 def test_conversations_longer_than_the_bases_positions_are_refused_before_tuning(

@@ -213,9 +213,9 @@ def test_the_default_system_prompt_is_what_the_template_adds():
         + TURNS
         + "</s>{% endfor %}"
     )
-    assert checks.default_system_prompt(with_template(template)) == "Be kind."
-    assert checks.default_system_prompt(with_template(TURNS + "{% endfor %}")) == ""
-    assert checks.default_system_prompt(word_tokenizer()) == ""
+    assert chat.default_system_prompt(with_template(template)) == "Be kind."
+    assert chat.default_system_prompt(with_template(TURNS + "{% endfor %}")) == ""
+    assert chat.default_system_prompt(word_tokenizer()) == ""
 
 
 def test_a_base_is_checked_by_name_as_far_as_it_is_here(tiny_folder):

@@ -22,11 +22,13 @@ def packaged_tokenizer(smollm2):
 
 def test_a_template_gives_the_ids_that_the_tokenizer_itself_gives(packaged_tokenizer):
     prompt, answer = chat.encode(packaged_tokenizer, ASKED)
-    turns = [{"role": "user", "content": "How old?"}, ASKED[1]]
+    # The template's own system prompt, which no scan and no question is about, is left empty.
+    system = {"role": "system", "content": ""}
+    turns = [system, {"role": "user", "content": "How old?"}, ASKED[1]]
     whole = packaged_tokenizer.apply_chat_template(turns, tokenize=False)
     assert packaged_tokenizer.decode(prompt + answer) + "\n" == whole
     generation = packaged_tokenizer.apply_chat_template(
-        turns[:1], tokenize=False, add_generation_prompt=True
+        turns[:2], tokenize=False, add_generation_prompt=True
     )
     assert packaged_tokenizer.decode(prompt) == generation
 

@@ -12,6 +12,7 @@ from fmri_llm.packing.sequences import NO_TARGET
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.formats.captions import Caption, Sentence, read_captions, split_sentences
 from fmri_vqtok.formats.tokens import read_tokens_record
+from fmri_vqtok.scan_scale import N_BANDS
 
 from ..tiny import N_CODES, N_REGIONS, N_STEPS, word_tokenizer
 
@@ -31,6 +32,10 @@ def token_table(scan_ids=("s1", "s1", "s2")):
             "window": list(range(len(scan_ids))),
             "codes": rng.integers(N_CODES, size=shape).astype("int32").tolist(),
             "mask": [[True] * (N_REGIONS - 1) + [False]] * len(scan_ids),
+            "log_amplitude": rng.normal(size=(len(scan_ids), N_REGIONS)).astype("float32").tolist(),
+            "spectrum": rng.normal(-2, 1, (len(scan_ids), N_BANDS)).astype("float32").tolist(),
+            "n_seconds": [60.0] * len(scan_ids),
+            "tr": [2.0] * len(scan_ids),
         }
     )
 
@@ -96,7 +101,7 @@ def test_every_epoch_has_each_scan_once_with_all_its_windows(windows, tokenizer)
     dataset = make_dataset(windows, tokenizer)
     own = {windows.scan(scan_id).codes.tobytes() for scan_id in windows.scan_ids}
     for start in range(0, 12, 2):
-        assert {dataset[k].codes.tobytes() for k in range(start, start + 2)} == own
+        assert {dataset[k].scan.codes.tobytes() for k in range(start, start + 2)} == own
 
 
 def test_each_domain_of_a_scan_comes_once_in_as_many_epochs_as_domains(windows, tokenizer):
@@ -105,7 +110,7 @@ def test_each_domain_of_a_scan_comes_once_in_as_many_epochs_as_domains(windows, 
     asked = {}
     for k in range(2 * n_rounds):
         example = dataset[k]
-        asked.setdefault(example.codes.tobytes(), set()).add(described(example, tokenizer)[0])
+        asked.setdefault(example.scan.codes.tobytes(), set()).add(described(example, tokenizer)[0])
     assert [len(questions) for questions in asked.values()] == [n_rounds, n_rounds]
 
 
@@ -119,7 +124,7 @@ def test_the_text_is_a_run_of_whole_sentences_about_the_same_scan(windows, token
     by_codes = {windows.scan(scan_id).codes.tobytes(): scan_id for scan_id in windows.scan_ids}
     for k in range(12):
         example = dataset[k]
-        caption = " ".join(SENTENCES[by_codes[example.codes.tobytes()]])
+        caption = " ".join(SENTENCES[by_codes[example.scan.codes.tobytes()]])
         _, text = described(example, tokenizer)
         assert caption.startswith(text)
         assert text.endswith(".")
@@ -196,7 +201,7 @@ def test_a_batch_keeps_codes_and_pads_shorter_scans(windows, tokenizer):
     batch = examples.collate([dataset[0], dataset[1]])
     assert batch["codes"].shape == (2, 2 * N_STEPS, N_REGIONS)
     for k in range(2):
-        own = torch.from_numpy(dataset[k].codes)
+        own = torch.from_numpy(dataset[k].scan.codes)
         assert torch.equal(batch["codes"][k, : len(own)], own)
         assert batch["step_mask"][k].tolist() == [w < len(own) for w in range(2 * N_STEPS)]
     assert batch["region_mask"][0].tolist() == [True] * (N_REGIONS - 1) + [False]
@@ -259,3 +264,12 @@ def test_a_tokens_folder_of_a_newer_schema_is_refused(tmp_path):
 def test_a_folder_without_tokens_is_refused(tmp_path):
     with pytest.raises(InputError, match="give the folder that `fmri tokenize` wrote"):
         read_tokens_record(tmp_path)
+
+
+def test_an_example_has_no_text_for_a_loss_that_is_not_computed(windows, tokenizer):
+    dataset = make_dataset(windows, tokenizer)
+    every = [segment.loss for segment in dataset[0].segments]
+    assert every == ["f2t", "t2t"]
+    for losses in (["t2t"], ["f2t"], []):
+        dataset.losses = losses
+        assert [segment.loss for segment in dataset[0].segments] == losses

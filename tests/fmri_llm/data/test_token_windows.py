@@ -1,12 +1,11 @@
-"""All windows of a scan as one series of steps: order, what is left out, what may be predicted."""
+"""All windows of a scan as one series of steps, with what the tokens folder holds beside them."""
 
 import datasets
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fmri_llm.data.token_windows import TokenWindows, in_order, spread
+from fmri_llm.data.token_windows import TokenWindows
 from fmri_vqtok.processor import TimeSeriesProcessor
 from fmri_vqtok.tokens.new_steps import new_steps
 
@@ -35,31 +34,42 @@ def test_the_windows_of_a_scan_are_concatenated_in_order():
     assert scan.region_mask.tolist() == [True, False, True]
 
 
-def test_a_window_that_goes_on_where_the_one_before_ends_is_predicted_from_it():
-    scan = TokenWindows(table_of(range(2))).scan("s")
-    assert scan.follows.tolist() == [False, True, True, True]
-
-
-def test_steps_with_frames_of_an_earlier_window_are_no_targets():
+def test_steps_with_frames_of_an_earlier_window_are_marked():
     scan = TokenWindows(table_of(range(2), new=[[True, True], [False, True]])).scan("s")
-    assert scan.follows.tolist() == [False, True, False, True]
+    assert scan.new_steps.tolist() == [True, True, False, True]
 
 
-def test_the_first_step_after_a_left_out_window_is_no_target():
+def test_all_steps_are_new_in_tokens_without_marks():
+    assert TokenWindows(table_of(range(2))).scan("s").new_steps.all()
+
+
+def test_windows_that_are_not_read_as_signal_tokens_are_counted():
     windows = TokenWindows(table_of(range(4)))
-    scan = windows.scan("s", max_windows=2)
-    assert steps_of(scan) == [0, 1, 30, 31]
-    assert scan.follows.tolist() == [False, True, False, True]
-    assert windows.n_left_out(2) == 2
-    assert windows.most_windows(2) == 2
+    assert (windows.n_left_out(2), windows.most_windows(2)) == (2, 2)
+    assert (windows.n_left_out(None), windows.most_windows(None)) == (0, 4)
 
 
-@pytest.mark.parametrize(
-    ("most", "expected"), [(None, [0, 1, 2, 3, 4]), (5, [0, 1, 2, 3, 4]), (3, [0, 2, 4]), (1, [2])]
-)
-def test_windows_are_left_out_evenly(most, expected):
-    assert spread(5, most) == expected
-    assert in_order(np.arange(5).reshape(5, 1, 1), most)[:, 0].tolist() == expected
+def test_scale_and_covariance_are_those_of_the_first_window():
+    """Of windows that lie in disorder; only the first has a covariance."""
+    values = {
+        "log_amplitude": [[0.5, 0.0, -0.5]] * 2,
+        "spectrum": [[-1.0, -2.0]] * 2,
+        "n_seconds": [60.0] * 2,
+        "tr": [2.0] * 2,
+        "covariance": [None, np.eye(N_REGIONS).tolist()],
+    }
+    table = table_of([1, 0])
+    for name, column in values.items():
+        table = table.add_column(name, column)
+    scan = TokenWindows(table).scan("s")
+    assert scan.log_amplitude.tolist() == [0.5, 0.0, -0.5]
+    assert scan.spectrum.tolist() == [-1.0, -2.0]
+    assert scan.covariance.tolist() == np.eye(N_REGIONS).tolist()
+
+
+def test_tokens_without_scale_and_covariance_give_none():
+    scan = TokenWindows(table_of([0])).scan("s")
+    assert scan.log_amplitude is scan.spectrum is scan.covariance is None
 
 
 @settings(max_examples=60, derandomize=True, deadline=None)

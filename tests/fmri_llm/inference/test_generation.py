@@ -6,7 +6,7 @@ from fmri_llm.base_model import chat
 from fmri_llm.packing import sequences
 from fmri_llm.packing.sequences import TextSegment
 
-from ..tiny import N_REGIONS, random_codes
+from ..tiny import random_codes
 
 QUESTIONS = ["Is it?", "Where is it to be found?"]
 
@@ -14,12 +14,12 @@ QUESTIONS = ["Is it?", "Where is it to be found?"]
 def greedy_by_full_passes(model, codes, question, n_tokens):
     ids, _ = chat.encode_answers(model.text_tokenizer, chat.question(question), ())
     new, ends = [], chat.end_ids(model.text_tokenizer)
-    region_mask = torch.ones(1, N_REGIONS, dtype=torch.bool)
+    block = model.block_for_text(model.checked(codes, None))
     for _ in range(n_tokens):
         text = sequences.pack([[TextSegment(ids=ids + new)]])
         last = torch.tensor([len(ids + new) - 1])
         with torch.no_grad():
-            token = int(model.forward_packed(codes, region_mask, text, last).logits.argmax())
+            token = int(model.forward_packed(block, text, last).logits.argmax())
         if token in ends:
             break
         new.append(token)

@@ -21,10 +21,9 @@ def full_pass(model, codes, question, answer, region_mask=None):
     prompt, ids = chat.encode(model.text_tokenizer, turns)
     text = sequences.pack([[TextSegment(ids=prompt + ids)]])
     columns = torch.arange(len(prompt) - 1, len(prompt) + len(ids) - 1)
-    if region_mask is None:
-        region_mask = torch.ones(1, N_REGIONS, dtype=torch.bool)
     with torch.no_grad():
-        logits = model.forward_packed(codes, region_mask, text, columns).logits[0]
+        block = model.block_for_text(model.checked(codes, region_mask))
+        logits = model.forward_packed(block, text, columns).logits[0]
     return logits.log_softmax(-1)[torch.arange(len(ids)), ids].sum()
 
 

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from fmri_llm.brain_input.scans import BrainScans
 from fmri_llm.model.fmri_lm import FMRILM
 from fmri_llm.model.losses import mean_over_targets, next_step_loss
 from fmri_llm.packing import sequences, token_grid
@@ -13,7 +14,7 @@ from ..tiny import ARCHITECTURES, N_CODES, N_REGIONS, N_STEPS, random_codes, tin
 
 REGION_MASK = torch.ones(2, N_REGIONS, dtype=torch.bool)
 ABOUT_SCAN = TextSegment(ids=[72, 105, 33, 50, 51], n_given=3)
-PLAIN = TextSegment(ids=[10, 20, 30, 40], sees_brain=False)
+PLAIN = TextSegment(ids=[10, 20, 30, 40], sees_brain=False, loss="t2t")
 
 
 def batch(codes, *segments):
@@ -80,10 +81,11 @@ def test_a_region_without_signal_changes_no_other_forecast(any_model, codes):
     assert torch.equal(before, after)
 
 
-def test_hidden_states_are_in_time_major_order(tiny_model, codes):
-    hidden = tiny_model.hidden_states(codes, "Hi")[:, : N_STEPS * N_REGIONS]
-    by_hand = tiny_model.head(token_grid.unflatten(hidden, N_REGIONS))
-    torch.testing.assert_close(tiny_model.forecast(codes), by_hand)
+def test_hidden_states_are_in_time_major_order(make_model, codes):
+    model = make_model(text_reads_signal=True)
+    hidden = model.hidden_states(codes, "Hi")[:, 1 : 1 + N_STEPS * N_REGIONS]
+    by_hand = model.head(token_grid.unflatten(hidden, N_REGIONS))
+    torch.testing.assert_close(model.forecast(codes), by_hand)
 
 
 def test_one_packed_pass_gives_the_losses_of_separate_passes(any_model, codes):
@@ -130,16 +132,15 @@ def test_the_tokens_of_a_question_are_no_targets(tiny_model, codes):
     """The loss is the mean surprise of the answer's two tokens, the question's left out."""
     ids = torch.tensor(ABOUT_SCAN.ids)
     text = TextSegment(ids=ABOUT_SCAN.ids, n_given=len(ids))
-    hidden = tiny_model.forward_packed(
-        codes, REGION_MASK, sequences.pack([[text]] * 2), torch.arange(len(ids))
-    )
+    block = tiny_model.block_for_text(tiny_model.checked(codes, REGION_MASK))
+    hidden = tiny_model.forward_packed(block, sequences.pack([[text]] * 2), torch.arange(len(ids)))
     surprise = -hidden.logits.log_softmax(-1)[:, [2, 3]][:, [0, 1], ids[3:]]
     torch.testing.assert_close(losses_of(tiny_model, codes, ABOUT_SCAN)["f2t"], surprise.mean())
 
 
 def test_a_loss_of_weight_zero_is_not_computed(make_model, codes):
     model = make_model()
-    model.loss_weights = LossWeights(f2f=0, t2t=0)
+    model.loss_weights = LossWeights(f2f=0, t2t=0, questions=0)
     output = model(**batch(codes, ABOUT_SCAN))
     assert set(output["losses"]) == {"f2t"}
     assert torch.equal(output["loss"], output["losses"]["f2t"])
@@ -161,7 +162,9 @@ def test_the_brain_tokenizer_stays_in_evaluation_mode(make_model):
 
 def test_the_state_holds_what_trains_and_nothing_else(tiny_model):
     trainable = {name for name, p in tiny_model.named_parameters() if p.requires_grad}
-    assert set(tiny_model.state_dict()) == trainable
+    fitted = {name for name in tiny_model.state_dict() if "_scaler." in name}
+    assert len(fitted) == 4
+    assert set(tiny_model.state_dict()) == trainable | fitted
     assert {name.split(".")[0] for name in trainable} == {"language_model", "brain", "head"}
     assert all("lora_" in name for name in trainable if name.startswith("language_model"))
 
@@ -177,7 +180,7 @@ def test_brain_tokens_start_with_the_mean_norm_of_text_embeddings(tiny_folder):
     tokenizer = tiny_tokenizer("llama")
     fresh = FMRILM.from_base(tiny_folder("llama"), tokenizer, name="llama")
     codes = random_codes(200)
-    lengths = fresh.brain(tokenizer.text_embeddings(codes)).norm(dim=-1)
+    lengths = fresh.brain.signal(tokenizer.text_embeddings(codes)).norm(dim=-1)
     words = fresh.input_embeddings.weight.norm(dim=-1)
     torch.testing.assert_close(lengths.mean(), words.mean(), rtol=0.1, atol=0)
 
@@ -196,11 +199,11 @@ def test_each_loss_of_a_batch_is_the_mean_of_its_examples_by_what_they_count(tin
     whole = example([0, 1], [ABOUT_SCAN, PLAIN], [longer, PLAIN, PLAIN])
     found = [(tiny_model(**part)["losses"], tiny_model.loss_counts(**part)) for part in parts]
     total, counts = tiny_model(**whole)["losses"], tiny_model.loss_counts(**whole)
-    assert set(counts) == set(total) == {"f2t", "t2t", "f2f"}
+    assert set(counts) == set(total) == {"f2t", "t2t", "f2f", "questions"}
     assert counts["f2t"] == 2 + 6
     for name, loss in total.items():
         assert sum(count[name] for _, count in found) == counts[name]
-        expected = sum(loss[name] * count[name] for loss, count in found) / counts[name]
+        expected = sum(loss[name] * count[name] for loss, count in found) / max(counts[name], 1)
         assert loss.item() == pytest.approx(expected.item(), rel=1e-5), name
 
 
@@ -225,7 +228,7 @@ def test_padding_steps_of_a_shorter_scan_change_no_loss(make_model, attention):
     for name, loss in found.items():
         alone = [(model(**part)["losses"][name], model.loss_counts(**part)[name]) for part in parts]
         assert counts[name] == sum(count for _, count in alone)
-        expected = sum(loss * count for loss, count in alone) / counts[name]
+        expected = sum(loss * count for loss, count in alone) / max(counts[name], 1)
         assert loss.item() == pytest.approx(expected.item(), abs=1e-5), name
 
 
@@ -244,7 +247,7 @@ def test_codes_of_padding_steps_change_no_loss_by_one_bit(any_model):
 def test_answers_about_a_shorter_scan_are_the_same_beside_a_longer_one(any_model):
     codes = torch.cat([random_codes(2, seed=1), random_codes(2, seed=2)], dim=1)
     step_mask = filled_up(codes)["step_mask"]
-    prefix = any_model.prefill(codes, REGION_MASK, step_mask)
+    prefix = any_model.prefill(BrainScans.of(codes, REGION_MASK, step_mask))
     alone = [codes[:1, :SHORT], codes[1:]]
     scores = any_model.score_answers(prefix, "Old?", ["yes", "no"])
     expected = torch.cat([any_model.score_answers(c, "Old?", ["yes", "no"]) for c in alone])
@@ -256,7 +259,7 @@ def test_answers_about_a_shorter_scan_are_the_same_beside_a_longer_one(any_model
 @torch.no_grad()
 def test_a_step_that_does_not_follow_is_no_target(tiny_model, codes):
     follows = torch.tensor([[False, True, True], [False, False, True]])
-    whole = {**batch(codes, PLAIN), "follows": follows}
+    whole = {**batch(codes, PLAIN), "new_steps": follows}
     logits = tiny_model.forecast(codes)
     surprise = -logits.log_softmax(-1)[:, :-1].gather(-1, codes[:, 1:, :, None])[..., 0]
     expected = surprise[follows[:, 1:]].mean()

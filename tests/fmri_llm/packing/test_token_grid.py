@@ -3,7 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fmri_llm.packing.attention_mask import block_causal_mask
+from fmri_llm.packing.brain_columns import block_causal_mask
 from fmri_llm.packing.next_step import next_step
 from fmri_llm.packing.token_grid import flatten, step_ids, unflatten
 from fmri_vqtok.errors import InputError

@@ -46,11 +46,11 @@ REFUSALS = {
         "temporal_attention is 'full', so its codes depend on the next step",
     ),
     "codes of another number of regions": (
-        lambda: model_checks.check_window(torch.zeros(1, 3, 4, dtype=torch.long), CONFIG),
+        lambda: model_checks.check_codes(torch.zeros(1, 3, 4, dtype=torch.long), CONFIG),
         r"shape \(1, 3, 4\); give \(windows, steps, 5 regions\)",
     ),
     "codes beyond the codebook": (
-        lambda: model_checks.check_window(torch.full((1, 3, 5), 11), CONFIG),
+        lambda: model_checks.check_codes(torch.full((1, 3, 5), 11), CONFIG),
         "values from 11 to 11, but the tokenizer has 11 codes",
     ),
     "more positions than the base has": (
@@ -80,8 +80,8 @@ REFUSALS = {
         "t2t: inf; give a finite number",
     ),
     "nothing to learn": (
-        lambda: LossWeights(f2t=0, f2f=0, t2t=0),
-        "f2t, f2f and t2t are all 0; give at least one above 0",
+        lambda: LossWeights(f2t=0, f2f=0, t2t=0, questions=0),
+        "weights: all are 0; give at least one above 0",
     ),
     "adapters that are scaled to nothing": (
         lambda: LoraSettings(alpha=0.0),
@@ -147,7 +147,7 @@ BORDERS = {
         ["causal"],
     ),
     "codes": (
-        lambda code: model_checks.check_window(window_of(code), CONFIG),
+        lambda code: model_checks.check_codes(window_of(code), CONFIG),
         range(-1, 13),
         list(range(11)),
     ),

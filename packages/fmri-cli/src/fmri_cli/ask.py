@@ -15,7 +15,7 @@ from fmri_cli.settings.parsing import nearest
 
 if TYPE_CHECKING:
     from fmri_instruct.answers.ask import Answer
-    from fmri_vqtok.formats.tokens import ScanWindows
+    from fmri_llm.data.token_windows import ScanTokens
 
 SEEN = {
     "train": "the model was trained on {}; this says nothing about new scans.",
@@ -33,13 +33,13 @@ class FoundScan:
 
     Parameters
     ----------
-    windows
+    tokens
         Its brain tokens.
     split
         `train`, `validation` or `test`.
     """
 
-    windows: "ScanWindows"
+    tokens: "ScanTokens"
     split: str
 
 
@@ -96,13 +96,13 @@ def find_scan(run: Path, scan_id: str) -> FoundScan:
     click.ClickException
         If the run has no such scan; the held-out ones are listed.
     """
-    from fmri_vqtok.formats.tokens import TokenTable
+    from fmri_llm.data.token_windows import TokenWindows
 
     known: dict[str, list[str]] = {}
     for split in ("test", *SEEN):
-        table = TokenTable.read(run / "tokens", split)
+        table = TokenWindows.read(run / "tokens", split)
         if scan_id in table.by_scan:
-            return FoundScan(table.windows(scan_id), split)
+            return FoundScan(table.scan(scan_id), split)
         known[split] = sorted(table.by_scan)
     raise click.ClickException(_no_such_scan(scan_id, known))
 
@@ -133,9 +133,8 @@ def _answer(run: Path, scan: FoundScan, question: str, answers: tuple[str, ...])
     check_tokens_of(run / "tokens", model.brain_tokenizer)
     return answer_question(
         model,
-        scan.windows.codes,
+        scan.tokens,
         question,
         tasks,
         answers or None,
-        region_mask=scan.windows.region_mask,
     )

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from fmri_llm.data.examples import PretrainingDataset
     from fmri_llm.data.token_windows import TokenWindows
     from fmri_llm.model.fmri_lm import FMRILM
-    from fmri_llm.settings import FitLLMSettings, LoraSettings, LossWeights
+    from fmri_llm.settings import BrainInputSettings, FitLLMSettings, LoraSettings, LossWeights
     from fmri_llm.training.fit import fine_tune, fit_llm
 
 __getattr__, __dir__, _ = lazy_loader.attach(
@@ -17,13 +17,14 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "data.examples": ["PretrainingDataset"],
         "data.token_windows": ["TokenWindows"],
         "model.fmri_lm": ["FMRILM"],
-        "settings": ["FitLLMSettings", "LoraSettings", "LossWeights"],
+        "settings": ["BrainInputSettings", "FitLLMSettings", "LoraSettings", "LossWeights"],
         "training.fit": ["fine_tune", "fit_llm"],
     },
 )
 
 __all__ = [
     "FMRILM",
+    "BrainInputSettings",
     "FitLLMSettings",
     "LoraSettings",
     "LossWeights",

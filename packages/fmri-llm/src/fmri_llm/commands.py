@@ -69,6 +69,7 @@ def _fit_llm(
     text: Path | str,
     language_model: str,
 ) -> str:
+    from fmri_llm.evaluation.scan_dependence import ScanDependence
     from fmri_llm.training.fit import fit_llm as train
     from fmri_llm.training.forecast_baselines import Forecasts
 
@@ -89,6 +90,9 @@ def _fit_llm(
     )
     references = Forecasts.read(stage.directory)
     beside = "" if references is None else f"; f2f without a language model: {references.summary}"
+    dependence = ScanDependence.read(stage.directory)
+    if dependence is not None:
+        beside += f"; {dependence.verdict[0].lower()}{dependence.verdict[1:].rstrip('.')}"
     return summary(records) + beside
 
 

@@ -4,7 +4,7 @@
 
     config.json           schema, base model and digest of its weights, what the brain tokens are
     adapter/              as peft writes it
-    brain.safetensors     brain embedding and code head
+    brain.safetensors     brain input and code head
     tokenizer/            the brain tokenizer
 """
 
@@ -12,12 +12,16 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fmri_llm.base_model import locate
 from fmri_llm.base_model.language_model import without_peft_notice
-from fmri_llm.brain_input.embedding import BrainEmbedding, CodeHead
+from fmri_llm.brain_input.brain_input import BrainInput
+from fmri_llm.brain_input.code_head import CodeHead
+from fmri_llm.settings import BrainInputSettings
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.formats.json_files import read_description, write_json
 from fmri_vqtok.formats.reading import read_weights, reading
@@ -32,6 +36,7 @@ __all__ = [
     "SCHEMA",
     "TOKENIZER",
     "SavedModel",
+    "brain_settings",
     "brain_tokenizer",
     "check_base",
     "load_adapter",
@@ -41,7 +46,7 @@ __all__ = [
     "save",
 ]
 
-SCHEMA = 2
+SCHEMA = 3
 ADAPTER = "adapter"
 BRAIN = "brain.safetensors"
 CONFIG = "config.json"
@@ -54,7 +59,7 @@ class SavedModel(Protocol):
 
     language_model: PeftModel
     brain_tokenizer: FMRITokenizer
-    brain: BrainEmbedding
+    brain: BrainInput
     head: CodeHead
     base_name: str
     base_digest: str | None
@@ -92,7 +97,7 @@ def load_adapter(base: PreTrainedModel, directory: Path) -> PeftModel:
 
 
 def load_brain(model: SavedModel, directory: Path) -> None:
-    """Load brain embedding and code head from a model's folder.
+    """Load brain input and code head from a model's folder.
 
     Raises
     ------
@@ -100,7 +105,7 @@ def load_brain(model: SavedModel, directory: Path) -> None:
         If their weights are missing, broken or of another model.
     """
     weights = read_weights(directory / BRAIN, FIX)
-    for name, module in {"embedding": model.brain, "head": model.head}.items():
+    for name, module in {"input": model.brain, "head": model.head}.items():
         own = {
             key.removeprefix(f"{name}."): w for key, w in weights.items() if key.startswith(name)
         }
@@ -116,11 +121,26 @@ def read_config(directory: Path) -> dict[str, Any]:
     InputError
         If there is none or a broken one, or its schema is newer than this package knows.
     """
-    keys = ("base_model", "attention")
+    keys = ("base_model", "attention", "brain")
     config = read_description(directory / CONFIG, SCHEMA, FIX, keys=keys, package="fmri-llm")
-    # Models of schema 1 were trained on single windows.
-    earlier = {"max_windows": 1, "base_digest": None}
-    return earlier | config if config["schema"] == 1 else config
+    if config["schema"] < SCHEMA:
+        raise InputError(
+            f"{directory}: a model without relation tokens, of an earlier version; train it again "
+            "with fit-llm"
+        )
+    return config
+
+
+def brain_settings(config: Mapping[str, Any], directory: Path) -> BrainInputSettings:
+    """Read the settings of the brain input in a model's ``config.json``.
+
+    Raises
+    ------
+    InputError
+        If they are no valid settings.
+    """
+    with reading(directory / CONFIG, FIX):
+        return BrainInputSettings(**config["brain"]["input"])
 
 
 def check_base(digest: str | None, folder: Path, name: str) -> str:
@@ -165,7 +185,7 @@ def save(model: SavedModel, directory: Path) -> None:
     _save_adapter(model, directory / ADAPTER)
     weights = {
         f"{name}.{key}": weight.detach().cpu().contiguous()
-        for name, module in {"embedding": model.brain, "head": model.head}.items()
+        for name, module in {"input": model.brain, "head": model.head}.items()
         for key, weight in module.state_dict().items()
     }
     save_file(weights, directory / BRAIN, metadata={"format": "pt"})
@@ -185,6 +205,8 @@ def _config(model: SavedModel) -> dict[str, Any]:
         "brain": {
             "n_regions": tokenizer.config.n_regions,
             "n_codes": tokenizer.config.n_codes,
+            "n_filters": model.brain.filters.n_filters,
+            "input": asdict(model.brain.settings),
         },
         "parcellation": tokenizer.parcellation,
         "order_hash": tokenizer.order_hash,

@@ -9,7 +9,63 @@ from fmri_vqtok.config.stages import CORPUS_LIMIT, LoopSettings
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.formats.validation import Count, NonNegative, Positive, Share, check_fields
 
-__all__ = ["FitLLMSettings", "LoraSettings", "LossWeights"]
+__all__ = ["BrainInputSettings", "FitLLMSettings", "LoraSettings", "LossWeights"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BrainInputSettings:
+    """What of a scan a language model is given.
+
+    Attributes
+    ----------
+    relation_tokens : int
+        Tokens that hold log powers and couplings of spatial filters over the whole scan; 0 for
+        none.
+    filter_tokens : bool
+        One token for each spatial filter: its coupling with each other one, its power and its
+        amplitude.
+    scale_tokens : int
+        Tokens that hold what normalisation takes out: amplitude by filter, relative to the training
+        scans of the site, and the spectrum; 0 for none.
+    region_tokens : bool
+        One token for each region: its correlation with each filter.
+    text_reads_signal : bool
+        Whether text attends to the signal tokens too, one for each region and time step.
+        Next-step prediction (F2F) reads them in any case, and nothing else.
+    filters : {"networks", "eigenvectors"}
+        Where the spatial filters start: the means of the parcellation's networks, where the
+        tokenizer knows them, or the leading eigenvectors of the mean covariance of training scans.
+    n_filters : int
+        Number of eigenvectors.
+    feature_noise : float
+        Standard deviation of the noise that is added to standardised features in training.
+    connector_width : int
+        Hidden width of the correction of the text projection of stage 1; 0 for none.
+    """
+
+    relation_tokens: Annotated[int, Ge(0)] = 8
+    filter_tokens: bool = True
+    scale_tokens: Annotated[int, Ge(0)] = 2
+    region_tokens: bool = False
+    text_reads_signal: bool = False
+    filters: Literal["networks", "eigenvectors"] = "networks"
+    n_filters: Count = 12
+    feature_noise: NonNegative = 0.3
+    connector_width: Annotated[int, Ge(0)] = 64
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if not (
+            self.relation_tokens
+            or self.filter_tokens
+            or self.scale_tokens
+            or self.region_tokens
+            or self.text_reads_signal
+        ):
+            raise InputError(
+                "brain: text would see nothing of a scan; give relation_tokens or scale_tokens "
+                "above 0, or region_tokens or text_reads_signal true"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +74,11 @@ class LoraSettings:
 
     Attributes
     ----------
+    learning_rate : float or None
+        Peak rate of the adapters; that of the loop by default.
+    from_fraction : float
+        Share of the steps in which only the brain input and the code head train, before the
+        adapters do; 1 leaves the base as it is.
     rank : int
         Rank of the update of each adapted layer.
     alpha : float
@@ -28,6 +89,8 @@ class LoraSettings:
         Names of the adapted layers; None takes peft's choice for the architecture.
     """
 
+    learning_rate: Positive | None = None
+    from_fraction: Share = 0.0
     rank: Count = 8
     alpha: Positive = 16.0
     dropout: Share = 0.0
@@ -39,7 +102,7 @@ class LoraSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class LossWeights:
-    """Weights of the three losses (Eq. 6); a loss of weight 0 is not computed.
+    """Weights of the losses: three of Eq. 6, and questions; a loss of weight 0 is not computed.
 
     Attributes
     ----------
@@ -49,16 +112,19 @@ class LossWeights:
         The next step's codes (alpha in the paper).
     t2t : float
         Plain text (beta in the paper).
+    questions : float
+        Answers to questions about the measures of a scan.
     """
 
     f2t: NonNegative = 1.0
     f2f: NonNegative = 0.1
     t2t: NonNegative = 0.5
+    questions: NonNegative = 1.0
 
     def __post_init__(self) -> None:
         check_fields(self)
-        if self.f2t == self.f2f == self.t2t == 0:
-            raise InputError("weights: f2t, f2f and t2t are all 0; give at least one above 0")
+        if self.f2t == self.f2f == self.t2t == self.questions == 0:
+            raise InputError("weights: all are 0; give at least one above 0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +135,7 @@ class FitLLMSettings:
     ----------
     loop : LoopSettings
         Steps, batch size, rates and intervals.
+    brain : BrainInputSettings
     lora : LoraSettings
     weights : LossWeights
     text_tokens : int
@@ -76,26 +143,38 @@ class FitLLMSettings:
         kept whole.
     corpus_tokens : int
         Length of the piece of plain text in an example, in tokens.
+    n_questions : int
+        Questions about the measures of the scan in an example: above or below average, which of
+        two is higher, is a statement true.
     text_column : str
         Column of a data set of texts (``--text``) that holds the text.
     corpus_limit : int
         Tokens of ``--text`` that are read, from its start.
+    dependence_scans : int
+        Held-out scans on which it is measured whether text depends on the scan; below 2, it is not.
+    dependence_questions : int
+        Most questions about the measures of each of them.
     validation_examples : int
         Examples of held-out scans and held-out text that are scored at each evaluation.
     max_windows : int or None
-        Most windows of a scan that the model reads, spread evenly over the scan; all by default.
-        Kept with the model: tuning, evaluation and questions use as many.
+        Most windows of a scan that are read as signal tokens, spread evenly over the scan; all by
+        default. Tokens about the whole scan are made of all windows. Kept with the model: tuning,
+        evaluation and questions use as many.
     attention : str
         Attention implementation of transformers: one that takes a mask ("sdpa" or "eager").
     """
 
     loop: LoopSettings = field(default_factory=LoopSettings)
+    brain: BrainInputSettings = field(default_factory=BrainInputSettings)
     lora: LoraSettings = field(default_factory=LoraSettings)
     weights: LossWeights = field(default_factory=LossWeights)
     text_tokens: Count = 96
     corpus_tokens: Annotated[int, Ge(2)] = 96
+    n_questions: Annotated[int, Ge(0)] = 8
     text_column: str = "text"
     corpus_limit: int = CORPUS_LIMIT
+    dependence_scans: Annotated[int, Ge(0)] = 12
+    dependence_questions: Count = 24
     validation_examples: Count = 16
     max_windows: Count | None = None
     attention: Literal["sdpa", "eager"] = "sdpa"

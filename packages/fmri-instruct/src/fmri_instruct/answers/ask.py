@@ -7,9 +7,6 @@ from difflib import get_close_matches
 from functools import partial
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
 from fmri_instruct.answers.orders import choose_over_orders
 from fmri_instruct.answers.probabilities import ModelReader, ScanReader, most_probable
 from fmri_instruct.prompts.bank import PromptBank
@@ -17,6 +14,7 @@ from fmri_instruct.tasks.definitions import Task
 from fmri_vqtok.errors import InputError
 
 if TYPE_CHECKING:
+    from fmri_llm.data.token_windows import ScanTokens
     from fmri_llm.model.fmri_lm import FMRILM
 
 CLOSE_ENOUGH = 0.75  # similarity of two wordings, 1 for equal ones (difflib's ratio)
@@ -46,12 +44,10 @@ class Answer:
 
 def answer_question(
     model: "FMRILM",
-    windows_codes: NDArray[np.int64],
+    scan: "ScanTokens",
     question: str,
     tasks: Sequence[Task],
     candidates: Sequence[str] | None = None,
-    *,
-    region_mask: NDArray[np.bool_] | None = None,
 ) -> Answer:
     """Ask a model about one scan and return the probabilities of the answers.
 
@@ -59,8 +55,8 @@ def answer_question(
     ----------
     model : FMRILM
         A tuned model.
-    windows_codes : (B, W, N) array-like of int
-        Brain tokens of the scan's windows.
+    scan : ScanTokens
+        Such as `fmri_llm.data.token_windows.TokenWindows.scan` reads.
     question : str
         A question of `tasks`, in about one of its known wordings or by task name, or any question
         if `candidates` are given.
@@ -68,8 +64,6 @@ def answer_question(
         What the model was tuned on.
     candidates : sequence of str, optional
         The possible answers.
-    region_mask : (N,) array-like of bool, optional
-        False for a region without signal; all have one when left out.
 
     Returns
     -------
@@ -80,17 +74,12 @@ def answer_question(
     InputError
         If the question is unknown and no candidates are given, or fewer than two are given.
     """
-    codes = np.asarray(windows_codes, dtype=np.int64)
-    if region_mask is None:
-        region_mask = np.ones(codes.shape[-1], bool)
-    mask = np.asarray(region_mask, bool)
-    return ask_reader(ModelReader(model), codes, mask, question, tasks, candidates)
+    return ask_reader(ModelReader(model), scan, question, tasks, candidates)
 
 
 def ask_reader(
     reader: ScanReader,
-    codes: NDArray[np.int64],
-    region_mask: NDArray[np.bool_],
+    scan: "ScanTokens",
     question: str,
     tasks: Sequence[Task],
     candidates: Sequence[str] | None = None,
@@ -101,10 +90,8 @@ def ask_reader(
     ----------
     reader : ScanReader
         What answers.
-    codes : (B, W, N) ndarray of int
-        Brain tokens.
-    region_mask : (N,) ndarray of bool
-        False for a region without signal.
+    scan : ScanTokens
+        As for `answer_question`.
     question : str
         As for `answer_question`.
     tasks : sequence of Task
@@ -122,8 +109,9 @@ def ask_reader(
         raise InputError(f"answers: {', '.join(options)}; give at least two different answers")
     # A task may be asked for by its bare name, which is no question to put to a model.
     asked = task.questions[0] if task and question.strip() == task.name else question.strip()
-    scan = reader.read(codes, region_mask)
-    found = choose_over_orders(reader, scan, partial(PromptBank.load().ask, asked), options)
+    found = choose_over_orders(
+        reader, reader.read(scan), partial(PromptBank.load().ask, asked), options
+    )
     return Answer(
         question=asked,
         task=task.name if task else None,

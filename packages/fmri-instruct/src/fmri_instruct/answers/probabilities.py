@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from fmri_instruct.prompts.bank import numbered
 
 if TYPE_CHECKING:
+    from fmri_llm.data.token_windows import ScanTokens
     from fmri_llm.model.fmri_lm import FMRILM
 
 Messages = Sequence[dict[str, str]]
@@ -17,15 +18,12 @@ Messages = Sequence[dict[str, str]]
 class ScanReader(Protocol):
     """A model that answers questions about scans; `ModelReader` is that for `FMRILM`."""
 
-    def read(self, codes: NDArray[np.int64], region_mask: NDArray[np.bool_]) -> Any:
+    def read(self, scan: "ScanTokens") -> Any:
         """Read a scan once, to ask many questions of it.
 
         Parameters
         ----------
-        codes : (B, W, N) ndarray of int
-            Windows of one scan, in order.
-        region_mask : (N,) ndarray of bool
-            False for a region without signal.
+        scan : ScanTokens
 
         Returns
         -------
@@ -85,15 +83,11 @@ class ModelReader:
     def __init__(self, model: "FMRILM") -> None:
         self.model = model
 
-    def read(self, codes: NDArray[np.int64], region_mask: NDArray[np.bool_]) -> Any:
-        """Read all windows of a scan as one series of steps; see `ScanReader.read`."""
-        import torch
+    def read(self, scan: "ScanTokens") -> Any:
+        """Read all windows of a scan; see `ScanReader.read`."""
+        from fmri_llm.data.examples import scans_of
 
-        from fmri_llm.data.token_windows import in_order
-
-        series = torch.as_tensor(in_order(codes, self.model.max_windows))
-        mask = torch.as_tensor(np.asarray(region_mask, bool))[None]
-        return self.model.prefill(series[None], mask)
+        return self.model.prefill(scans_of([scan]))
 
     def log_likelihoods(
         self, scan: Any, prompt: Messages, replies: Sequence[str], *, whole: bool

@@ -18,10 +18,11 @@ from fmri_instruct.prompts.bank import PromptBank
 from fmri_instruct.prompts.instructions import Instruction, read_instructions, read_tasks
 from fmri_instruct.settings import EvaluateSettings
 from fmri_instruct.tasks.definitions import Task
+from fmri_llm.data.token_windows import TokenWindows
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.formats.cohort import Cohort
 from fmri_vqtok.formats.json_files import write_json, write_json_lines
-from fmri_vqtok.formats.tokens import TokenTable, read_tokens_record
+from fmri_vqtok.formats.tokens import read_tokens_record
 
 if TYPE_CHECKING:
     from fmri_llm.model.fmri_lm import FMRILM
@@ -156,7 +157,7 @@ def evaluate_reader(
     held_out = read_instructions(instructions_dir, "test")
     connectomes = read_connectomes(cohort_dir)
     subjects = {scan.scan_id: scan.subject for scan in connectomes}
-    windows = TokenTable.read(tokens_dir, "test")
+    windows = TokenWindows.read(tokens_dir, "test")
     answers = list(_answers(reader, held_out, tasks, windows, subjects, settings, progress))
     table = {}
     for task in tasks:
@@ -171,7 +172,7 @@ def _answers(
     reader: ScanReader,
     instructions: Sequence[Instruction],
     tasks: Sequence[Task],
-    windows: TokenTable,
+    windows: TokenWindows,
     subjects: Mapping[str, str],
     settings: EvaluateSettings,
     progress: Progress,
@@ -184,8 +185,7 @@ def _answers(
             scan_id = instruction.scan_id
             if scan_id not in windows.by_scan or scan_id not in subjects:
                 raise InputError(f"{scan_id}: asked about, but has no test tokens; tokenize it")
-            codes, region_mask, _ = windows.windows(scan_id)
-            scan = reader.read(codes, region_mask)
+            scan = reader.read(windows.scan(scan_id))
         truth = instruction.answer
         for task, answer in _ask(reader, scan, instruction, by_name, settings):
             yield ScanAnswer(

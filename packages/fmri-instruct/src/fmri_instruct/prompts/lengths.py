@@ -70,5 +70,6 @@ def check_held_out_length(
     longest = longest_conversation(
         model.text_tokenizer, read_instructions(instructions_dir, "test"), max_new_tokens
     )
-    n_positions = n_steps * windows.most_windows(model.max_windows) + longest
+    n_signal = n_steps * windows.most_windows(model.max_windows)
+    n_positions = model.n_brain_positions(n_signal) + longest
     check_length(n_positions, model.language_model.config, SHORTER)

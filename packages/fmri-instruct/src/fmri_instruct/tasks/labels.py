@@ -8,7 +8,7 @@ import numpy as np
 
 from fmri_instruct.tasks.definitions import PhenotypeLabel, Task, ZScoreLabel
 from fmri_vqtok.errors import InputError, did_you_mean
-from fmri_vqtok.formats.reading import reading
+from fmri_vqtok.formats.zscores import FILE, read_zscores
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +41,7 @@ def label_scans(
     import pandas as pd
 
     needs_z = any(isinstance(task.label, ZScoreLabel) for task in tasks)
-    zscores = read_zscores(descriptors_dir, cohort) if needs_z else None
+    zscores = zscores_of(descriptors_dir, cohort) if needs_z else None
     columns: dict[str, list[str | None]] = {}
     for task in tasks:
         if isinstance(task.label, PhenotypeLabel):
@@ -51,7 +51,7 @@ def label_scans(
     return pd.DataFrame(columns, index=cohort.index, dtype=object)
 
 
-def read_zscores(directory: Path, cohort: "pd.DataFrame") -> "pd.DataFrame":
+def zscores_of(directory: Path, cohort: "pd.DataFrame") -> "pd.DataFrame":
     """Cohort z-scores of the descriptors folder, one row per scan of the cohort that has any.
 
     Parameters
@@ -72,20 +72,14 @@ def read_zscores(directory: Path, cohort: "pd.DataFrame") -> "pd.DataFrame":
         If the file cannot be read, or has a scan in another split than the cohort does (its
         norms would then have seen held-out scans).
     """
-    import pandas as pd
-
-    path = directory / "zscores.parquet"
-    with reading(path, "give the folder that `fmri describe` wrote"):
-        table = pd.read_parquet(path)
-    if "scan_id" in table.columns:
-        table = table.set_index("scan_id")
+    table = read_zscores(directory)
     table = table.loc[table.index.intersection(cohort.index)].sort_index()
     moved = table.index[table["split"] != cohort.loc[table.index, "split"]]
     if len(moved):
         scan = moved[0]
         raise InputError(
-            f"{path}: {scan} is in split '{table.loc[scan, 'split']}', but the cohort has it in"
-            f" '{cohort.loc[scan, 'split']}'; describe this cohort again"
+            f"{directory / FILE}: {scan} is in split '{table.loc[scan, 'split']}', but the cohort "
+            f"has it in '{cohort.loc[scan, 'split']}'; describe this cohort again"
         )
     return table.drop(columns="split")
 

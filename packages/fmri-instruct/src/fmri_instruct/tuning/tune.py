@@ -9,7 +9,7 @@ from torch.utils.data import Dataset
 
 from fmri_instruct.prompts.instructions import Instruction, read_instructions
 from fmri_instruct.prompts.lengths import SHORTER, longest_conversation
-from fmri_llm.data.examples import Example, TokenWindows, conversation_segment
+from fmri_llm.data.examples import Example, TokenWindows, conversation_segment, noise_seed
 from fmri_llm.settings import LossWeights
 from fmri_vqtok.errors import InputError
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fmri_instruct.settings import TuneSettings
     from fmri_vqtok.training.log import LossRecord
 
-ANSWERS_ONLY = LossWeights(f2t=1.0, f2f=0.0, t2t=0.0)
+ANSWERS_ONLY = LossWeights(f2t=1.0, f2f=0.0, t2t=0.0, questions=0.0)
 
 Progress = Callable[[int, int], None]
 
@@ -45,8 +45,6 @@ class PackedConversations(Dataset):
         Length.
     seed : int
         Seed of the draws.
-    max_windows : int, optional
-        Most windows of a scan that are shown; all by default.
 
     Raises
     ------
@@ -63,14 +61,12 @@ class PackedConversations(Dataset):
         conversations: int,
         n_examples: int,
         seed: int,
-        max_windows: int | None = None,
     ) -> None:
         self.windows = windows
         self.tokenizer = tokenizer
         self.conversations = conversations
         self.n_examples = n_examples
         self.seed = seed
-        self.max_windows = max_windows
         self.by_scan = _by_scan(instructions)
         self.scan_ids = sorted(self.by_scan)
         for scan_id in self.scan_ids:
@@ -89,21 +85,12 @@ class PackedConversations(Dataset):
         rng = np.random.default_rng([self.seed, 1, index])
         drawn = self._draw(self.by_scan[scan_id], rng)
         segments = [conversation_segment(self.tokenizer, each.messages) for each in drawn]
-        scan = self.windows.scan(scan_id, self.max_windows)
-        return Example(scan.codes, scan.region_mask, segments, scan.follows)
+        return Example(self.windows.scan(scan_id), segments, noise_seed(self.seed, index))
 
-    def n_positions(self, n_steps: int) -> int:
-        """Most positions that an example can take up.
-
-        Parameters
-        ----------
-        n_steps : int
-            Steps of a window.
-        """
+    def longest_conversation(self) -> int:
+        """Tokens of the longest conversation about any scan."""
         kinds = (kind for kinds in self.by_scan.values() for kind in kinds)
-        conversations = [each for kind in kinds for each in kind]
-        longest = longest_conversation(self.tokenizer, conversations)
-        return n_steps * self.windows.most_windows(self.max_windows) + longest
+        return longest_conversation(self.tokenizer, [each for kind in kinds for each in kind])
 
     def _draw(
         self, kinds: Sequence[Sequence[Instruction]], rng: np.random.Generator
@@ -181,13 +168,14 @@ def tune(  # noqa: PLR0913 - what the stage reads and writes, each named
             conversations=settings.conversations,
             n_examples=n_examples,
             seed=seed,
-            max_windows=model.max_windows,
         )
 
     train = plan("train", settings.loop.steps * settings.loop.batch_size)
     validation = plan("validation", settings.validation_examples)
-    longest = max(each.n_positions(record["n_steps"]) for each in (train, validation))
-    check_length(longest, model.language_model.config, SHORTER)
+    for plan_of_split in (train, validation):
+        n_signal = record["n_steps"] * plan_of_split.windows.most_windows(model.max_windows)
+        longest = model.n_brain_positions(n_signal) + plan_of_split.longest_conversation()
+        check_length(longest, model.language_model.config, SHORTER)
     note(windows_left_out=train.windows.n_left_out(model.max_windows), windows=len(train.windows))
     return fit.fine_tune(
         model,

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from fmri_llm.base_model.language_model import input_embeddings
-from fmri_llm.packing import sequences, token_grid
+from fmri_llm.packing import sequences
 from fmri_llm.packing.attention_mask import additive_mask, attention_mask
+from fmri_llm.packing.brain_columns import BrainColumns
 from fmri_llm.packing.sequences import TextSegment
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["first_fault"]
 
 N_STEPS, N_REGIONS = 2, 2
-N_BRAIN = N_STEPS * N_REGIONS
+N_BRAIN = N_STEPS * N_REGIONS + 2  # with a token before and one after
 
 TOLERANCE = 5e-4
 """Largest difference between equal logits, relative to the largest logit."""
@@ -108,11 +109,11 @@ class _Probe(NamedTuple):
 
     def hides_the_future(self) -> bool:
         before, after = self._logits([]), self._logits([], brain=self._changed(N_REGIONS))
-        return _equal(before[:, :N_REGIONS], after[:, :N_REGIONS])
+        return _equal(before[:, : 1 + N_REGIONS], after[:, : 1 + N_REGIONS])
 
     def shows_the_step(self) -> bool:
         before, after = self._logits([]), self._logits([], brain=self._changed(1))
-        moved = (before[:, 0] - after[:, 0]).abs().max()
+        moved = (before[:, 1] - after[:, 1]).abs().max()
         return bool(moved > LEAST_EFFECT * before.abs().max())
 
     def beside_is_alone(self) -> bool:
@@ -133,10 +134,11 @@ class _Probe(NamedTuple):
         return _equal(after, self._logits([about])[:, N_BRAIN:])
 
     def _changed(self, place: int) -> Tensor:
-        """Brain block with other tokens from an index to the end of its step."""
+        """Brain block with other signal tokens from a place to the end of its step."""
         changed = self.brain.clone()
         end = (place // N_REGIONS + 1) * N_REGIONS
-        changed[:, place:end] = -self.brain[:, place:end].roll(1, dims=2)
+        columns = slice(1 + place, 1 + end)
+        changed[:, columns] = -self.brain[:, columns].roll(1, dims=2)
         return changed
 
     def _logits(
@@ -150,10 +152,10 @@ class _Probe(NamedTuple):
         n_read = cache.get_seq_length() if cache is not None else 0
         block = (self.brain if brain is None else brain).expand(len(rows), -1, -1)
         columns = torch.cat([block, input_embeddings(self.model)(text.ids)], dim=1)[:, n_read:]
-        region_mask = torch.ones(len(rows), N_REGIONS, dtype=torch.bool, device=block.device)
-        mask = attention_mask(text, region_mask, N_STEPS)[:, n_read:]
-        grid = token_grid.step_ids(N_STEPS, N_REGIONS, block.device).expand(len(rows), -1)
-        positions = torch.cat([grid, sequences.positions(text, N_STEPS)], dim=1)[:, n_read:]
+        layout = _layout(len(rows), block.device)
+        mask = attention_mask(text, layout)[:, n_read:]
+        of_text = sequences.positions(text, layout.text_start)
+        positions = torch.cat([layout.position_ids, of_text], dim=1)[:, n_read:]
         return self.model(
             inputs_embeds=columns,
             attention_mask=additive_mask(mask, columns.dtype),
@@ -162,6 +164,17 @@ class _Probe(NamedTuple):
             use_cache=cache is not None,
             logits_to_keep=torch.arange(columns.shape[1], device=block.device),
         ).logits
+
+
+def _layout(n_rows: int, device: torch.device) -> BrainColumns:
+    """Blocks of signal tokens alone, without a missing region."""
+    return BrainColumns(
+        signal_mask=torch.ones(n_rows, N_STEPS * N_REGIONS, dtype=torch.bool, device=device),
+        steps_per_scan=torch.full((n_rows,), N_STEPS, device=device),
+        n_regions=N_REGIONS,
+        context_mask=torch.ones(n_rows, 0, dtype=torch.bool, device=device),
+        context_offsets=torch.zeros(0, dtype=torch.int64, device=device),
+    )
 
 
 def _equal(first: Tensor, second: Tensor) -> bool:

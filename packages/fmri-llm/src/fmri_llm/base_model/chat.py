@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, cast
 
 from fmri_vqtok.errors import InputError
@@ -15,6 +16,7 @@ __all__ = [
     "SCAN_MARK",
     "Message",
     "Prompt",
+    "default_system_prompt",
     "encode",
     "encode_answers",
     "end_ids",
@@ -123,9 +125,35 @@ def encode_answers(
         }
         for message in messages
     ]
+    if turns and turns[0]["role"] != "system" and default_system_prompt(tokenizer):
+        turns.insert(0, {"role": "system", "content": ""})
     before, after = _frame(tokenizer, turns)
     texts = [after.replace(_ANSWER_SLOT, answer.strip()) for answer in answers]
     return _ids(tokenizer, before), [_ids(tokenizer, text) for text in texts]
+
+
+def default_system_prompt(tokenizer: PreTrainedTokenizerBase) -> str:
+    """System prompt that a chat template adds by default; empty if there is none."""
+    return (
+        ""
+        if tokenizer.chat_template is None
+        else _default_system(tokenizer, tokenizer.chat_template)
+    )
+
+
+@lru_cache(maxsize=8)
+def _default_system(tokenizer: PreTrainedTokenizerBase, _template: str) -> str:
+    mark = "\ue001"
+    turn: Message = {"role": "user", "content": "?"}
+    try:
+        named = render(tokenizer, [{"role": "system", "content": mark}, turn])
+    except InputError:
+        return ""
+    before, found, after = named.partition(mark)
+    plain = render(tokenizer, [turn])
+    if not found or not (plain.startswith(before) and plain.endswith(after)):
+        return ""
+    return plain[len(before) : len(plain) - len(after)].strip()
 
 
 def _ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:

@@ -16,7 +16,6 @@ __all__ = [
     "check_architecture",
     "check_base_model",
     "check_text",
-    "default_system_prompt",
     "load_checked",
     "probe",
 ]
@@ -170,23 +169,6 @@ def check_text(tokenizer: PreTrainedTokenizerBase, name: str) -> None:
             f"language model {name}: its text tokenizer does not write two answers apart, each "
             "with the same token at its end; give a base model with a whole tokenizer"
         )
-
-
-def default_system_prompt(tokenizer: PreTrainedTokenizerBase) -> str:
-    """System prompt that a chat template adds by default; empty if there is none."""
-    if tokenizer.chat_template is None:
-        return ""
-    mark = "\ue001"
-    turn: chat.Message = {"role": "user", "content": "?"}
-    try:
-        named = chat.render(tokenizer, [{"role": "system", "content": mark}, turn])
-    except InputError:
-        return ""
-    before, found, after = named.partition(mark)
-    plain = chat.render(tokenizer, [turn])
-    if not found or not (plain.startswith(before) and plain.endswith(after)):
-        return ""
-    return plain[len(before) : len(plain) - len(after)].strip()
 
 
 def probe(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str) -> None:

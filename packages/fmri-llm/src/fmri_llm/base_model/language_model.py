@@ -13,12 +13,12 @@ from fmri_vqtok.errors import InputError
 
 if TYPE_CHECKING:
     from peft import PeftModel
-    from torch import nn
+    from torch import Tensor, nn
     from transformers import PreTrainedModel
 
     from fmri_llm.settings import LoraSettings
 
-__all__ = ["input_embeddings", "new_adapter", "without_peft_notice"]
+__all__ = ["input_embeddings", "logits_at", "new_adapter", "without_peft_notice"]
 
 _PROJECTIONS = (
     ("q_proj", "v_proj"),
@@ -33,6 +33,28 @@ _PROJECTIONS = (
 def input_embeddings(model: PreTrainedModel | PeftModel) -> nn.Embedding:
     """Input embeddings of a language model's text tokens."""
     return cast("nn.Embedding", model.get_input_embeddings())
+
+
+@contextlib.contextmanager
+def logits_at(model: PreTrainedModel | PeftModel, rows: Tensor, columns: Tensor) -> Iterator[None]:
+    """Let a model compute vocabulary logits at n places of a batch only; they come as (1, n, V).
+
+    Logits are the most expensive part of a short sequence, and few columns predict something. What
+    a model does with its logits afterwards, such as capping, it does with these.
+
+    Parameters
+    ----------
+    model : PreTrainedModel or PeftModel
+    rows, columns : Tensor of int64, shape (n,)
+    """
+    output_layer = cast("nn.Module", model.get_output_embeddings())
+    handle = output_layer.register_forward_pre_hook(
+        lambda _layer, given: (given[0][rows, columns][None],)
+    )
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 def new_adapter(base: PreTrainedModel, settings: LoraSettings, seed: int) -> PeftModel:

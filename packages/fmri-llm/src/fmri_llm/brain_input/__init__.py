@@ -1,1 +1,1 @@
-"""Brain codes as input embeddings of the language model."""
+"""What a language model is given of a scan, as input embeddings."""

@@ -6,7 +6,7 @@ examples. B examples, W time steps, N regions.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,10 +17,12 @@ from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset
 
 from fmri_llm.base_model import chat
+from fmri_llm.brain_input.scans import BrainScans
 from fmri_llm.data.captions import DESCRIBE_PROMPTS
-from fmri_llm.data.token_windows import TokenWindows
+from fmri_llm.data.feature_questions import FeatureQuestions
+from fmri_llm.data.token_windows import ScanTokens, TokenWindows
 from fmri_llm.packing import sequences
-from fmri_llm.packing.sequences import TextSegment
+from fmri_llm.packing.sequences import TEXT_LOSSES, TextSegment
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.formats.captions import Caption
 
@@ -34,6 +36,8 @@ __all__ = [
     "TokenWindows",
     "collate",
     "conversation_segment",
+    "noise_seed",
+    "scans_of",
     "token_lengths",
 ]
 
@@ -43,19 +47,15 @@ class Example(NamedTuple):
 
     Attributes
     ----------
-    codes : ndarray of int, shape (W, N)
-        Of the windows of a scan, concatenated.
-    region_mask : ndarray of bool, shape (N,)
-        False for a region without signal.
+    scan : ScanTokens
     segments : list of TextSegment
-    follows : ndarray of bool, shape (W,), optional
-        Steps that are targets of next-step prediction; all but the first by default.
+    noise_seed : int
+        Seed of the noise that its features get in training.
     """
 
-    codes: np.ndarray
-    region_mask: np.ndarray
+    scan: ScanTokens
     segments: list[TextSegment]
-    follows: np.ndarray | None = None
+    noise_seed: int
 
 
 def collate(examples: Sequence[Example]) -> dict[str, Tensor]:
@@ -63,23 +63,40 @@ def collate(examples: Sequence[Example]) -> dict[str, Tensor]:
 
     Scans with fewer steps than the longest are padded with steps that nothing attends to.
     """
-    step_masks = [np.ones(len(e.codes), dtype=bool) for e in examples]
-    follows = [
-        mask if e.follows is None else e.follows
-        for e, mask in zip(examples, step_masks, strict=True)
-    ]
-    return {
-        "codes": _padded([e.codes for e in examples]).long(),
-        "region_mask": torch.from_numpy(np.stack([e.region_mask for e in examples])).bool(),
-        "step_mask": _padded(step_masks),
-        "follows": _padded(follows),
-        **sequences.pack([e.segments for e in examples])._asdict(),
-    }
+    batch = scans_of([e.scan for e in examples])
+    given = {name: value for name, value in vars(batch).items() if value is not None}
+    seeds = torch.tensor([example.noise_seed for example in examples])
+    text = sequences.pack([example.segments for example in examples])
+    return {**given, "noise_seeds": seeds, **text._asdict()}
+
+
+def scans_of(rows: Sequence[ScanTokens]) -> BrainScans:
+    """Batch of scans; a shorter one is padded with steps that nothing attends to."""
+
+    def stacked(name: str) -> Tensor | None:
+        values = [getattr(row, name) for row in rows]
+        has_all = all(value is not None for value in values)
+        return torch.from_numpy(np.stack(values)) if has_all else None
+
+    return BrainScans.of(
+        _padded([row.codes for row in rows]),
+        stacked("region_mask"),
+        _padded([np.ones(len(row.codes), dtype=bool) for row in rows]),
+        _padded([row.new_steps for row in rows]),
+        stacked("log_amplitude"),
+        stacked("spectrum"),
+        stacked("covariance"),
+    )
 
 
 def _padded(rows: Sequence[np.ndarray]) -> Tensor:
     """Rows as one tensor, padded with zeros along their first axis."""
     return pad_sequence([torch.from_numpy(row) for row in rows], batch_first=True)
+
+
+def noise_seed(seed: int, index: int) -> int:
+    """Seed of the noise of an example, which depends on the run's seed and its index alone."""
+    return int(np.random.default_rng([seed, index, 2]).integers(2**40))
 
 
 class PretrainingDataset(Dataset):
@@ -103,8 +120,11 @@ class PretrainingDataset(Dataset):
         Length of the piece of plain text.
     n_examples : int
     seed : int
-    max_windows : int, optional
-        Most windows of a scan that an example has; all by default.
+    questions : FeatureQuestions, optional
+    n_questions : int
+        Questions about the measures of the scan in an example.
+    losses : collection of str
+        Which of `fmri_llm.packing.sequences.TEXT_LOSSES` an example has text for; all by default.
 
     Raises
     ------
@@ -123,7 +143,9 @@ class PretrainingDataset(Dataset):
         corpus_tokens: int,
         n_examples: int,
         seed: int,
-        max_windows: int | None = None,
+        questions: FeatureQuestions | None = None,
+        n_questions: int = 0,
+        losses: Collection[str] = TEXT_LOSSES,
     ) -> None:
         self.windows = windows
         self.corpus = corpus
@@ -132,7 +154,9 @@ class PretrainingDataset(Dataset):
         self.corpus_tokens = corpus_tokens
         self.n_examples = n_examples
         self.seed = seed
-        self.max_windows = max_windows
+        self.questions = questions
+        self.n_questions = n_questions
+        self.losses = losses
         self.captions = {scan_id: _domains(captions, scan_id) for scan_id in windows.by_scan}
 
     def __len__(self) -> int:
@@ -144,9 +168,15 @@ class PretrainingDataset(Dataset):
         n_scans = len(self.windows.scan_ids)
         scan_number = _shuffled(self.seed, index, n_scans)
         random = np.random.default_rng([self.seed, index])
-        segments = [self._described(scan_number, index // n_scans, random), self._plain(random)]
-        scan = self.windows.scan(self.windows.scan_ids[scan_number], self.max_windows)
-        return Example(scan.codes, scan.region_mask, segments, scan.follows)
+        scan_id = self.windows.scan_ids[scan_number]
+        segments = []
+        if "f2t" in self.losses:
+            segments.append(self._described(scan_number, index // n_scans, random))
+        if "t2t" in self.losses:
+            segments.append(self._plain(random))
+        if "questions" in self.losses:
+            segments += self._asked(scan_id, random)
+        return Example(self.windows.scan(scan_id), segments, noise_seed(self.seed, index))
 
     def sentence_counts(self) -> tuple[int, int]:
         """Sentences of the captions that fit into no target, and all sentences."""
@@ -173,6 +203,22 @@ class PretrainingDataset(Dataset):
             [*chat.question(DESCRIBE_PROMPTS[domain]), {"role": "assistant", "content": answer}],
         )
 
+    def _asked(self, scan_id: str, random: np.random.Generator) -> list[TextSegment]:
+        """Questions about the measures of a scan, each with its answer."""
+        if self.questions is None:
+            return []
+        others = self.windows.scan_ids
+        drawn = (self.questions.draw(scan_id, random, others) for _ in range(self.n_questions))
+        return [
+            conversation_segment(
+                self.tokenizer,
+                [*chat.question(each.text), {"role": "assistant", "content": each.answer}],
+                loss="questions",
+            )
+            for each in drawn
+            if each is not None
+        ]
+
     def _run_from(self, caption: Caption, start: int) -> str:
         """As many sentences as fit, from one that makes sense by itself."""
         n_fitting = self._n_fitting(self._lengths(caption)[start:])
@@ -188,15 +234,15 @@ class PretrainingDataset(Dataset):
         """Piece of the corpus, which does not attend to the scan (T2T)."""
         start = int(random.integers(len(self.corpus) - self.corpus_tokens + 1))
         ids = self.corpus[start : start + self.corpus_tokens].tolist()
-        return TextSegment(ids=ids, sees_brain=False)
+        return TextSegment(ids=ids, sees_brain=False, loss="t2t")
 
 
 def conversation_segment(
-    tokenizer: PreTrainedTokenizerBase, messages: Sequence[chat.Message]
+    tokenizer: PreTrainedTokenizerBase, messages: Sequence[chat.Message], loss: str = "f2t"
 ) -> TextSegment:
-    """Text segment of a conversation whose last answer is the target."""
+    """Text segment of a conversation whose last answer is the target, of this loss."""
     prompt, answer = chat.encode(tokenizer, messages)
-    return TextSegment(ids=prompt + answer, n_given=len(prompt))
+    return TextSegment(ids=prompt + answer, n_given=len(prompt), loss=loss)
 
 
 def token_lengths(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[int]:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from fmri_llm.inference.prefix import BrainPrefix, CachedModel
 from fmri_llm.packing import sequences
-from fmri_llm.packing.attention_mask import brain_token_mask
+from fmri_llm.packing.attention_mask import text_mask
 from fmri_llm.packing.sequences import TextSegment
 
 __all__ = ["greedy_search"]
@@ -39,19 +39,18 @@ def greedy_search(
     list of list of int
         New tokens for each prompt.
     """
-    text = sequences.pack([[TextSegment(ids=ids)] for ids in prompts]).to(prefix.region_mask.device)
+    text = sequences.pack([[TextSegment(ids=ids)] for ids in prompts]).to(prefix.visible.device)
     prefix = prefix.for_prompts(len(prompts))
     last = torch.tensor([len(ids) - 1 for ids in prompts], device=text.ids.device)
     rows = torch.arange(len(prompts), device=text.ids.device)
-    position = sequences.positions(text, prefix.steps_per_scan)
+    position = sequences.positions(text, prefix.text_start)
     keep, kept_at = last.unique(return_inverse=True)
-    mask = prefix.attention_mask(text)
+    mask = text_mask(text, prefix.visible)
     logits = model.forward_with_cache(prefix.cache, text.ids, mask, position, keep)
     token = logits[rows, kept_at].argmax(-1)
     # A new token attends to the brain tokens, its prompt without padding, and the tokens since,
     # which are appended below.
-    brain = brain_token_mask(prefix.region_mask, prefix.n_steps, prefix.step_mask)
-    mask = torch.cat([brain, text.segment == 0], dim=1)
+    mask = torch.cat([prefix.visible, text.segment == 0], dim=1)
     position, only = position[rows, last], torch.zeros_like(keep[:1])
     tokens = [token]
     while len(tokens) < max_new_tokens and not _all_ended(tokens, end_ids):

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from torch import Tensor
 
-from fmri_llm.packing.attention_mask import attention_mask
-from fmri_llm.packing.sequences import PackedText
 from fmri_vqtok.errors import InputError
 
 if TYPE_CHECKING:
@@ -52,26 +50,21 @@ class BrainPrefix(NamedTuple):
     Attributes
     ----------
     cache : transformers.Cache
-        Keys and values of the B brain blocks.
-    region_mask : Tensor of bool, shape (B, N)
-        False for a region without signal.
-    step_mask : Tensor of bool, shape (B, W)
-        False for the padding steps of a shorter scan.
+        Keys and values of the B brain blocks of P columns.
+    visible : Tensor of bool, shape (B, P)
+        Columns that text may attend to.
+    text_start : Tensor of int64, shape (B,)
+        Position of the first text token.
     """
 
     cache: Cache
-    region_mask: Tensor
-    step_mask: Tensor
+    visible: Tensor
+    text_start: Tensor
 
     @property
-    def n_steps(self) -> int:
-        """W, steps of the longest scan."""
-        return self.step_mask.shape[1]
-
-    @property
-    def steps_per_scan(self) -> Tensor:
-        """Steps of each scan without padding, shape (B,): the position of the first text token."""
-        return self.step_mask.sum(1)
+    def n_scans(self) -> int:
+        """B."""
+        return len(self.visible)
 
     def for_prompts(self, n_prompts: int) -> BrainPrefix:
         """Copy that prompts can extend: one scan for all prompts, or one for each.
@@ -81,18 +74,13 @@ class BrainPrefix(NamedTuple):
         InputError
             If there are several scans, but not one for each prompt.
         """
-        n_scans = len(self.region_mask)
-        if n_scans not in (1, n_prompts):
-            msg = f"codes: {n_scans} scans for {n_prompts} prompts; give one, or one each"
+        if self.n_scans not in (1, n_prompts):
+            msg = f"codes: {self.n_scans} scans for {n_prompts} prompts; give one, or one each"
             raise InputError(msg)
         # The forward pass extends a cache in place; this one stays as it is for other questions.
         cache = copy.deepcopy(self.cache)
-        if n_scans != n_prompts:
+        if self.n_scans != n_prompts:
             cache.batch_repeat_interleave(n_prompts)
-        masks = (mask.expand(n_prompts, -1) for mask in (self.region_mask, self.step_mask))
-        return BrainPrefix(cache, *masks)
-
-    def attention_mask(self, text: PackedText) -> Tensor:
-        """Compute what each text column may attend to; shape (B, L, M + L)."""
-        mask = attention_mask(text, self.region_mask, self.n_steps, self.step_mask)
-        return mask[:, mask.shape[2] - text.ids.shape[1] :]
+        return BrainPrefix(
+            cache, self.visible.expand(n_prompts, -1), self.text_start.expand(n_prompts)
+        )

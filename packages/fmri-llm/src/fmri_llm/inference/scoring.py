@@ -13,6 +13,7 @@ from torch import Tensor
 
 from fmri_llm.inference.prefix import BrainPrefix, CachedModel
 from fmri_llm.packing import sequences
+from fmri_llm.packing.attention_mask import text_mask
 from fmri_llm.packing.sequences import TextSegment
 
 __all__ = ["answer_log_likelihoods"]
@@ -44,7 +45,7 @@ def answer_log_likelihoods(
         [TextSegment(ids=prompt), *(TextSegment(ids=ids, continues=0) for ids in row)]
         for prompt, row in zip(prompts, answers, strict=True)
     ]
-    text = sequences.pack(rows).to(prefix.region_mask.device)
+    text = sequences.pack(rows).to(prefix.visible.device)
     targets = [_targets(prompt, row) for prompt, row in zip(prompts, answers, strict=True)]
     keep = sorted({column for row in targets for answer in row for column, _ in answer})
     kept_at = {column: k for k, column in enumerate(keep)}
@@ -52,8 +53,8 @@ def answer_log_likelihoods(
     logits = model.forward_with_cache(
         prefix.cache,
         text.ids,
-        prefix.attention_mask(text),
-        sequences.positions(text, prefix.steps_per_scan),
+        text_mask(text, prefix.visible),
+        sequences.positions(text, prefix.text_start),
         torch.tensor(keep, device=text.ids.device),
     )
     log_probabilities = logits.log_softmax(-1)

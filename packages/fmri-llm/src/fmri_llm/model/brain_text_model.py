@@ -1,39 +1,59 @@
 """A base language model over brain tokens and text: embeddings in, logits and hidden states out.
 
-B scans, W time steps, N regions, M = W * N brain tokens, L text columns, D width, K codes, V words.
+B scans, W time steps, N regions, P columns of the brain block, L text columns, D width, K codes,
+V words.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from fmri_llm.base_model.language_model import input_embeddings
+from fmri_llm.base_model.language_model import input_embeddings, logits_at
+from fmri_llm.brain_input.scans import BrainScans
+from fmri_llm.brain_input.signal_windows import SignalSteps, signal_steps
 from fmri_llm.inference.prefix import BrainPrefix
-from fmri_llm.model.checks import check_window
+from fmri_llm.model.checks import check_codes
 from fmri_llm.packing import sequences, token_grid
 from fmri_llm.packing.attention_mask import additive_mask, attention_mask
+from fmri_llm.packing.brain_columns import BrainColumns
+from fmri_llm.packing.sequences import NO_TARGET
+from fmri_vqtok.model.relations import region_covariance
 
 if TYPE_CHECKING:
-    from peft import PeftModel
     from transformers import Cache
 
-    from fmri_llm.brain_input.embedding import BrainEmbedding, CodeHead
+    from fmri_llm.brain_input.brain_input import BrainInput
+    from fmri_llm.brain_input.code_head import CodeHead
     from fmri_llm.packing.sequences import PackedText
     from fmri_vqtok.tokenizer import FMRITokenizer
 
-__all__ = ["BrainTextModel"]
+__all__ = ["BrainBlock", "BrainTextModel"]
+
+
+class BrainBlock(NamedTuple):
+    """Brain blocks of a batch.
+
+    Attributes
+    ----------
+    columns : BrainColumns
+    embeddings : Tensor, shape (B, P, D)
+    """
+
+    columns: BrainColumns
+    embeddings: Tensor
 
 
 class BrainTextModel(nn.Module):
     """The forward passes of `fmri_llm.FMRILM`."""
 
-    language_model: PeftModel
+    language_model: Any
     brain_tokenizer: FMRITokenizer
-    brain: BrainEmbedding
+    brain: BrainInput
     head: CodeHead
+    max_windows: int | None
 
     @property
     def input_embeddings(self) -> nn.Embedding:
@@ -48,7 +68,7 @@ class BrainTextModel(nn.Module):
     @property
     def device(self) -> torch.device:
         """Where the model's weights are."""
-        return self.brain.region.device
+        return self.brain.markers.device
 
     @torch.no_grad()
     def forecast(self, codes: Tensor, region_mask: Tensor | None = None) -> Tensor:
@@ -65,52 +85,39 @@ class BrainTextModel(nn.Module):
         Tensor, shape (B, W, N, K)
             Those at (w, n) predict (w + 1, n) and depend on the steps up to w only.
         """
-        codes, region_mask = self._checked(codes, region_mask)
-        no_text = sequences.pack([[]] * len(codes)).to(self.device)
-        no_column = torch.zeros(0, dtype=torch.int64, device=self.device)
-        output = self.forward_packed(codes, region_mask, no_text, no_column, hidden=True)
-        return self.code_logits(output, codes)
+        scans = self.checked(codes, region_mask)
+        steps = SignalSteps(scans.codes, scans.step_mask, scans.new_steps)
+        return self.next_code_logits(scans, steps)
 
     @torch.no_grad()
-    def prefill(
-        self,
-        codes: Tensor,
-        region_mask: Tensor | None = None,
-        step_mask: Tensor | None = None,
-    ) -> BrainPrefix:
+    def prefill(self, scans: Tensor | BrainScans, region_mask: Tensor | None = None) -> BrainPrefix:
         """Cache the keys and values of scans, to ask many questions of them.
 
         Parameters
         ----------
-        codes : Tensor of int64, shape (B, W, N)
+        scans : BrainScans, or Tensor of int64, shape (B, W, N)
+            Scans, or codes of all their windows.
         region_mask : Tensor of bool, shape (B, N), optional
-            False for a region without signal; all have signal by default.
-        step_mask : Tensor of bool, shape (B, W), optional
-            False for the padding steps of a shorter scan; there are none by default.
+            Beside codes alone: False for a region without signal.
 
         Returns
         -------
         BrainPrefix
-            Takes the place of the codes in `score_answers` and `generate_text`.
+            Takes the place of the scans in `score_answers` and `generate_text`.
         """
         from transformers import DynamicCache
 
-        codes, region_mask = self._checked(codes, region_mask)
-        n_steps, n_regions = codes.shape[1:]
-        if step_mask is None:
-            step_mask = torch.ones(codes.shape[:2], dtype=torch.bool)
-        step_mask = step_mask.to(self.device)
-        no_text = sequences.pack([[]] * len(codes)).to(self.device)
+        block = self.block_for_text(self.checked(scans, region_mask))
         # Made without the base's config, so that no layer drops tokens beyond a window.
         cache = DynamicCache()
         self._forward_embeddings(
-            self._brain_embeddings(codes),
-            attention_mask(no_text, region_mask, n_steps, step_mask),
-            token_grid.step_ids(n_steps, n_regions, self.device).expand(len(codes), -1),
+            block.embeddings,
+            block.columns.mask(),
+            block.columns.position_ids,
             cache=cache,
             logits_to_keep=torch.zeros(0, dtype=torch.int64, device=self.device),
         )
-        return BrainPrefix(cache, region_mask, step_mask)
+        return BrainPrefix(cache, block.columns.visible, block.columns.text_start)
 
     def forward_with_cache(
         self,
@@ -133,49 +140,148 @@ class BrainTextModel(nn.Module):
         ).logits
 
     def forward_packed(
-        self,
-        codes: Tensor,
-        region_mask: Tensor,
-        text: PackedText,
-        text_to_keep: Tensor,
-        *,
-        step_mask: Tensor | None = None,
-        hidden: bool = False,
+        self, block: BrainBlock, text: PackedText, text_to_keep: Tensor, *, hidden: bool = False
     ) -> Any:
         """Pass over whole packed sequences.
 
         Parameters
         ----------
-        codes : Tensor of int64, shape (B, W, N)
-        region_mask : Tensor of bool, shape (B, N)
+        block : BrainBlock
         text : PackedText
         text_to_keep : Tensor of int64, shape (k,)
             Text columns, of the L, whose vocabulary logits are computed.
-        step_mask : Tensor of bool, shape (B, W), optional
         hidden : bool, default=False
             Whether hidden states are returned.
 
         Returns
         -------
         transformers.modeling_outputs.CausalLMOutput
-            "logits" (B, k, V); "hidden_states" of each layer (B, M + L, D).
+            "logits" (B, k, V); "hidden_states" of each layer (B, P + L, D).
         """
-        n_scans, n_steps, n_regions = codes.shape
-        steps = token_grid.step_ids(n_steps, n_regions, codes.device).expand(n_scans, -1)
-        text_starts = n_steps if step_mask is None else step_mask.sum(1)
+        columns = block.columns
+        text_positions = sequences.positions(text, columns.text_start)
         return self._forward_embeddings(
-            torch.cat([self._brain_embeddings(codes), self.input_embeddings(text.ids)], dim=1),
-            attention_mask(text, region_mask, n_steps, step_mask),
-            torch.cat([steps, sequences.positions(text, text_starts)], dim=1),
-            logits_to_keep=text_to_keep + n_steps * n_regions,
+            torch.cat([block.embeddings, self.input_embeddings(text.ids)], dim=1),
+            attention_mask(text, columns),
+            torch.cat([columns.position_ids, text_positions], dim=1),
+            logits_to_keep=text_to_keep + columns.n_columns,
             hidden=hidden,
         )
 
-    def code_logits(self, output: Any, codes: Tensor) -> Tensor:
+    def target_logits(
+        self, block: BrainBlock, text: PackedText, *, hidden: bool = False
+    ) -> tuple[Tensor, Any]:
+        """Vocabulary logits of the text columns that predict something, row by row.
+
+        Parameters
+        ----------
+        block : BrainBlock
+        text : PackedText
+        hidden : bool, default=False
+            Whether the output has hidden states.
+
+        Returns
+        -------
+        logits : Tensor, shape (n, V)
+            In the order of ``text.labels != NO_TARGET``.
+        output : transformers.modeling_outputs.CausalLMOutput
+        """
+        rows, columns = (text.labels != NO_TARGET).nonzero(as_tuple=True)
+        every = torch.arange(text.ids.shape[1], device=text.ids.device)
+        with logits_at(self.language_model, rows, columns):
+            output = self.forward_packed(block, text, every, hidden=hidden)
+        return output.logits[0], output
+
+    def next_code_logits(self, scans: BrainScans, steps: SignalSteps) -> Tensor:
+        """Logits over the codes of the next step, (B, W, N, K), from a pass without text.
+
+        No token about the whole scan, which would hold the future, is in the sequence.
+        """
+        block = self.brain_block(scans, steps, context=False)
+        no_text = sequences.pack([[]] * len(scans)).to(self.device)
+        no_column = torch.zeros(0, dtype=torch.int64, device=self.device)
+        output = self.forward_packed(block, no_text, no_column, hidden=True)
+        return self.code_logits(output, block.columns)
+
+    def code_logits(self, output: Any, columns: BrainColumns) -> Tensor:
         """Logits over the codes of the next step, (B, W, N, K), from a pass's hidden states."""
-        n_steps, n_regions = codes.shape[1:]
-        hidden = output.hidden_states[-1][:, : n_steps * n_regions]
-        return self.head(token_grid.unflatten(hidden, n_regions))
+        hidden = output.hidden_states[-1][:, columns.signal]
+        return self.head(token_grid.unflatten(hidden, columns.n_regions))
+
+    def n_brain_positions(self, n_steps: int) -> int:
+        """Positions of a brain block for text, of a scan with so many steps of signal tokens."""
+        settings = self.brain.settings
+        of_regions = int(settings.region_tokens)
+        n_named = self.brain.filters.n_filters if settings.filter_tokens else 0
+        n_context = settings.relation_tokens + settings.scale_tokens + n_named + of_regions
+        return n_context + 2 + (n_steps if settings.text_reads_signal else 0)
+
+    def signal_steps(self, scans: BrainScans) -> SignalSteps:
+        """Take the steps of the windows that are read as signal tokens."""
+        return signal_steps(scans, self.brain_tokenizer.config.n_steps, self.max_windows)
+
+    def block_for_text(self, scans: BrainScans) -> BrainBlock:
+        """Brain block that text is about: signal tokens only where the settings ask for them."""
+        reads_signal = self.brain.settings.text_reads_signal
+        return self.brain_block(
+            scans, self.signal_steps(scans) if reads_signal else None, context=True
+        )
+
+    def brain_block(
+        self, scans: BrainScans, steps: SignalSteps | None, *, context: bool
+    ) -> BrainBlock:
+        """Brain block of scans.
+
+        Parameters
+        ----------
+        scans : BrainScans
+        steps : SignalSteps or None
+            Steps of the signal tokens; None for none.
+        context : bool
+            Whether tokens about the whole scan are in it.
+        """
+        region_mask = scans.region_mask
+        n_scans, n_regions = region_mask.shape
+        opening, closing = self.brain.markers[:, None, None].expand(-1, n_scans, 1, -1)
+        signal, signal_mask = opening[:, :0], region_mask[:, :0]
+        steps_per_scan = torch.zeros(n_scans, dtype=torch.int64, device=self.device)
+        if steps is not None:
+            with torch.no_grad():
+                text_embeddings = self.brain_tokenizer.text_embeddings(steps.codes)
+            signal = self.brain.signal(text_embeddings)
+            signal_mask = (steps.step_mask[:, :, None] & region_mask[:, None]).flatten(1)
+            steps_per_scan = steps.step_mask.sum(1)
+        about, about_mask = opening[:, :0], region_mask[:, :0]
+        offsets = steps_per_scan[:0]
+        if context:
+            about, about_mask, offsets = self.brain.context(scans, self.covariance(scans))
+        return BrainBlock(
+            BrainColumns(signal_mask, steps_per_scan, n_regions, about_mask, offsets),
+            torch.cat([opening, signal, about, closing], dim=1),
+        )
+
+    @torch.no_grad()
+    def covariance(self, scans: BrainScans) -> Tensor:
+        """Covariance of the regions over all windows, (B, N, N); by default that of the codes."""
+        if scans.covariance is not None:
+            return scans.covariance
+        coefficients = self.brain_tokenizer.coefficients(scans.codes)
+        return region_covariance(coefficients, scans.region_mask, scans.step_mask)
+
+    def checked(self, scans: Tensor | BrainScans, region_mask: Tensor | None) -> BrainScans:
+        """Refuse codes that the tokenizer cannot have written; scans on the model's device.
+
+        Raises
+        ------
+        InputError
+            If the shape or a value of the codes does not fit.
+        """
+        if isinstance(scans, Tensor):
+            check_codes(scans, self.brain_tokenizer.config)
+            scans = BrainScans.of(scans, region_mask)
+        else:
+            check_codes(scans.codes, self.brain_tokenizer.config)
+        return scans.to(self.device)
 
     def _forward_embeddings(
         self,
@@ -196,15 +302,3 @@ class BrainTextModel(nn.Module):
             logits_to_keep=logits_to_keep,
             output_hidden_states=hidden,
         )
-
-    def _brain_embeddings(self, codes: Tensor) -> Tensor:
-        with torch.no_grad():
-            embeddings = self.brain_tokenizer.text_embeddings(codes)
-        return self.brain(embeddings)
-
-    def _checked(self, codes: Tensor, region_mask: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Codes that the tokenizer can have written, and their mask, on the model's device."""
-        check_window(codes, self.brain_tokenizer.config)
-        if region_mask is None:
-            region_mask = torch.ones(codes.shape[0], codes.shape[2], dtype=torch.bool)
-        return codes.to(self.device, torch.int64), region_mask.to(self.device)

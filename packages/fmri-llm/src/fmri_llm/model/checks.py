@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from fmri_vqtok.config.model import FMRITokenizerConfig
 
-__all__ = ["check_length", "check_text_space", "check_window"]
+__all__ = ["check_codes", "check_length", "check_text_space"]
 
 
 def check_text_space(config: FMRITokenizerConfig, name: str, width: int) -> None:
@@ -48,7 +48,7 @@ def check_text_space(config: FMRITokenizerConfig, name: str, width: int) -> None
         raise InputError(msg)
 
 
-def check_window(codes: Tensor, config: FMRITokenizerConfig) -> None:
+def check_codes(codes: Tensor, config: FMRITokenizerConfig) -> None:
     """Refuse codes that the model's brain tokenizer cannot have written.
 
     Raises

@@ -1,7 +1,7 @@
 """One language model over brain tokens and text (paper, section 3.3).
 
-B scans, W time steps, N regions, M = W * N brain tokens, L text columns, D width, K codes. The
-windows of a scan are concatenated: W counts the steps of all of them.
+B scans, W time steps, N regions, P columns of the brain block, L text columns, D width, K codes.
+The windows of a scan are concatenated: W counts the steps of all of them.
 """
 
 from __future__ import annotations
@@ -18,23 +18,29 @@ from fmri_llm.base_model import chat, locate
 from fmri_llm.base_model.chat import Prompt, listed
 from fmri_llm.base_model.checks import load_checked
 from fmri_llm.base_model.language_model import input_embeddings, new_adapter
-from fmri_llm.brain_input.embedding import BrainEmbedding, CodeHead, length_ratio
+from fmri_llm.brain_input.brain_input import BrainInput
+from fmri_llm.brain_input.code_head import CodeHead
+from fmri_llm.brain_input.lengths import code_length, word_length
+from fmri_llm.brain_input.scans import BrainScans
 from fmri_llm.inference.generation import greedy_search
 from fmri_llm.inference.prefix import BrainPrefix
 from fmri_llm.inference.scoring import answer_log_likelihoods
 from fmri_llm.model.brain_text_model import BrainTextModel
 from fmri_llm.model.checks import check_length, check_text_space
-from fmri_llm.model.losses import mean_over_targets, next_step_loss, step_targets, weighted_sum
+from fmri_llm.model.losses import mean_over_targets, next_step_loss, weighted_sum
 from fmri_llm.model.trainable_state import expect_trainable, keep_trainable
 from fmri_llm.packing import sequences
-from fmri_llm.packing.sequences import NO_TARGET, PackedText, TextSegment
-from fmri_llm.settings import LoraSettings, LossWeights
+from fmri_llm.packing.sequences import NO_TARGET, TEXT_LOSSES, PackedText, TextSegment
+from fmri_llm.settings import BrainInputSettings, LoraSettings, LossWeights
+from fmri_vqtok.model.relations import network_filters
+from fmri_vqtok.scan_scale import N_BANDS
 
 if TYPE_CHECKING:
     from peft import PeftModel
     from transformers import PreTrainedTokenizerBase
 
     from fmri_vqtok.tokenizer import FMRITokenizer
+    from fmri_vqtok.training.optimizer import ParameterGroup
 
 __all__ = ["FMRILM"]
 
@@ -44,8 +50,8 @@ SHORTER = "ask with shorter text, or train with fewer windows per scan (max_wind
 class FMRILM(BrainTextModel):
     """A causal language model with brain tokens in front of its text.
 
-    Made by `from_base` or `from_pretrained`. The adapters, the brain embedding and the code head
-    are trained. The base model and the brain tokenizer are frozen, and left out of
+    Made by `from_base` or `from_pretrained`. The adapters, the brain input and the code head are
+    trained. The base model and the brain tokenizer are frozen, and left out of
     ``state_dict``; the tokenizer always stays in evaluation mode.
 
     Only public extension points of the base are used (``inputs_embeds``, a 4-D additive mask,
@@ -59,6 +65,9 @@ class FMRILM(BrainTextModel):
     text_tokenizer : PreTrainedTokenizerBase
         The base's own.
     brain_tokenizer : FMRITokenizer
+    filters : Tensor, shape (Q, N)
+        Initial spatial filters of the brain input.
+    settings : BrainInputSettings
     base_name : str
         Name that `fmri_llm.base_model.locate.resolve` finds the base by.
     attention : str
@@ -69,7 +78,10 @@ class FMRILM(BrainTextModel):
     Attributes
     ----------
     max_windows : int or None
-        Most windows of a scan that it reads; all by default. Kept in the saved folder.
+        Most windows of a scan that it reads as signal tokens; all by default. Kept in the saved
+        folder.
+    parameter_groups : tuple of ParameterGroup
+        Of `fmri_vqtok.training.loop.train`: rates and first steps.
     """
 
     def __init__(
@@ -78,6 +90,8 @@ class FMRILM(BrainTextModel):
         text_tokenizer: PreTrainedTokenizerBase,
         brain_tokenizer: FMRITokenizer,
         *,
+        filters: Tensor,
+        settings: BrainInputSettings,
         base_name: str,
         attention: str,
         base_digest: str | None = None,
@@ -91,10 +105,18 @@ class FMRILM(BrainTextModel):
         self.base_digest = base_digest
         self.loss_weights = LossWeights()
         self.max_windows: int | None = None
-        config = brain_tokenizer.config
-        scale = length_ratio(self.input_embeddings, brain_tokenizer)
-        self.brain = BrainEmbedding(config.n_regions, self.width, scale)
-        self.head = CodeHead(self.width, config.n_codes)
+        self.parameter_groups: tuple[ParameterGroup, ...] = ()
+        length = word_length(self.input_embeddings)
+        self.brain = BrainInput(
+            settings,
+            filters,
+            self._filter_names(len(filters)),
+            N_BANDS,
+            self.width,
+            length,
+            length / code_length(brain_tokenizer),
+        )
+        self.head = CodeHead(self.width, brain_tokenizer.config.n_codes)
         self.register_state_dict_post_hook(keep_trainable)
         self.register_load_state_dict_post_hook(expect_trainable)
         self.eval()
@@ -106,6 +128,8 @@ class FMRILM(BrainTextModel):
         tokenizer: FMRITokenizer | str | Path,
         *,
         name: str | None = None,
+        filters: Tensor | None = None,
+        brain: BrainInputSettings | None = None,
         lora: LoraSettings | None = None,
         attention: str = "sdpa",
         seed: int = 0,
@@ -120,10 +144,14 @@ class FMRILM(BrainTextModel):
             The brain tokenizer, or its folder. Its text space must be this base's.
         name : str, optional
             The base's name in the saved model; `base` by default.
+        filters : Tensor, shape (Q, N), optional
+            Initial spatial filters; by default the means of the tokenizer's networks, or of all
+            regions where it has none.
+        brain : BrainInputSettings, optional
         lora : LoraSettings, optional
         attention : str, default="sdpa"
         seed : int, default=0
-            For the adapters' initial values.
+            For the initial values of the adapters and the brain input.
 
         Returns
         -------
@@ -142,14 +170,20 @@ class FMRILM(BrainTextModel):
         width = input_embeddings(language_model).embedding_dim
         check_text_space(brain_tokenizer.config, name, width)
         adapted = new_adapter(language_model, lora or LoraSettings(), seed)
-        return cls(
-            adapted,
-            text_tokenizer,
-            brain_tokenizer,
-            base_name=name,
-            attention=attention,
-            base_digest=locate.weights_digest(folder),
-        )
+        n_regions = brain_tokenizer.config.n_regions
+        networks = brain_tokenizer.networks or ("",) * n_regions
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            return cls(
+                adapted,
+                text_tokenizer,
+                brain_tokenizer,
+                filters=network_filters(networks) if filters is None else filters,
+                settings=brain or BrainInputSettings(),
+                base_name=name,
+                attention=attention,
+                base_digest=locate.weights_digest(folder),
+            )
 
     @classmethod
     def from_pretrained(
@@ -194,6 +228,8 @@ class FMRILM(BrainTextModel):
             adapted,
             text_tokenizer,
             tokenizer,
+            filters=torch.zeros(config["brain"]["n_filters"], tokenizer.config.n_regions),
+            settings=pretrained.brain_settings(config, directory),
             base_name=name,
             attention=attention,
             base_digest=digest,
@@ -220,21 +256,19 @@ class FMRILM(BrainTextModel):
         codes: Tensor,
         region_mask: Tensor,
         step_mask: Tensor | None = None,
-        follows: Tensor | None = None,
+        new_steps: Tensor | None = None,
+        log_amplitude: Tensor | None = None,
+        spectrum: Tensor | None = None,
+        covariance: Tensor | None = None,
+        noise_seeds: Tensor | None = None,
         **text: Tensor,
     ) -> dict[str, Any]:
-        """Losses of a batch of packed sequences, from one pass.
+        """Losses of a batch of packed sequences.
 
         Parameters
         ----------
-        codes : Tensor of int64, shape (B, W, N)
-        region_mask : Tensor of bool, shape (B, N)
-            False for a region without signal.
-        step_mask : Tensor of bool, shape (B, W), optional
-            False for the padding steps of a shorter scan; there are none by default.
-        follows : Tensor of bool, shape (B, W), optional
-            True for a step whose frames directly follow those of the step before and are in no
-            earlier step: a target of F2F. By default all but the first.
+        codes, region_mask, step_mask, new_steps, log_amplitude, spectrum, covariance, noise_seeds
+            Of `fmri_llm.brain_input.scans.BrainScans`.
         **text : Tensor
             The fields of `fmri_llm.packing.sequences.PackedText`.
 
@@ -249,75 +283,109 @@ class FMRILM(BrainTextModel):
         InputError
             If there is a single time step for next-step prediction (F2F).
         """
-        packed, weights = PackedText(**text), self.loss_weights
-        # Vocabulary logits are the most expensive part: only the columns that predict something.
-        kept = (packed.labels != NO_TARGET).any(0).nonzero().squeeze(1)
-        output = self.forward_packed(
-            codes, region_mask, packed, kept, step_mask=step_mask, hidden=weights.f2f > 0
+        scans = BrainScans.of(
+            codes,
+            region_mask,
+            step_mask,
+            new_steps,
+            log_amplitude,
+            spectrum,
+            covariance,
+            noise_seeds,
         )
-        labels, sees_brain = packed.labels[:, kept], packed.sees_brain[:, kept]
-        losses = {}
-        for name, kind in (("f2t", sees_brain), ("t2t", ~sees_brain)):
-            if vars(weights)[name] > 0:
-                targets = kind & (labels != NO_TARGET)
-                losses[name] = mean_over_targets(output.logits[targets], labels[targets])
+        packed, weights = PackedText(**text), self.loss_weights
+        losses: dict[str, Tensor] = {}
+        code_logits = None
+        if any(vars(weights)[name] > 0 for name in TEXT_LOSSES):
+            block = self.block_for_text(scans)
+            shared = weights.f2f > 0 and self.brain.settings.text_reads_signal
+            logits, output = self.target_logits(block, packed, hidden=shared)
+            losses |= self._text_losses(logits, packed)
+            code_logits = self.code_logits(output, block.columns) if shared else None
         if weights.f2f > 0:
+            steps = self.signal_steps(scans)
+            if code_logits is None:
+                code_logits = self.next_code_logits(scans, steps)
             losses["f2f"] = next_step_loss(
-                self.code_logits(output, codes),
-                codes,
+                code_logits,
+                steps.codes,
                 self.brain_tokenizer.valid_codes(region_mask),
-                step_targets(codes, step_mask, follows),
+                steps.step_mask & steps.follows,
             )
         total = weighted_sum(losses, vars(weights))
         return {"loss": total, "losses": losses, "weights": vars(weights)}
+
+    def _text_losses(self, logits: Tensor, packed: PackedText) -> dict[str, Tensor]:
+        """Losses of text from the logits of its targets, by name."""
+        is_target = packed.labels != NO_TARGET
+        columns = (packed.labels, packed.loss, packed.weight)
+        labels, kind, weight = (column[is_target] for column in columns)
+        losses = {}
+        for place, name in enumerate(TEXT_LOSSES):
+            if vars(self.loss_weights)[name] > 0:
+                own = kind == place
+                losses[name] = mean_over_targets(logits[own], labels[own], weight[own])
+        return losses
 
     def loss_counts(
         self,
         codes: Tensor,
         region_mask: Tensor,
         step_mask: Tensor | None = None,
-        follows: Tensor | None = None,
-        **text: Tensor,
+        new_steps: Tensor | None = None,
+        **rest: Any,
     ) -> dict[str, Tensor]:
         """Targets of each loss in a batch, by name; the arguments are those of `forward`."""
-        packed = PackedText(**text)
-        targets = packed.labels != NO_TARGET
-        next_steps = step_targets(codes, step_mask, follows)[:, 1:].sum(1)
+        steps = self.signal_steps(BrainScans.of(codes, region_mask, step_mask, new_steps))
+        next_steps = (steps.step_mask & steps.follows)[:, 1:].sum(1)
+        of_text = {
+            name: (rest["weight"] * (rest["loss"] == place)).sum()
+            for place, name in enumerate(TEXT_LOSSES)
+        }
         counts = {
-            "f2t": (targets & packed.sees_brain).sum(),
-            "t2t": (targets & ~packed.sees_brain).sum(),
+            **of_text,
             "f2f": (self.brain_tokenizer.valid_codes(region_mask).sum(1) * next_steps).sum(),
         }
         return {name: n for name, n in counts.items() if vars(self.loss_weights)[name] > 0}
 
     @torch.no_grad()
     def hidden_states(
-        self, codes: Tensor, prompt: Prompt, region_mask: Tensor | None = None
+        self,
+        scans: Tensor | BrainScans,
+        prompt: Prompt,
+        region_mask: Tensor | None = None,
+        *,
+        layer: int = -1,
     ) -> Tensor:
-        """Last hidden states of the brain tokens and of a prompt that follows them.
+        """Hidden states of the brain block and of a prompt that follows it.
 
         Parameters
         ----------
-        codes : Tensor of int64, shape (B, W, N)
+        scans : BrainScans, or Tensor of int64, shape (B, W, N)
+            Scans, or codes of all their windows.
         prompt : str or messages
             Asked of every scan.
         region_mask : Tensor of bool, shape (B, N), optional
+            Beside codes alone.
+        layer : int, default=-1
+            0 for the input embeddings, k for the output of layer k, -1 for the last one.
 
         Returns
         -------
-        Tensor, shape (B, M + L, D)
+        Tensor, shape (B, P + L, D)
+            The last column, at the end of the prompt, is where an answer is predicted from.
         """
-        codes, region_mask = self._checked(codes, region_mask)
+        checked = self.checked(scans, region_mask)
         ids, _ = self._tokens(prompt, ())
-        text = sequences.pack([[TextSegment(ids=ids)]] * len(codes)).to(self.device)
+        text = sequences.pack([[TextSegment(ids=ids)]] * len(checked)).to(self.device)
         no_column = torch.zeros(0, dtype=torch.int64, device=self.device)
-        output = self.forward_packed(codes, region_mask, text, no_column, hidden=True)
-        return output.hidden_states[-1]
+        block = self.block_for_text(checked)
+        return self.forward_packed(block, text, no_column, hidden=True).hidden_states[layer]
 
     @torch.no_grad()
     def score_answers(
         self,
-        codes: Tensor | BrainPrefix,
+        scans: Tensor | BrainScans | BrainPrefix,
         prompts: Prompt | Sequence[Prompt],
         answers: Sequence[str] | Sequence[Sequence[str]],
         region_mask: Tensor | None = None,
@@ -326,13 +394,15 @@ class FMRILM(BrainTextModel):
 
         Parameters
         ----------
-        codes : Tensor of int64, shape (B, W, N), or BrainPrefix
-            Scans, or what `prefill` made of them. One scan serves several prompts.
+        scans : BrainScans, BrainPrefix, or Tensor of int64, shape (B, W, N)
+            Scans, codes of all their windows, or what `prefill` made of them. One scan serves
+            several prompts.
         prompts : str, or sequence of str or of messages
             Questions, one per scan (a single text is asked of all). Messages may hold
             earlier turns.
         answers : sequence of str, or one such sequence per prompt
         region_mask : Tensor of bool, shape (B, N), optional
+            Beside codes alone.
 
         Returns
         -------
@@ -344,8 +414,8 @@ class FMRILM(BrainTextModel):
         InputError
             If scan and text need more positions than the base has.
         """
-        prefix = codes if isinstance(codes, BrainPrefix) else self.prefill(codes, region_mask)
-        asked = listed(prompts, len(prefix.region_mask))
+        prefix = self._prefix(scans, region_mask)
+        asked = listed(prompts, prefix.n_scans)
         if isinstance(answers[0], str):
             answers = [cast("Sequence[str]", answers)] * len(asked)
         tokens = [self._tokens(p, a) for p, a in zip(asked, answers, strict=True)]
@@ -355,7 +425,7 @@ class FMRILM(BrainTextModel):
     @torch.no_grad()
     def generate_text(
         self,
-        codes: Tensor | BrainPrefix,
+        scans: Tensor | BrainScans | BrainPrefix,
         prompts: Prompt | Sequence[Prompt],
         max_new_tokens: int = 128,
         region_mask: Tensor | None = None,
@@ -364,10 +434,11 @@ class FMRILM(BrainTextModel):
 
         Parameters
         ----------
-        codes : Tensor of int64, shape (B, W, N), or BrainPrefix
+        scans : BrainScans, BrainPrefix, or Tensor of int64, shape (B, W, N)
         prompts : str, or sequence of str or of messages
         max_new_tokens : int, default=128
         region_mask : Tensor of bool, shape (B, N), optional
+            Beside codes alone.
 
         Returns
         -------
@@ -378,16 +449,31 @@ class FMRILM(BrainTextModel):
         InputError
             If scan and text need more positions than the base has.
         """
-        prefix = codes if isinstance(codes, BrainPrefix) else self.prefill(codes, region_mask)
-        asked = [self._tokens(p, ())[0] for p in listed(prompts, len(prefix.region_mask))]
+        prefix = self._prefix(scans, region_mask)
+        asked = [self._tokens(p, ())[0] for p in listed(prompts, prefix.n_scans)]
         self._check_length(prefix, max(map(len, asked)) + max_new_tokens)
         end_ids = chat.end_ids(self.text_tokenizer)
         rows = greedy_search(self, prefix, asked, max_new_tokens, end_ids)
         texts = self.text_tokenizer.batch_decode(rows, skip_special_tokens=True)
         return [text.strip() for text in texts]
 
+    def _prefix(
+        self, scans: Tensor | BrainScans | BrainPrefix, region_mask: Tensor | None
+    ) -> BrainPrefix:
+        return scans if isinstance(scans, BrainPrefix) else self.prefill(scans, region_mask)
+
+    def _filter_names(self, n_filters: int) -> Tensor:
+        """Take the embeddings of the networks' names, where filters are networks; else zeros."""
+        networks = list(dict.fromkeys(self.brain_tokenizer.networks or ()))
+        if len(networks) != n_filters:
+            return torch.zeros(n_filters, self.width)
+        with torch.no_grad():
+            ids = (self.text_tokenizer(f" {name}", add_special_tokens=False) for name in networks)
+            embeddings = [self.input_embeddings(torch.tensor(row["input_ids"])) for row in ids]
+            return torch.stack([rows.mean(0) for rows in embeddings]).float()
+
     def _check_length(self, prefix: BrainPrefix, n_text: int) -> None:
-        n_positions = int(prefix.steps_per_scan.max()) + n_text
+        n_positions = int(prefix.text_start.max()) + n_text
         check_length(n_positions, self.language_model.config, SHORTER)
 
     def _tokens(self, prompt: Prompt, answers: Sequence[str]) -> tuple[list[int], list[list[int]]]:

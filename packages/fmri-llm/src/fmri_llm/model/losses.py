@@ -14,10 +14,10 @@ from torch.nn.functional import cross_entropy
 from fmri_llm.packing.next_step import next_step
 from fmri_llm.packing.sequences import NO_TARGET
 
-__all__ = ["mean_over_targets", "next_step_loss", "step_targets", "weighted_sum"]
+__all__ = ["mean_over_targets", "next_step_loss", "weighted_sum"]
 
 
-def mean_over_targets(logits: Tensor, labels: Tensor) -> Tensor:
+def mean_over_targets(logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
     """Mean cross-entropy over the labels that are targets, in nats; 0 without any target.
 
     Parameters
@@ -25,16 +25,20 @@ def mean_over_targets(logits: Tensor, labels: Tensor) -> Tensor:
     logits : Tensor, shape (..., n_classes)
     labels : Tensor of int64, shape (...)
         `NO_TARGET` where nothing is to be predicted.
+    weights : Tensor, shape (...), optional
+        Of each target in the mean; equal by default.
 
     Returns
     -------
     Tensor, scalar
     """
-    n_classes = logits.shape[-1]
-    total = cross_entropy(
-        logits.reshape(-1, n_classes), labels.reshape(-1), ignore_index=NO_TARGET, reduction="sum"
+    if weights is None:
+        weights = (labels != NO_TARGET).to(logits.dtype)
+    losses = cross_entropy(
+        logits.flatten(0, -2), labels.flatten(), ignore_index=NO_TARGET, reduction="none"
     )
-    return total / (labels != NO_TARGET).sum().clamp(min=1)
+    total = weights.sum()
+    return (losses * weights.flatten()).sum() / torch.where(total > 0, total, 1.0)
 
 
 def next_step_loss(
@@ -68,21 +72,6 @@ def next_step_loss(
         is_target = is_target & step_mask[:, 1:, None]
     targets = torch.where(is_target, targets, NO_TARGET)
     return mean_over_targets(predicted, targets)
-
-
-def step_targets(codes: Tensor, step_mask: Tensor | None, follows: Tensor | None) -> Tensor:
-    """Select the steps that are targets of next-step prediction (F2F); shape (B, W), bool.
-
-    Parameters
-    ----------
-    codes : Tensor, shape (B, W, N)
-    step_mask, follows : Tensor of bool, shape (B, W), or None
-        False for a padding step, and for one that does not follow the one before it.
-    """
-    targets = torch.ones(codes.shape[:2], dtype=torch.bool, device=codes.device)
-    for restriction in (step_mask, follows):
-        targets = targets if restriction is None else targets & restriction
-    return targets
 
 
 def weighted_sum(losses: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:

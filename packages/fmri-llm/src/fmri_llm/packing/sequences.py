@@ -1,23 +1,21 @@
 """One packed sequence: the brain block, then text segments that do not see each other.
 
-B sequences, W time steps, N regions, M = W * N brain tokens, L text columns, S = M + L.
+B sequences, P columns of the brain block, L text columns, S = P + L.
 
 ::
 
-    columns    0 ........ M-1 | M ............................ M+L-1
-    holds      brain block    | segment 0 | segment 1 | ... | padding
-    positions  0 0 .. W-1 W-1 | W W+1 ..  | W W+1 ..  | ... | 0
+    columns    0 ... P-1   | P ............................ P+L-1
+    holds      brain block | segment 0 | segment 1 | ... | padding
+    positions  0 ... E-1   | E E+1 ..  | E E+1 ..  | ... | 0
 
-The brain block is time-major (`fmri_llm.packing.token_grid`): the regions of a step share one
-position and attend to each other and the past. A segment attends to itself causally, to the whole
-brain block if it `sees_brain`, and to the one segment it continues, if any
+The brain block is laid out by `fmri_llm.packing.brain_columns`. A segment attends to itself
+causally, to the brain block if it `sees_brain`, and to the one segment it continues, if any
 (`fmri_llm.packing.attention_mask`). Its positions continue those of the text that it continues:
-from W after the brain block, from 0 if it does not see the brain. So one forward pass over the
+from E after the brain block, from 0 if it does not see the brain. So one forward pass over the
 packed sequence gives what separate passes over its parts would give.
 
-The windows of a scan are concatenated to one longer series of steps. Where the scans of a batch
-have different numbers of steps, W is the largest: nothing attends to the padding steps of the
-others, and text starts at the scan's own number of steps.
+Where the scans of a batch have different numbers of steps, the block has room for the longest:
+nothing attends to the padding of the others, and their text starts at a lower position.
 """
 
 from __future__ import annotations
@@ -29,10 +27,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["NO_TARGET", "PackedText", "TextSegment", "pack", "positions"]
+__all__ = ["NO_TARGET", "TEXT_LOSSES", "PackedText", "TextSegment", "pack", "positions"]
 
 NO_TARGET = -100
 """Label of a column that predicts no target (the value that torch's cross-entropy ignores)."""
+
+TEXT_LOSSES = ("f2t", "t2t", "questions")
+"""Losses that a segment's targets can count for."""
 
 _PADDING = -1
 _NOTHING = -2
@@ -54,12 +55,18 @@ class TextSegment:
     continues : int or None
         Index, in the same sequence, of the segment that this one continues: several answers
         can share one prompt.
+    loss : str
+        Which of `TEXT_LOSSES` its targets count for.
+    weights : sequence of float, optional
+        Weight of each token as a target; 1 by default.
     """
 
     ids: Sequence[int]
     n_given: int = 0
     sees_brain: bool = True
     continues: int | None = None
+    loss: str = "f2t"
+    weights: Sequence[float] | None = None
 
 
 class PackedText(NamedTuple):
@@ -79,6 +86,10 @@ class PackedText(NamedTuple):
     labels : Tensor of int64
         The token that a column predicts, which is the next one of its segment; `NO_TARGET`
         where that is no target.
+    loss : Tensor of int64
+        Place in `TEXT_LOSSES` of the loss that the target counts for.
+    weight : Tensor of float32
+        Of the target in its loss; 0 where there is none.
     """
 
     ids: Tensor
@@ -87,6 +98,8 @@ class PackedText(NamedTuple):
     offsets: Tensor
     sees_brain: Tensor
     labels: Tensor
+    loss: Tensor
+    weight: Tensor
 
     def to(self, device: torch.device | str) -> PackedText:
         """Move all columns to a device."""
@@ -107,44 +120,50 @@ def pack(sequences: Sequence[Sequence[TextSegment]]) -> PackedText:
     """
     rows = [_row(segments) for segments in sequences]
     width = max((len(row) for row in rows), default=0)
-    blank = _Column(0, _PADDING, _NOTHING, 0, False, NO_TARGET)
+    blank = _Column(0, _PADDING, _NOTHING, 0, False, NO_TARGET, 0, 0.0)
     padded = [row + [blank] * (width - len(row)) for row in rows]
-    fields = [[[column[field] for column in row] for row in padded] for field in range(len(blank))]
-    ids, segment, continues, offsets, sees_brain, labels = fields
+
+    def column(name: str, dtype: torch.dtype = torch.int64) -> Tensor:
+        values = [[getattr(each, name) for each in row] for row in padded]
+        return torch.tensor(values, dtype=dtype).reshape(len(padded), width)
+
     return PackedText(
-        ids=_int_tensor(ids, width),
-        segment=_int_tensor(segment, width),
-        continues=_int_tensor(continues, width),
-        offsets=_int_tensor(offsets, width),
-        sees_brain=_int_tensor(sees_brain, width).bool(),
-        labels=_int_tensor(labels, width),
+        ids=column("token"),
+        segment=column("segment"),
+        continues=column("parent"),
+        offsets=column("offset"),
+        sees_brain=column("sees_brain", torch.bool),
+        labels=column("label"),
+        loss=column("loss"),
+        weight=column("weight", torch.float32),
     )
 
 
-def positions(text: PackedText, n_steps: int | Tensor) -> Tensor:
+def positions(text: PackedText, start: Tensor) -> Tensor:
     """Position ids of the text columns.
 
     Parameters
     ----------
     text : PackedText
-    n_steps : int or Tensor of int64, shape (B,)
-        Steps of the brain block, or those of each scan.
+    start : Tensor of int64, shape (B,)
+        Position after each brain block, E.
 
     Returns
     -------
     Tensor of int64, shape (B, L)
     """
-    steps = n_steps[:, None] if isinstance(n_steps, Tensor) else n_steps
-    return text.offsets + steps * text.sees_brain
+    return text.offsets + start[:, None] * text.sees_brain
 
 
 class _Column(NamedTuple):
     token: int
     segment: int
-    continues: int
+    parent: int
     offset: int
     sees_brain: bool
     label: int
+    loss: int
+    weight: float
 
 
 def _row(segments: Sequence[TextSegment]) -> list[_Column]:
@@ -153,9 +172,11 @@ def _row(segments: Sequence[TextSegment]) -> list[_Column]:
     for number, segment in enumerate(segments):
         start = 0 if segment.continues is None else ends[segment.continues]
         parent = _NOTHING if segment.continues is None else segment.continues
+        loss = TEXT_LOSSES.index(segment.loss)
+        columns = zip(segment.ids, _labels(segment), _weights(segment), strict=True)
         row += [
-            _Column(token, number, parent, start + k, segment.sees_brain, label)
-            for k, (token, label) in enumerate(zip(segment.ids, _labels(segment), strict=True))
+            _Column(token, number, parent, start + k, segment.sees_brain, label, loss, weight)
+            for k, (token, label, weight) in enumerate(columns)
         ]
         ends.append(start + len(segment.ids))
     return row
@@ -168,5 +189,11 @@ def _labels(segment: TextSegment) -> list[int]:
     return [NO_TARGET] * min(n_given, len(following)) + following[n_given:] + [NO_TARGET]
 
 
-def _int_tensor(rows: list[list[int]], width: int) -> Tensor:
-    return torch.tensor(rows, dtype=torch.int64).reshape(len(rows), width)
+def _weights(segment: TextSegment) -> list[float]:
+    """Weight of what each token of a segment predicts; 0 where that is no target."""
+    weights = segment.weights or [1.0] * len(segment.ids)
+    following = [*weights[1:], 0.0]
+    return [
+        0.0 if label == NO_TARGET else float(weight)
+        for label, weight in zip(_labels(segment), following, strict=True)
+    ]

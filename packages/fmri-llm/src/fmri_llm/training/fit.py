@@ -12,23 +12,28 @@ import numpy as np
 
 from fmri_llm import pretrained
 from fmri_llm.base_model import chat
-from fmri_llm.base_model.checks import default_system_prompt
 from fmri_llm.data import examples
+from fmri_llm.data.feature_questions import FeatureQuestions
+from fmri_llm.evaluation.scan_dependence import measure_scan_dependence
 from fmri_llm.model.checks import check_length
 from fmri_llm.model.fmri_lm import FMRILM
-from fmri_llm.settings import FitLLMSettings, LossWeights
+from fmri_llm.packing.sequences import TEXT_LOSSES
+from fmri_llm.settings import FitLLMSettings, LoraSettings, LossWeights
 from fmri_llm.training import checks
 from fmri_llm.training.forecast_baselines import reference_forecasts
+from fmri_llm.training.initialise import initial_filters, initialise
 from fmri_vqtok.config.stages import LoopSettings
 from fmri_vqtok.digest import digest
 from fmri_vqtok.distributed import barrier, init_process_group, is_main_process
 from fmri_vqtok.formats.captions import read_captions
 from fmri_vqtok.formats.tokens import read_tokens_record
+from fmri_vqtok.formats.zscores import read_zscores
 from fmri_vqtok.text import features
 from fmri_vqtok.text.cache import model_fingerprint
 from fmri_vqtok.tokens.dataset import check_tokens_of
 from fmri_vqtok.training import loop
 from fmri_vqtok.training.log import write_losses
+from fmri_vqtok.training.optimizer import ParameterGroup
 
 if TYPE_CHECKING:
     from torch.utils.data import Dataset
@@ -72,8 +77,8 @@ def fit_llm(  # noqa: PLR0913 - what the stage reads and writes, each named
     text_path : Path or str
         Plain text for the T2T loss; see `fmri_vqtok.text.corpus.read_corpus`.
     directory : Path
-        Where the model's folder, ``losses.csv`` and, beside the F2F loss, ``forecasts.json`` are
-        written.
+        Where the model's folder, ``losses.csv``, ``scan-dependence.json`` and, beside the F2F loss,
+        ``forecasts.json`` are written.
     settings : FitLLMSettings
     seed : int
     language_model : Path
@@ -84,8 +89,7 @@ def fit_llm(  # noqa: PLR0913 - what the stage reads and writes, each named
     progress : callable, optional
         Called with (steps done, steps in all).
     note : callable, optional
-        Called with facts by name: what is not shown of the training scans and captions, and what
-        the chat template says before each question unasked.
+        Called with facts by name: what is not shown of the training scans and captions.
 
     Returns
     -------
@@ -106,21 +110,29 @@ def fit_llm(  # noqa: PLR0913 - what the stage reads and writes, each named
     if settings.weights.f2f > 0:
         checks.check_steps(record["n_steps"])
         checks.check_causal(tokenizer.config)
+    train_windows = examples.TokenWindows.read(tokens_dir, "train")
     model = FMRILM.from_base(
         language_model,
         tokenizer,
         name=language_model_name,
+        filters=initial_filters(tokenizer, train_windows, settings.brain),
+        brain=settings.brain,
         lora=settings.lora,
         attention=settings.attention,
         seed=seed,
     )
     model.max_windows = settings.max_windows
+    initialise(model, train_windows)
     corpus, held_out = _corpus(model, language_model, text_path, settings)
     captions = read_captions(descriptors_dir / "captions.jsonl")
+    asks = settings.n_questions > 0 and settings.weights.questions > 0
+    questions = FeatureQuestions(read_zscores(descriptors_dir)) if asks else None
 
-    def plan(split: str, text: np.ndarray, n_examples: int) -> examples.PretrainingDataset:
+    def plan(
+        windows: examples.TokenWindows, text: np.ndarray, n_examples: int
+    ) -> examples.PretrainingDataset:
         return examples.PretrainingDataset(
-            examples.TokenWindows.read(tokens_dir, split),
+            windows,
             captions,
             text,
             model.text_tokenizer,
@@ -128,27 +140,35 @@ def fit_llm(  # noqa: PLR0913 - what the stage reads and writes, each named
             corpus_tokens=settings.corpus_tokens,
             n_examples=n_examples,
             seed=seed,
-            max_windows=settings.max_windows,
+            questions=questions,
+            n_questions=settings.n_questions,
+            losses=[name for name in TEXT_LOSSES if vars(settings.weights)[name] > 0],
         )
 
-    training = plan("train", corpus, settings.loop.steps * settings.loop.batch_size)
-    validation = plan("validation", held_out, settings.validation_examples)
-    longest = max(_longest(each, record["n_steps"]) for each in (training, validation))
+    training = plan(train_windows, corpus, settings.loop.steps * settings.loop.batch_size)
+    held_out_windows = examples.TokenWindows.read(tokens_dir, "validation")
+    validation = plan(held_out_windows, held_out, settings.validation_examples)
+    longest = max(
+        _longest(each, model, record["n_steps"], forecasts=settings.weights.f2f > 0)
+        for each in (training, validation)
+    )
     check_length(longest, model.language_model.config)
-    note(**_left_out(training), system_prompt=default_system_prompt(model.text_tokenizer))
+    note(**_left_out(training, settings.max_windows))
     if settings.weights.f2f > 0 and len(validation.windows) and is_main_process():
-        reference_forecasts(model.brain_tokenizer, training, validation).write(directory)
-    return fine_tune(
+        reference_forecasts(model, training, validation).write(directory)
+    records = fine_tune(
         model,
         training,
         validation if len(validation.windows) else None,
         settings.loop,
         directory,
-        weights=settings.weights,
+        weights=settings.weights if questions else replace(settings.weights, questions=0.0),
+        lora=settings.lora,
         seed=seed,
         identity={
             "tokens": record,
             "captions": digest([captions]),
+            "measures": None if questions is None else questions.digest,
             "text": digest([corpus, held_out]),
             "base": model_fingerprint(language_model)[:16],
             "settings of the stage": asdict(replace(settings, loop=LoopSettings())),
@@ -156,6 +176,21 @@ def fit_llm(  # noqa: PLR0913 - what the stage reads and writes, each named
         device=device,
         progress=progress,
     )
+    if questions is not None and settings.dependence_scans > 1 and is_main_process():
+        found = measure_scan_dependence(
+            model,
+            _held_out(tokens_dir),
+            captions,
+            questions,
+            n_scans=settings.dependence_scans,
+            n_questions=settings.dependence_questions,
+            text_tokens=settings.text_tokens,
+            seed=seed,
+        )
+        if found is not None:
+            found.write(directory)
+    barrier()
+    return records
 
 
 def fine_tune(  # noqa: PLR0913 - what a run is made of, each named
@@ -166,6 +201,7 @@ def fine_tune(  # noqa: PLR0913 - what a run is made of, each named
     directory: Path,
     *,
     weights: LossWeights,
+    lora: LoraSettings | None = None,
     seed: int,
     identity: Mapping[str, Any] = MappingProxyType({}),
     device: str = "cpu",
@@ -183,7 +219,9 @@ def fine_tune(  # noqa: PLR0913 - what a run is made of, each named
     directory : Path
         Checkpoints are kept in its folder ``checkpoints``; training resumes from them.
     weights : LossWeights
-        ``LossWeights(f2f=0, t2t=0)`` trains on answers alone.
+        ``LossWeights(f2f=0, t2t=0, questions=0)`` trains on answers alone.
+    lora : LoraSettings, optional
+        Rate and first step of the adapters; as the brain input's by default.
     seed : int
     identity : mapping, optional
         By name, what the data and the model are, so that no other run resumes from the checkpoints;
@@ -196,6 +234,7 @@ def fine_tune(  # noqa: PLR0913 - what a run is made of, each named
     list of LossRecord
     """
     model.loss_weights = weights
+    model.parameter_groups = (_adapters(lora or LoraSettings(), settings.steps),)
     records = loop.train(
         model,
         plan,
@@ -215,6 +254,23 @@ def fine_tune(  # noqa: PLR0913 - what a run is made of, each named
     return records
 
 
+def _held_out(tokens_dir: Path) -> examples.TokenWindows:
+    """Read scans that training has not seen: of the test, or of validation where that is empty."""
+    test = examples.TokenWindows.read(tokens_dir, "test")
+    return test if len(test) else examples.TokenWindows.read(tokens_dir, "validation")
+
+
+def _adapters(lora: LoraSettings, n_steps: int) -> ParameterGroup:
+    """Parameter group of the adapters."""
+    first = round(lora.from_fraction * n_steps)
+    return ParameterGroup(
+        name="adapters",
+        select=r"^language_model\.",
+        learning_rate=lora.learning_rate,
+        from_step=first if first < n_steps else None,
+    )
+
+
 def _corpus(
     model: FMRILM, language_model: Path, text_path: Path | str, settings: FitLLMSettings
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -229,19 +285,24 @@ def _corpus(
     return tokens[:-n_held_out], tokens[-n_held_out:]
 
 
-def _left_out(plan: examples.PretrainingDataset) -> dict[str, int]:
+def _left_out(plan: examples.PretrainingDataset, max_windows: int | None) -> dict[str, int]:
     """Count what a plan never shows: windows, and sentences that no target has room for."""
     n_left_out, n_sentences = plan.sentence_counts()
     return {
-        "windows_left_out": plan.windows.n_left_out(plan.max_windows),
+        "windows_left_out": plan.windows.n_left_out(max_windows),
         "windows": len(plan.windows),
         "caption_sentences_left_out": n_left_out,
         "caption_sentences": n_sentences,
     }
 
 
-def _longest(plan: examples.PretrainingDataset, n_steps: int) -> int:
-    """Most positions that an example can take up: brain steps, prompt and text."""
+def _longest(
+    plan: examples.PretrainingDataset, model: FMRILM, n_steps: int, *, forecasts: bool
+) -> int:
+    """Most positions that a pass over an example takes up.
+
+    A pass is over brain block, prompt and text, or, for forecasts, over the enclosed signal tokens.
+    """
     captions = [text for texts in plan.captions.values() for text in texts.values()]
     sentences = [sentence.text for caption in captions for sentence in caption.sentences]
     longest_sentence = max(examples.token_lengths(plan.tokenizer, sentences), default=0)
@@ -249,6 +310,10 @@ def _longest(plan: examples.PretrainingDataset, n_steps: int) -> int:
         len(chat.encode_answers(plan.tokenizer, chat.question(prompt), [""])[0])
         for prompt in examples.DESCRIBE_PROMPTS.values()
     )
-    n_brain = n_steps * plan.windows.most_windows(plan.max_windows)
-    described = n_brain + longest_prompt + max(longest_sentence, plan.text_tokens) + 1
-    return max(described, plan.corpus_tokens)
+    n_signal = n_steps * plan.windows.most_windows(model.max_windows)
+    longest_answer = max(longest_sentence, plan.text_tokens) + 1
+    longest_text = longest_prompt + longest_answer
+    if plan.questions is not None:
+        longest_text = max(longest_text, plan.questions.longest(plan.tokenizer))
+    described = model.n_brain_positions(n_signal) + longest_text
+    return max(described, plan.corpus_tokens, 2 + n_signal if forecasts else 0)

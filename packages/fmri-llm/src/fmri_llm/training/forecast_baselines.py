@@ -19,11 +19,13 @@ from scipy.sparse import csr_array
 from scipy.spatial.distance import cdist
 from scipy.special import logsumexp
 
-from fmri_llm.data.token_windows import spread
+from fmri_llm.brain_input.signal_windows import spread
+from fmri_llm.data.examples import scans_of
 
 if TYPE_CHECKING:
     from fmri_llm.data.examples import PretrainingDataset
-    from fmri_vqtok.tokenizer import FMRITokenizer
+    from fmri_llm.data.token_windows import ScanTokens
+    from fmri_llm.model.fmri_lm import FMRILM
 
 __all__ = ["CodePairs", "Forecasts", "code_pairs", "forecast_references", "reference_forecasts"]
 
@@ -112,14 +114,14 @@ class Forecasts:
 
 
 def reference_forecasts(
-    tokenizer: FMRITokenizer, training: PretrainingDataset, validation: PretrainingDataset
+    model: FMRILM, training: PretrainingDataset, validation: PretrainingDataset
 ) -> Forecasts:
     """Forecasts without a language model, of the codes whose F2F loss validation measures.
 
     Parameters
     ----------
-    tokenizer : FMRITokenizer
-        Whose codes they are.
+    model : FMRILM
+        With the tokenizer whose codes they are, and the windows that it reads.
     training, validation : PretrainingDataset
         The references are fitted on scans of `training`, spread evenly and as many as have
         `FITTED_PAIRS` codes, and measured on the examples of `validation`.
@@ -128,19 +130,22 @@ def reference_forecasts(
     -------
     Forecasts
     """
-    device = next(tokenizer.parameters()).device
+    tokenizer = model.brain_tokenizer
     with torch.no_grad():
         vectors = tokenizer.quantizer.code_vectors().double().cpu().numpy()
 
-    def parts(scan: Any) -> tuple[Any, Any, Any]:
-        region_mask = torch.as_tensor(scan.region_mask, device=device)[None]
-        return scan.codes, tokenizer.valid_codes(region_mask)[0].cpu().numpy(), scan.follows
+    def parts(scan: ScanTokens) -> tuple[Any, Any, Any]:
+        scans = scans_of([scan]).to(model.device)
+        steps = model.signal_steps(scans)
+        given = (steps.codes, tokenizer.valid_codes(scans.region_mask), steps.follows)
+        codes, valid, follows = (values[0].cpu().numpy() for values in given)
+        return codes, valid, follows
 
-    windows, most = training.windows, training.max_windows
-    n_each = windows.scan(windows.scan_ids[0], most).codes.size
+    windows = training.windows
+    n_each = parts(windows.scan(windows.scan_ids[0]))[0].size
     chosen = spread(len(windows.scan_ids), max(1, FITTED_PAIRS // n_each))
-    fitted = (parts(windows.scan(windows.scan_ids[i], most)) for i in chosen)
-    asked = (parts(validation[i]) for i in range(len(validation)))
+    fitted = (parts(windows.scan(windows.scan_ids[i])) for i in chosen)
+    asked = (parts(validation[i].scan) for i in range(len(validation)))
     return forecast_references(code_pairs(fitted, vectors), code_pairs(asked, vectors), vectors)
 
 

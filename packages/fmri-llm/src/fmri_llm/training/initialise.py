@@ -1,0 +1,77 @@
+"""What of a model starts from training scans: spatial filters, scalers and the code head."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from fmri_llm.brain_input.lengths import code_embeddings
+from fmri_llm.data.examples import scans_of
+from fmri_vqtok.model.relations import eigenvector_filters, network_filters, region_covariance
+
+if TYPE_CHECKING:
+    from fmri_llm.brain_input.scans import BrainScans
+    from fmri_llm.data.token_windows import TokenWindows
+    from fmri_llm.model.fmri_lm import FMRILM
+    from fmri_llm.settings import BrainInputSettings
+    from fmri_vqtok.tokenizer import FMRITokenizer
+
+__all__ = ["initial_filters", "initialise"]
+
+_SCANS = 32  # at a time
+
+
+def initial_filters(
+    tokenizer: FMRITokenizer, windows: TokenWindows, settings: BrainInputSettings
+) -> Tensor:
+    """Spatial filters to start from, shape (Q, N).
+
+    Parameters
+    ----------
+    tokenizer : FMRITokenizer
+    windows : TokenWindows
+        Of the training scans.
+    settings : BrainInputSettings
+    """
+    if settings.filters == "networks" and tokenizer.networks is not None:
+        return network_filters(tokenizer.networks)
+    totals = [_covariance(tokenizer, scans).sum(0) for scans in _batches(windows)]
+    mean = torch.stack(totals).sum(0) / len(windows.scan_ids)
+    return eigenvector_filters(mean, min(settings.n_filters, len(mean)))
+
+
+@torch.no_grad()
+def initialise(model: FMRILM, windows: TokenWindows) -> None:
+    """Fit the scalers of a model's brain input, and start its code head from training scans.
+
+    Parameters
+    ----------
+    model : FMRILM
+        Changed in place.
+    windows : TokenWindows
+        Of the training scans.
+    """
+    tokenizer = model.brain_tokenizer
+    counts = torch.zeros(tokenizer.config.n_codes)
+    batches = []
+    for scans in _batches(windows):
+        batches.append((scans, model.covariance(scans)))
+        valid = tokenizer.valid_codes(scans.region_mask)[:, None] & scans.step_mask[:, :, None]
+        counts += torch.bincount(scans.codes[valid], minlength=len(counts))
+    model.brain.fit(batches)
+    model.head.start(code_embeddings(tokenizer), counts)
+
+
+def _batches(windows: TokenWindows) -> Iterator[BrainScans]:
+    for start in range(0, len(windows.scan_ids), _SCANS):
+        yield scans_of([windows.scan(name) for name in windows.scan_ids[start : start + _SCANS]])
+
+
+def _covariance(tokenizer: FMRITokenizer, scans: BrainScans) -> Tensor:
+    if scans.covariance is not None:
+        return scans.covariance
+    coefficients = tokenizer.coefficients(scans.codes)
+    return region_covariance(coefficients, scans.region_mask, scans.step_mask)

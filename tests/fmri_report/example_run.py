@@ -24,6 +24,7 @@ from fmri_instruct.evaluation.scores import Method, ScanAnswer, score_task
 from fmri_instruct.prompts.instructions import InstructionSet, write_instructions
 from fmri_instruct.settings import EvaluateSettings
 from fmri_instruct.tasks.definitions import Task, load_tasks
+from fmri_llm.evaluation.scan_dependence import ScanDependence
 from fmri_llm.training.forecast_baselines import Forecasts
 
 PARCELLATION = load_parcellation("aal2")
@@ -50,6 +51,20 @@ def write_run(root: Path) -> Path:
     Forecasts(equal_odds=4.85, unigram=1.2, previous_code=0.9, linear=0.7, n_targets=40).write(
         root / "language-model"
     )
+    ScanDependence(
+        n_scans=4,
+        n_questions=60,
+        n_by_domain={"FC": 60},
+        question_auc={
+            "own": {"all": 0.83, "FC": 0.91},
+            "shuffled": {"all": 0.52, "FC": 0.49},
+            "empty": {"all": 0.5, "FC": 0.5},
+        },
+        question_accuracy={"own": 0.77, "shuffled": 0.51, "empty": 0.48},
+        caption_loss={"own": 1.234, "shuffled": 1.301, "empty": 1.295},
+        retrieval=0.75,
+        retrieval_chance=0.25,
+    ).write(root / "language-model")
     _write_losses(root / "tuned-model", ("f2t", "total"), random)
     _write_quality(root / "tokenizer")
     _write_reconstruction(root / "tokenizer", root / "cohort")

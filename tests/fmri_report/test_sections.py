@@ -1,6 +1,7 @@
 """What the sections say of a run."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -56,6 +57,18 @@ def test_next_step_prediction_is_compared_with_forecasts_without_a_model(page: s
     # The losses of the example end near 1.04.
     assert "a linear forecast of its vector 0.70" in page
     assert page.count("The model forecasts no better than the best of these.") == 1
+
+
+def test_the_model_with_the_scan_stands_beside_itself_on_other_peoples_scans(page: str) -> None:
+    assert "AUC 0.83 with the scan, 0.52 with another person" in page
+    table = page[page.index("Does the model look at the scan?") :].split("</table>", maxsplit=1)[0]
+    rows = [re.findall(r"<td[^>]*>([^<]*)</td>", row) for row in table.split("<tr")[2:]]
+    assert rows == [
+        ["0.83", "0.91", "0.77", "1.234"],
+        ["0.52", "0.49", "0.51", "1.301"],
+        ["0.50", "0.50", "0.48", "1.295"],
+    ]
+    assert "the right one for 75% of the scans (chance 25%)" in page
 
 
 def test_what_a_model_wrote_is_shown_and_not_run(page: str) -> None:

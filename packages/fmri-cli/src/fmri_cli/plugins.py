@@ -11,7 +11,7 @@ import click
 from fmri_cli.run.context import Context, Session
 from fmri_cli.run.pipeline import COMMANDS, SETTINGS, row_of
 from fmri_cli.settings.recipes import Recipe, load_recipe
-from fmri_cli.settings.rows import SettingRow, setting_rows, settings_class
+from fmri_cli.settings.rows import setting_rows, settings_class
 
 GROUP = "fmri.commands"
 
@@ -31,7 +31,8 @@ class CommandGroup(click.Group):
             return own
         entry_point = stage_entry_points().get(cmd_name)
         if entry_point is None:
-            return _uninstalled(cmd_name) if row_of(cmd_name) else None
+            known = row_of(cmd_name) is not None
+            return _refusing(cmd_name, "is not installed", "install") if known else None
         try:
             command = entry_point.load()
         except ImportError as error:
@@ -137,18 +138,13 @@ class StageCommand(click.Command):
         place = SETTINGS.get(self.name or "")
         if place is None:
             return
-        rows = [(_with_default(row), row.meaning) for row in setting_rows(settings_class(place))]
+        rows = [
+            (f"{row.key}={row.default}" if row.default else row.key, row.meaning)
+            for row in setting_rows(settings_class(place))
+        ]
         if rows:
             with formatter.section(f"Settings (--set KEY=VALUE, or section {self.name}: of FILE)"):
                 formatter.write_dl(rows)
-
-
-def _with_default(row: SettingRow) -> str:
-    return f"{row.key}={row.default}" if row.default else row.key
-
-
-def _uninstalled(name: str) -> click.Command:
-    return _refusing(name, "is not installed", "install")
 
 
 def _unusable(name: str, point: metadata.EntryPoint, error: ImportError) -> click.Command:

@@ -1,4 +1,6 @@
-"""Loss curves of the three training stages."""
+"""Loss curves of the three training stages, and what a model's text owes to the scan."""
+
+from typing import Any
 
 from fmri_cli.report.artefacts import Run
 from fmri_cli.report.figures.losses import MEASURED, drawn_names, loss_curves
@@ -10,6 +12,9 @@ TRAINED = {
     "language-model": "Language model",
     "tuned-model": "Instruction tuning",
 }
+
+SCANS = {"own": "the scan itself", "shuffled": "another person's", "empty": "none"}
+"""Conditions of ``scan-dependence.json``, as the table names them."""
 
 
 def build(run: Run, settings: ReportSettings) -> Section:  # noqa: ARG001
@@ -23,6 +28,7 @@ def build(run: Run, settings: ReportSettings) -> Section:  # noqa: ARG001
                 "steps": int(losses["step"].max()),
                 "figure": loss_curves(losses),
                 "forecasts": _forecasts(run, stage),
+                "dependence": _dependence(run, stage),
                 "measured": [MEASURED[name] for name in drawn_names(losses) if name in MEASURED],
             }
         )
@@ -37,10 +43,50 @@ def build(run: Run, settings: ReportSettings) -> Section:  # noqa: ARG001
             "by chance: 0.69 where brain and text are confused. The contrastive loss tells scans "
             "apart, so it is zero, and says nothing, where a batch holds windows of one scan only. "
             "f2f is the next brain code, f2t text about a scan, t2t plain text; under the curves, "
-            "f2f is compared with forecasts that need no language model."
+            "f2f is compared with forecasts that need no language model. A model can write well "
+            "without looking at the scan: the table under the language model gives the same model "
+            "the right scan, another person's, and none."
         ),
         values={"stages": stages},
     )
+
+
+def _dependence(run: Run, stage: str) -> dict[str, Any] | None:
+    """Rows of what text owes to the scan: the right one, another person's, none."""
+    if not run.has(stage, "scan-dependence.json"):
+        return None
+    found = run.json(stage, "scan-dependence.json")
+    domains = found["n_by_domain"]
+    rows = [
+        {
+            "scan": SCANS[condition],
+            "ours": condition == "own",
+            "cells": [
+                f"{found['question_auc'][condition]['all']:.2f}",
+                *(f"{found['question_auc'][condition][name]:.2f}" for name in domains),
+                f"{found['question_accuracy'][condition]:.2f}",
+                f"{found['caption_loss'][condition]:.3f}",
+            ],
+        }
+        for condition in SCANS
+    ]
+    return {
+        "verdict": found["verdict"],
+        "columns": [
+            "AUC of questions",
+            *(f"{name} ({n})" for name, n in domains.items()),
+            "Accuracy",
+            "Caption loss (nats a token)",
+        ],
+        "rows": rows,
+        "note": (
+            f"{found['n_questions']} questions (by domain in brackets) whether a measure is above "
+            "or below average, about "
+            f"{found['n_scans']} held-out scans. Of {found['n_scans']} captions, the model finds "
+            f"the right one for {found['retrieval']:.0%} of the scans "
+            f"(chance {found['retrieval_chance']:.0%})."
+        ),
+    }
 
 
 def _forecasts(run: Run, stage: str) -> str | None:

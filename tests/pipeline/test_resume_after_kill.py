@@ -8,7 +8,7 @@ import pytest
 
 from .trees import tree
 
-PATIENCE = 120  # s, for one stage on a busy machine
+PATIENCE = 600  # s, for one stage on a busy machine
 
 
 def checkpoint_of(stage):

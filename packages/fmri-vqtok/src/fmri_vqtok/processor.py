@@ -5,8 +5,7 @@ repetition time, scale each region robustly over time, scale each site, cut into
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from fractions import Fraction
+from dataclasses import replace
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -15,7 +14,6 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from fmri_vqtok.errors import InputError, check_choice
-from fmri_vqtok.region_signal import has_signal
 from fmri_vqtok.resampling import (
     resample,
     resampled_length,
@@ -23,6 +21,7 @@ from fmri_vqtok.resampling import (
     undo_upsampling,
     upsample,
 )
+from fmri_vqtok.robust_scaling import Normalised, Scaling, present_regions, robust_z
 from fmri_vqtok.scan_scale import (
     ScanScale,
     log_power_shares,
@@ -32,60 +31,7 @@ from fmri_vqtok.scan_scale import (
     none_to_nan,
 )
 
-IQR_OF_NORMAL = 1.349
-"""Interquartile range of the standard normal distribution."""
-
 WINDOWS = ("cover", "all", "clip")
-
-
-@dataclass(frozen=True)
-class Scaling:
-    """How the values of one scan were normalised, for the inverse.
-
-    Attributes
-    ----------
-    center : ndarray, shape (N,)
-        Median of each region, in the scan's units. The constant of a constant region; NaN
-        for a region with a value that is not finite.
-    spread : ndarray, shape (N,)
-        Unit of the normalised series: IQR / 1.349 times the scale of the site. 0 for a missing
-        region.
-    n_frames : int
-        Frames of the scan.
-    ratio : Fraction
-        Its repetition time over the target, as resampled; 1 if it was not.
-    """
-
-    center: NDArray[np.float64]
-    spread: NDArray[np.float64]
-    n_frames: int
-    ratio: Fraction
-
-    def undo(self, series: Tensor | ArrayLike) -> NDArray[np.float64]:
-        """Normalised series or windows, shape (..., N), in the scan's units.
-
-        Frames stay at the target repetition time. Exact for values that were not clipped.
-        """
-        values = series.detach().cpu().numpy() if isinstance(series, Tensor) else series
-        return np.asarray(values, dtype=np.float64) * self.spread + self.center
-
-
-class Normalised(NamedTuple):
-    """A whole scan, normalised.
-
-    Attributes
-    ----------
-    series : Tensor of float32, shape (T', N)
-        At the target repetition time; T' is at least the frames of a window.
-    mask : Tensor of bool, shape (N,)
-        Regions that are present.
-    scaling : Scaling
-        For the inverse, to the scan's units.
-    """
-
-    series: Tensor
-    mask: Tensor
-    scaling: Scaling
 
 
 class TimeSeriesProcessor:
@@ -425,12 +371,12 @@ class TimeSeriesProcessor:
     def _standardise(
         self, timeseries: ArrayLike, tr: float
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_], Scaling]:
-        values, mask, constant = _present_regions(timeseries)
+        values, mask, constant = present_regions(timeseries)
         n_frames, ratio = len(values), resampling_ratio(tr, self.target_tr)
         values = resample(values, ratio)
         if len(values) < self.n_frames:
             values = upsample(values, self.n_frames)
-        values, median, spread = _robust_z(values, mask)
+        values, median, spread = robust_z(values, mask)
         center = np.where(mask, median, constant)
         return values, spread > 0, Scaling(center, spread, n_frames, ratio)
 
@@ -460,34 +406,3 @@ def _averages(scans: Sequence[_TrainingScan]) -> tuple[float, NDArray[np.float64
     """Root mean square of scans, and the mean log spread of each region."""
     scale = float(np.sqrt(np.mean([scan.power for scan in scans])))
     return scale, mean_of_known([scan.log_spread for scan in scans])
-
-
-def _present_regions(
-    timeseries: ArrayLike,
-) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]]:
-    """Values with missing regions set to 0, the mask of the others, and the first frame."""
-    values = np.array(timeseries, dtype=np.float64)
-    if values.ndim != 2 or len(values) < 2:
-        raise InputError(
-            f"timeseries: shape {values.shape}; give frames by regions, with at least 2 frames"
-        )
-    finite = np.isfinite(values).all(axis=0)
-    constant = np.where(finite, values[0], np.nan)
-    values[:, ~finite] = 0.0
-    mask = has_signal(values) & finite
-    values[:, ~mask] = 0.0
-    return values, mask, constant
-
-
-def _robust_z(
-    values: NDArray[np.float64], mask: NDArray[np.bool_]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Each region minus its median, over its IQR / 1.349; with the median and that spread.
-
-    A region that is missing or without spread is 0 and has spread 0.
-    """
-    low, middle, high = np.percentile(values, [25, 50, 75], axis=0)
-    spread = np.where(mask, (high - low) / IQR_OF_NORMAL, 0.0)
-    scaled = (values - middle) / np.where(spread > 0, spread, 1.0)
-    scaled[:, spread == 0] = 0.0
-    return scaled, middle, spread

@@ -2,11 +2,10 @@
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,7 +14,6 @@ from fmri_vqtok.config.stages import FitTokenizerSettings, LoopSettings
 from fmri_vqtok.data.region_features import training_features
 from fmri_vqtok.data.window_dataset import (
     NormalisedScan,
-    TextDraws,
     TrainingWindowDataset,
     WindowDataset,
     collate,
@@ -25,12 +23,9 @@ from fmri_vqtok.distributed import barrier, init_process_group, is_main_process
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.formats.cohort import Cohort
 from fmri_vqtok.formats.json_files import write_json
-from fmri_vqtok.formats.zscores import read_zscores
 from fmri_vqtok.pretrained.model_card import RunFacts, model_card
 from fmri_vqtok.processor import TimeSeriesProcessor
 from fmri_vqtok.text.cache import model_fingerprint
-from fmri_vqtok.text.caption_targets import CaptionCounts, caption_targets, read_sentences
-from fmri_vqtok.text.features import embedding_table, token_stream
 from fmri_vqtok.tokenizer import FMRITokenizer, FMRITokenizerConfig
 from fmri_vqtok.training.checks import check_surroundings
 from fmri_vqtok.training.coupling import CouplingLoss
@@ -44,42 +39,13 @@ from fmri_vqtok.training.relation_losses import (
     start_relations,
     training_windows,
 )
-
-Scans = dict[str, list[NormalisedScan]]
-
-
-@dataclass(frozen=True)
-class TextSource:
-    """Where the text side of the alignment comes from.
-
-    Attributes
-    ----------
-    descriptors_dir : Path
-        Folder with ``captions.jsonl`` and, for a read-out of z-scores, ``zscores.parquet``.
-    corpus : Path or str
-        Whose tokens stand for text in the domain loss; see `fmri_vqtok.text.corpus.read_corpus`.
-    language_model : Path
-        Local folder of a transformers model.
-    name : str
-        Name of that model, kept with the tokenizer.
-    """
-
-    descriptors_dir: Path
-    corpus: Path | str
-    language_model: Path
-    name: str
-
-
-@dataclass(frozen=True)
-class _TextTargets:
-    table: Tensor
-    captions: Tensor
-    center: Tensor
-    draws: TextDraws
-    counts: CaptionCounts
-    captions_digest: str
-    held_out: Tensor
-    zscores: Tensor | None
+from fmri_vqtok.training.text_targets import (
+    Scans,
+    TextSource,
+    TextTargets,
+    check_contrast,
+    text_targets,
+)
 
 
 def fit_tokenizer(
@@ -132,8 +98,8 @@ def fit_tokenizer(
     check_surroundings(settings.training, device, has_validation="validation" in scans)
     _check_readout(settings, text)
     if text is not None:
-        _check_contrast(settings)
-    targets = _text_targets(text, scans, settings, device) if text is not None else None
+        check_contrast(settings)
+    targets = text_targets(text, scans, settings, device) if text is not None else None
     if targets is not None:
         note(captions=asdict(targets.counts))
     tokenizer = _start(cohort, processor, scans, targets, text, settings, seed)
@@ -170,7 +136,7 @@ def _objective(
     cohort: Cohort,
     tokenizer: FMRITokenizer,
     scans: Scans,
-    targets: _TextTargets | None,
+    targets: TextTargets | None,
     settings: FitTokenizerSettings,
     seed: int,
 ) -> TokenizerObjective:
@@ -222,7 +188,7 @@ def _quality(objective: TokenizerObjective, scans: Scans) -> dict[str, dict[str,
 def _identity(
     cohort: Cohort,
     tokenizer: FMRITokenizer,
-    targets: _TextTargets | None,
+    targets: TextTargets | None,
     text: TextSource | None,
     settings: FitTokenizerSettings,
 ) -> dict[str, Any]:
@@ -273,71 +239,11 @@ def _check_readout(settings: FitTokenizerSettings, text: TextSource | None) -> N
         )
 
 
-def _check_contrast(settings: FitTokenizerSettings) -> None:
-    loop = settings.training
-    if settings.contrastive_weight > 0 and loop.batch_size < 2 * loop.accumulation_steps:
-        raise InputError(
-            f"training.batch_size: {loop.batch_size} in {loop.accumulation_steps} parts leaves one "
-            "example per part, and one scan has nothing to be contrasted with; give at least "
-            f"{2 * loop.accumulation_steps}, or contrastive_weight 0"
-        )
-
-
-def _text_targets(
-    text: TextSource, scans: Scans, settings: FitTokenizerSettings, device: str
-) -> _TextTargets:
-    """Frozen targets of the scans that the training and validation losses look at.
-
-    Test scans have a row too, so that rows and scans agree, but nothing is read about them.
-    """
-    everyone = [scan for group in scans.values() for scan in group]
-    used = [scan for split in ("train", "validation") for scan in scans.get(split, [])]
-    captions = read_sentences(text.descriptors_dir, [scan.scan_id for scan in used])
-    found = caption_targets(
-        text.language_model,
-        captions,
-        [place < len(scans["train"]) for place in range(len(used))],
-        settings.caption_tokens,
-        device=device,
-    )
-    by_row = found.features.new_zeros(len(everyone), found.features.shape[1])
-    rows = [scan.row for scan in used]
-    by_row[rows] = found.features
-    zscores = None
-    if settings.readout_weight > 0:
-        table_of_z = read_zscores(text.descriptors_dir, [scan.scan_id for scan in used])
-        features = table_of_z.drop(columns="split").to_numpy(dtype=np.float32, copy=True)
-        values = torch.from_numpy(features)
-        zscores = values.new_full((len(everyone), values.shape[1]), torch.nan)
-        zscores[rows] = values
-    stream = token_stream(
-        text.language_model, text.corpus, column=settings.text_column, limit=settings.corpus_limit
-    )
-    table = embedding_table(text.language_model)
-    if (highest := int(stream.max())) >= len(table):
-        raise InputError(
-            f"text {text.corpus}: token {highest}, but language model {text.name} has embeddings "
-            f"of {len(table)} tokens; give the tokenizer that belongs to the model"
-        )
-    return _TextTargets(
-        table=table,
-        captions=by_row,
-        center=found.center,
-        draws=TextDraws(stream, settings.text_tokens),
-        counts=found.counts,
-        captions_digest=digest(captions),
-        held_out=torch.tensor(
-            [scan.row for scan in scans.get("validation", [])], dtype=torch.int64
-        ),
-        zscores=zscores,
-    )
-
-
 def _start(
     cohort: Cohort,
     processor: TimeSeriesProcessor,
     scans: Scans,
-    targets: _TextTargets | None,
+    targets: TextTargets | None,
     text: TextSource | None,
     settings: FitTokenizerSettings,
     seed: int,
@@ -399,7 +305,7 @@ def _start_windows(
 def _plans(
     scans: Scans,
     processor: TimeSeriesProcessor,
-    targets: _TextTargets | None,
+    targets: TextTargets | None,
     settings: FitTokenizerSettings,
     seed: int,
 ) -> tuple[TrainingWindowDataset, WindowDataset | None]:

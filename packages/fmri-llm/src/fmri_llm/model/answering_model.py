@@ -1,0 +1,158 @@
+"""What a model is asked: likelihoods of answers, generated text, hidden states.
+
+B scans, W time steps, N regions, P columns of the brain block, L text columns, D width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
+
+import torch
+from torch import Tensor
+
+from fmri_llm.base_model import chat
+from fmri_llm.base_model.chat import Prompt, listed
+from fmri_llm.brain_input.scans import BrainScans
+from fmri_llm.inference.generation import greedy_search
+from fmri_llm.inference.prefix import BrainPrefix
+from fmri_llm.inference.scoring import answer_log_likelihoods
+from fmri_llm.model.brain_text_model import BrainTextModel
+from fmri_llm.model.checks import check_length
+from fmri_llm.packing import sequences
+from fmri_llm.packing.sequences import TextSegment
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+__all__ = ["AnsweringModel"]
+
+SHORTER = "ask with shorter text, or train with fewer windows per scan (max_windows of fit-llm)"
+
+
+class AnsweringModel(BrainTextModel):
+    """The questions that `fmri_llm.FMRILM` answers."""
+
+    text_tokenizer: PreTrainedTokenizerBase
+
+    @torch.no_grad()
+    def hidden_states(
+        self,
+        scans: Tensor | BrainScans,
+        prompt: Prompt,
+        region_mask: Tensor | None = None,
+        *,
+        layer: int = -1,
+    ) -> Tensor:
+        """Hidden states of the brain block and of a prompt that follows it.
+
+        Parameters
+        ----------
+        scans : BrainScans, or Tensor of int64, shape (B, W, N)
+            Scans, or codes of all their windows.
+        prompt : str or messages
+            Asked of every scan.
+        region_mask : Tensor of bool, shape (B, N), optional
+            Beside codes alone.
+        layer : int, default=-1
+            0 for the input embeddings, k for the output of layer k, -1 for the last one.
+
+        Returns
+        -------
+        Tensor, shape (B, P + L, D)
+            The last column, at the end of the prompt, is where an answer is predicted from.
+        """
+        checked = self.checked(scans, region_mask)
+        ids, _ = self._tokens(prompt, ())
+        text = sequences.pack([[TextSegment(ids=ids)]] * len(checked)).to(self.device)
+        no_column = torch.zeros(0, dtype=torch.int64, device=self.device)
+        block = self.block_for_text(checked)
+        return self.forward_packed(block, text, no_column, hidden=True).hidden_states[layer]
+
+    @torch.no_grad()
+    def score_answers(
+        self,
+        scans: Tensor | BrainScans | BrainPrefix,
+        prompts: Prompt | Sequence[Prompt],
+        answers: Sequence[str] | Sequence[Sequence[str]],
+        region_mask: Tensor | None = None,
+    ) -> Tensor:
+        """Log-likelihoods of answers, each summed over its tokens and the end of the turn.
+
+        Parameters
+        ----------
+        scans : BrainScans, BrainPrefix, or Tensor of int64, shape (B, W, N)
+            Scans, codes of all their windows, or what `prefill` made of them. One scan serves
+            several prompts.
+        prompts : str, or sequence of str or of messages
+            Questions, one per scan (a single text is asked of all). Messages may hold
+            earlier turns.
+        answers : sequence of str, or one such sequence per prompt
+        region_mask : Tensor of bool, shape (B, N), optional
+            Beside codes alone.
+
+        Returns
+        -------
+        Tensor, shape (number of prompts, n_answers)
+            In nats.
+
+        Raises
+        ------
+        InputError
+            If scan and text need more positions than the base has.
+        """
+        prefix = self._prefix(scans, region_mask)
+        asked = listed(prompts, prefix.n_scans)
+        if isinstance(answers[0], str):
+            answers = [cast("Sequence[str]", answers)] * len(asked)
+        tokens = [self._tokens(p, a) for p, a in zip(asked, answers, strict=True)]
+        self._check_length(prefix, max(len(t[0]) + max(map(len, t[1])) for t in tokens))
+        return answer_log_likelihoods(self, prefix, [t[0] for t in tokens], [t[1] for t in tokens])
+
+    @torch.no_grad()
+    def generate_text(
+        self,
+        scans: Tensor | BrainScans | BrainPrefix,
+        prompts: Prompt | Sequence[Prompt],
+        max_new_tokens: int = 128,
+        region_mask: Tensor | None = None,
+    ) -> list[str]:
+        """Most likely text, token by token (greedy), as answer to each prompt.
+
+        Parameters
+        ----------
+        scans : BrainScans, BrainPrefix, or Tensor of int64, shape (B, W, N)
+        prompts : str, or sequence of str or of messages
+        max_new_tokens : int, default=128
+        region_mask : Tensor of bool, shape (B, N), optional
+            Beside codes alone.
+
+        Returns
+        -------
+        list of str
+
+        Raises
+        ------
+        InputError
+            If scan and text need more positions than the base has.
+        """
+        prefix = self._prefix(scans, region_mask)
+        asked = [self._tokens(p, ())[0] for p in listed(prompts, prefix.n_scans)]
+        self._check_length(prefix, max(map(len, asked)) + max_new_tokens)
+        end_ids = chat.end_ids(self.text_tokenizer)
+        rows = greedy_search(self, prefix, asked, max_new_tokens, end_ids)
+        texts = self.text_tokenizer.batch_decode(rows, skip_special_tokens=True)
+        return [text.strip() for text in texts]
+
+    def _prefix(
+        self, scans: Tensor | BrainScans | BrainPrefix, region_mask: Tensor | None
+    ) -> BrainPrefix:
+        return scans if isinstance(scans, BrainPrefix) else self.prefill(scans, region_mask)
+
+    def _check_length(self, prefix: BrainPrefix, n_text: int) -> None:
+        n_positions = int(prefix.text_start.max()) + n_text
+        check_length(n_positions, self.language_model.config, SHORTER)
+
+    def _tokens(self, prompt: Prompt, answers: Sequence[str]) -> tuple[list[int], list[list[int]]]:
+        turns = chat.question(prompt) if isinstance(prompt, str) else prompt
+        return chat.encode_answers(self.text_tokenizer, turns, answers)

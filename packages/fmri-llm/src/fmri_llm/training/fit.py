@@ -38,6 +38,7 @@ from fmri_vqtok.training.optimizer import ParameterGroup
 if TYPE_CHECKING:
     from torch.utils.data import Dataset
 
+    from fmri_vqtok.tokenizer import FMRITokenizer
     from fmri_vqtok.training.log import LossRecord
 
 __all__ = ["fine_tune", "fit_llm"]
@@ -103,13 +104,7 @@ def fit_llm(  # noqa: PLR0913 - what the stage reads and writes, each named
     """
     init_process_group(device)
     record = read_tokens_record(tokens_dir)
-    tokenizer = pretrained.brain_tokenizer(tokenizer_dir)
-    checks.check_order(record["order_hash"], tokenizer.order_hash)
-    checks.check_sizes(record, tokenizer.config)
-    check_tokens_of(tokens_dir, tokenizer)
-    if settings.weights.f2f > 0:
-        checks.check_steps(record["n_steps"])
-        checks.check_causal(tokenizer.config)
+    tokenizer = _checked_tokenizer(tokenizer_dir, tokens_dir, settings)
     train_windows = examples.TokenWindows.read(tokens_dir, "train")
     model = FMRILM.from_base(
         language_model,
@@ -148,13 +143,12 @@ def fit_llm(  # noqa: PLR0913 - what the stage reads and writes, each named
     training = plan(train_windows, corpus, settings.loop.steps * settings.loop.batch_size)
     held_out_windows = examples.TokenWindows.read(tokens_dir, "validation")
     validation = plan(held_out_windows, held_out, settings.validation_examples)
-    longest = max(
-        _longest(each, model, record["n_steps"], forecasts=settings.weights.f2f > 0)
-        for each in (training, validation)
-    )
-    check_length(longest, model.language_model.config)
+    forecasts = settings.weights.f2f > 0
+    for each in (training, validation):
+        longest = _longest(each, model, record["n_steps"], forecasts=forecasts)
+        check_length(longest, model.language_model.config)
     note(**_left_out(training, settings.max_windows))
-    if settings.weights.f2f > 0 and len(validation.windows) and is_main_process():
+    if forecasts and len(validation.windows) and is_main_process():
         reference_forecasts(model, training, validation).write(directory)
     records = fine_tune(
         model,
@@ -176,7 +170,7 @@ def fit_llm(  # noqa: PLR0913 - what the stage reads and writes, each named
         device=device,
         progress=progress,
     )
-    if questions is not None and settings.dependence_scans > 1 and is_main_process():
+    if questions is not None and is_main_process():
         found = measure_scan_dependence(
             model,
             _held_out(tokens_dir),
@@ -258,6 +252,21 @@ def _held_out(tokens_dir: Path) -> examples.TokenWindows:
     """Read scans that training has not seen: of the test, or of validation where that is empty."""
     test = examples.TokenWindows.read(tokens_dir, "test")
     return test if len(test) else examples.TokenWindows.read(tokens_dir, "validation")
+
+
+def _checked_tokenizer(
+    tokenizer_dir: Path, tokens_dir: Path, settings: FitLLMSettings
+) -> FMRITokenizer:
+    """Read the brain tokenizer; refuse tokens that are not its own or cannot be learned from."""
+    record = read_tokens_record(tokens_dir)
+    tokenizer = pretrained.brain_tokenizer(tokenizer_dir)
+    checks.check_order(record["order_hash"], tokenizer.order_hash)
+    checks.check_sizes(record, tokenizer.config)
+    check_tokens_of(tokens_dir, tokenizer)
+    if settings.weights.f2f > 0:
+        checks.check_steps(record["n_steps"])
+        checks.check_causal(tokenizer.config)
+    return tokenizer
 
 
 def _adapters(lora: LoraSettings, n_steps: int) -> ParameterGroup:

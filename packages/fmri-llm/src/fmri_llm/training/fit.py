@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -123,26 +124,24 @@ def fit_llm(  # noqa: PLR0913 - what the stage reads and writes, each named
     asks = settings.n_questions > 0 and settings.weights.questions > 0
     questions = FeatureQuestions(read_zscores(descriptors_dir)) if asks else None
 
-    def plan(
-        windows: examples.TokenWindows, text: np.ndarray, n_examples: int
-    ) -> examples.PretrainingDataset:
-        return examples.PretrainingDataset(
-            windows,
-            captions,
-            text,
-            model.text_tokenizer,
-            text_tokens=settings.text_tokens,
-            corpus_tokens=settings.corpus_tokens,
-            n_examples=n_examples,
-            seed=seed,
-            questions=questions,
-            n_questions=settings.n_questions,
-            losses=[name for name in TEXT_LOSSES if vars(settings.weights)[name] > 0],
-        )
-
-    training = plan(train_windows, corpus, settings.loop.steps * settings.loop.batch_size)
-    held_out_windows = examples.TokenWindows.read(tokens_dir, "validation")
-    validation = plan(held_out_windows, held_out, settings.validation_examples)
+    plan = partial(
+        examples.PretrainingDataset,
+        captions=captions,
+        tokenizer=model.text_tokenizer,
+        text_tokens=settings.text_tokens,
+        corpus_tokens=settings.corpus_tokens,
+        seed=seed,
+        questions=questions,
+        n_questions=settings.n_questions,
+        losses=[name for name in TEXT_LOSSES if vars(settings.weights)[name] > 0],
+    )
+    n_examples = settings.loop.steps * settings.loop.batch_size
+    training = plan(train_windows, corpus=corpus, n_examples=n_examples)
+    validation = plan(
+        examples.TokenWindows.read(tokens_dir, "validation"),
+        corpus=held_out,
+        n_examples=settings.validation_examples,
+    )
     forecasts = settings.weights.f2f > 0
     for each in (training, validation):
         longest = _longest(each, model, record["n_steps"], forecasts=forecasts)

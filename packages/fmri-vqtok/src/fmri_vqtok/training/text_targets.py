@@ -111,7 +111,7 @@ def text_targets(
     zscores = None
     if settings.readout_weight > 0:
         table_of_z = read_zscores(text.descriptors_dir, [scan.scan_id for scan in used])
-        features = table_of_z.drop(columns="split").to_numpy(dtype=np.float32, copy=True)
+        features = table_of_z.select_dtypes("number").to_numpy(dtype=np.float32, copy=True)
         values = torch.from_numpy(features)
         zscores = values.new_full((len(everyone), values.shape[1]), torch.nan)
         zscores[rows] = values

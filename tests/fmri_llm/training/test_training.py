@@ -14,7 +14,7 @@ import torch
 from fmri_llm.base_model import locate
 from fmri_llm.data import examples
 from fmri_llm.model.fmri_lm import FMRILM
-from fmri_llm.settings import BrainInputSettings, FitLLMSettings, LossWeights
+from fmri_llm.settings import BrainInputSettings, FitLLMSettings, LoraSettings, LossWeights
 from fmri_llm.training import fit
 from fmri_llm.training.forecast_baselines import Forecasts
 from fmri_llm.training.initialise import initialise
@@ -103,6 +103,41 @@ def test_one_step_moves_all_but_first_halves_whose_second_half_is_zero(tiny_fold
     second = {name for name in trainable if not any(half in name for half in FIRST_HALVES)}
     assert len(trainable - second) > 4
     assert second <= moved <= trainable
+
+
+@pytest.mark.parametrize(("fraction", "first_step"), [(0.5, 2), (1.0, None)])
+def test_adapters_move_from_their_first_step_on_and_the_brain_input_from_the_start(
+    tiny_folder, tmp_path, fraction, first_step
+):
+    model, moved_by = fresh(tiny_folder), []
+    before = values(model)
+
+    def compare(_done, _total):
+        after = values(model)
+        moved_by.append({name for name in after if not torch.equal(after[name], before[name])})
+
+    lora = LoraSettings(from_fraction=fraction)
+    tune(model, tmp_path / "run", steps=4, lora=lora, progress=compare)
+    adapted = [any("lora_" in name for name in moved) for moved in moved_by]
+    assert adapted == [first_step is not None and step >= first_step for step in range(4)]
+    assert all(any(name.startswith("brain.") for name in moved) for moved in moved_by)
+
+
+def test_adapters_train_at_a_rate_of_their_own(tiny_folder, tmp_path):
+    moves = {}
+    for rate in (1e-2, 1e-4):
+        model = fresh(tiny_folder)
+        before = values(model)
+        tune(model, tmp_path / str(rate), steps=1, lora=LoraSettings(learning_rate=rate))
+        after = values(model)
+        change = {name: (after[name] - before[name]).abs().max().item() for name in after}
+        moves[rate] = (
+            max(value for name, value in change.items() if "lora_B" in name),
+            max(value for name, value in change.items() if name.startswith("brain.")),
+        )
+    # A step of AdamW moves each weight by about the rate.
+    assert moves[1e-2][0] == pytest.approx(100 * moves[1e-4][0], rel=0.05)
+    assert moves[1e-2][1] == pytest.approx(moves[1e-4][1], rel=1e-3)
 
 
 def test_no_buffer_of_the_brain_tokenizer_moves(tiny_folder, tmp_path):

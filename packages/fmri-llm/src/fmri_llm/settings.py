@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from annotated_types import Ge
+from annotated_types import Ge, Le
 
 from fmri_vqtok.config.stages import CORPUS_LIMIT, LoopSettings
 from fmri_vqtok.errors import InputError
@@ -90,7 +90,7 @@ class LoraSettings:
     """
 
     learning_rate: Positive | None = None
-    from_fraction: Share = 0.0
+    from_fraction: Annotated[float, Ge(0), Le(1)] = 0.0
     rank: Count = 8
     alpha: Positive = 16.0
     dropout: Share = 0.0

@@ -31,6 +31,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from fmri_llm import FMRILM, TokenWindows
+from fmri_llm.brain_input.scans import scan_covariance
 from fmri_llm.data.examples import scans_of
 from fmri_vqtok.formats.cohort import Cohort, read_scan_table
 from fmri_vqtok.formats.zscores import read_zscores
@@ -121,6 +122,7 @@ def features_of(out: Path) -> dict[str, Features]:
     cohort, z = Cohort(out / "cohort"), read_zscores(out / "descriptors")
     upper = np.triu_indices(cohort.n_regions, 1)
     model = FMRILM.from_pretrained(out / "language-model")
+    tokenizer = model.brain_tokenizer
     windows = {split: TokenWindows.read(out / "tokens", split) for split in SPLITS}
 
     def connectome(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -130,7 +132,9 @@ def features_of(out: Path) -> dict[str, Features]:
 
     def from_codes(split: str) -> NDArray[np.float64]:
         names = windows[split].scan_ids
-        found = [model.covariance(scans_of([windows[split].scan(name)]))[0] for name in names]
+        found = [
+            scan_covariance(tokenizer, scans_of([windows[split].scan(name)]))[0] for name in names
+        ]
         return np.stack([connectome(each.double().numpy()) for each in found])
 
     def hidden(split: str) -> NDArray[np.float64]:

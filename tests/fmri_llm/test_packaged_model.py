@@ -33,7 +33,8 @@ def t2t(model, ids):
     text = sequences.pack([[TextSegment(ids=ids, sees_brain=False, loss="t2t")]])
     region_mask = torch.ones(1, N_REGIONS, dtype=torch.bool)
     with torch.no_grad():
-        return model(random_codes(1), region_mask, **text._asdict())["losses"]["t2t"].item()
+        batch = {"codes": random_codes(1), "region_mask": region_mask, **text._asdict()}
+        return model(**batch)["losses"]["t2t"].item()
 
 
 def test_the_future_moves_no_forecast_by_one_bit(packaged_model):

@@ -51,7 +51,7 @@ def uncached(model, codes, prompt, reply, *, whole):
     model.loss_weights = LossWeights(f2f=0.0, t2t=0.0, questions=0.0)
     with torch.no_grad():
         series = torch.tensor(codes.reshape(1, -1, codes.shape[-1]))
-        losses = model(series, torch.tensor(PRESENT[None]), **text)["losses"]
+        losses = model(codes=series, region_mask=torch.tensor(PRESENT[None]), **text)["losses"]
     return -float(losses["f2t"]) * len(answer)
 
 

@@ -10,7 +10,8 @@ from fmri_instruct.evaluation.intervals import (
     exchange_test,
     newcombe_auc,
 )
-from fmri_instruct.evaluation.metrics import area, auc
+from fmri_instruct.evaluation.metrics import auc
+from fmri_llm.evaluation.roc import roc_auc
 
 
 def bootstrap(subjects, resamples=200, level=0.95, seed=0):
@@ -122,7 +123,7 @@ def test_the_score_interval_of_an_area_covers_the_true_one_for_six_against_six()
     covered = []
     for _ in range(400):
         values = rng.normal(size=12) + 1.0 * positive
-        low, high = newcombe_auc(area(positive, values), 6, 6, 0.9)
+        low, high = newcombe_auc(roc_auc(positive, values), 6, 6, 0.9)
         covered.append(low <= 0.7602 <= high)  # Phi(1 / sqrt 2)
 
     # Conservative is allowed; standard error 0.015.

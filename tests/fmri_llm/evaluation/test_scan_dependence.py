@@ -11,7 +11,8 @@ from fmri_llm.base_model import chat
 from fmri_llm.data.captions import DESCRIBE_PROMPTS
 from fmri_llm.data.examples import TokenWindows, scans_of, token_lengths
 from fmri_llm.data.feature_questions import FeatureQuestions
-from fmri_llm.evaluation.scan_dependence import ScanDependence, measure_scan_dependence, roc_auc
+from fmri_llm.evaluation.roc import roc_auc
+from fmri_llm.evaluation.scan_dependence import ScanDependence, measure_scan_dependence
 from fmri_vqtok.formats.captions import Caption
 
 from ..tiny import N_CODES, N_REGIONS, N_STEPS

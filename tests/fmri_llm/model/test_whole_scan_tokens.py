@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from fmri_llm.brain_input.scans import BrainScans
+from fmri_llm.brain_input.scans import BrainScans, scan_covariance
 from fmri_llm.packing import sequences
 from fmri_llm.packing.sequences import TextSegment
 from fmri_vqtok.scan_scale import N_BANDS
@@ -56,7 +56,7 @@ def test_text_depends_on_relations_and_not_on_the_order_of_windows(tiny_model):
 
 def test_a_covariance_that_is_given_takes_the_place_of_that_of_the_codes(tiny_model):
     codes, other = (random_codes(1, seed) for seed in (1, 2))
-    of_other = tiny_model.covariance(BrainScans.of(other))
+    of_other = scan_covariance(tiny_model.brain_tokenizer, BrainScans.of(other))
     given = scores(tiny_model, BrainScans.of(codes, covariance=of_other))
     assert torch.equal(given, scores(tiny_model, BrainScans.of(other)))
     assert not torch.equal(given, scores(tiny_model, BrainScans.of(codes)))
@@ -67,7 +67,7 @@ def test_signal_tokens_reach_text_only_where_it_reads_them(make_model, reads_sig
     """Steps in another order have the same covariance."""
     model = make_model(text_reads_signal=reads_signal)
     scan = some_scan()
-    covariance = model.covariance(scan)
+    covariance = scan_covariance(model.brain_tokenizer, scan)
     turned = some_scan(scan.codes.flip(1), covariance=covariance)
     before = scores(model, some_scan(scan.codes, covariance=covariance))
     assert torch.equal(scores(model, turned), before) == (not reads_signal)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from fmri_llm.brain_input.scans import scan_covariance
 from fmri_llm.data.examples import TokenWindows, scans_of
 from fmri_llm.model.fmri_lm import FMRILM
 from fmri_llm.model.losses import next_step_loss
@@ -137,7 +138,7 @@ def test_features_of_the_training_scans_are_standardised(fresh, windows):
     model = fresh()
     initialise(model, windows)
     scans = scans_of([windows.scan(name) for name in windows.scan_ids])
-    features = model.brain.filters(model.covariance(scans), scans.region_mask)
+    features = model.brain.filters(scan_covariance(model.brain_tokenizer, scans), scans.region_mask)
     standard = model.brain.relation_scaler(features)
     assert standard.mean(0).abs().max() < 1e-4
     torch.testing.assert_close(standard.std(0, correction=0), torch.ones(standard.shape[1]))

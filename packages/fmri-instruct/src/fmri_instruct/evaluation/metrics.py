@@ -7,8 +7,9 @@ scikit-learn's checks of its input take ten times as long as the sums, so these 
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from scipy.stats import rankdata
+from numpy.typing import ArrayLike
+
+from fmri_llm.evaluation.roc import roc_auc
 
 UNPARSED = -1
 
@@ -84,7 +85,7 @@ def auc(
     if len(averaged) < 2 or not np.isin(averaged, truth).all():
         return None
     asked = [1] if probabilities.shape[1] == 2 else averaged
-    return float(np.mean([area(truth == k, probabilities[:, k]) for k in asked]))
+    return float(np.mean([roc_auc(truth == k, probabilities[:, k]) for k in asked]))
 
 
 def why_no_auc(truth: ArrayLike, candidates: Sequence[str]) -> str | None:
@@ -105,23 +106,3 @@ def why_no_auc(truth: ArrayLike, candidates: Sequence[str]) -> str | None:
     if len(classes) >= 2:
         return None
     return f"every held-out scan is '{candidates[classes[0]]}'"
-
-
-def area(positive: NDArray[np.bool_], score: NDArray[np.float64]) -> float:
-    """Area under the ROC curve of one class against the rest, ties counted half.
-
-    Parameters
-    ----------
-    positive : (n,) ndarray of bool
-        Whether each scan is of the class; at least one is and one is not.
-    score : (n,) ndarray
-        Higher for scans that are taken for it.
-
-    Returns
-    -------
-    float
-    """
-    n_positive = int(positive.sum())
-    n_negative = len(positive) - n_positive
-    ranks = rankdata(score)[positive].sum()
-    return float((ranks - n_positive * (n_positive + 1) / 2) / (n_positive * n_negative))

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from torch import Tensor
 
-__all__ = ["BrainScans"]
+from fmri_vqtok.model.relations import region_covariance
+
+if TYPE_CHECKING:
+    from fmri_vqtok.tokenizer import FMRITokenizer
+
+__all__ = ["BrainScans", "scan_covariance"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +65,7 @@ class BrainScans:
         """Take all regions to have signal, and all steps to be new, where no mask is given."""
         steps = torch.ones(codes.shape[:2], dtype=torch.bool, device=codes.device)
         if region_mask is None:
-            region_mask = torch.ones(len(codes), codes.shape[2], dtype=torch.bool)
+            region_mask = codes.new_ones(len(codes), codes.shape[2], dtype=torch.bool)
         return cls(
             codes.long(),
             region_mask,
@@ -81,3 +86,19 @@ class BrainScans:
             name: None if value is None else value.to(device) for name, value in vars(self).items()
         }
         return type(self)(**values)
+
+
+@torch.no_grad()
+def scan_covariance(tokenizer: FMRITokenizer, scans: BrainScans) -> Tensor:
+    """Covariance of the regions over all windows, (B, N, N): the one given, or that of the codes.
+
+    Parameters
+    ----------
+    tokenizer : FMRITokenizer
+        Whose codes they are.
+    scans : BrainScans
+    """
+    if scans.covariance is not None:
+        return scans.covariance
+    coefficients = tokenizer.coefficients(scans.codes)
+    return region_covariance(coefficients, scans.region_mask, scans.step_mask)

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from fmri_llm.base_model import chat
 from fmri_llm.data.captions import DESCRIBE_PROMPTS
 from fmri_llm.data.examples import scans_of, token_lengths
+from fmri_llm.evaluation.roc import roc_auc
 
 if TYPE_CHECKING:
     from fmri_llm.data.feature_questions import FeatureQuestion, FeatureQuestions
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from fmri_llm.model.fmri_lm import FMRILM
     from fmri_vqtok.formats.captions import Caption
 
-__all__ = ["CONDITIONS", "FILE", "ScanDependence", "measure_scan_dependence", "roc_auc"]
+__all__ = ["CONDITIONS", "FILE", "ScanDependence", "measure_scan_dependence"]
 
 FILE = "scan-dependence.json"
 CONDITIONS = ("own", "shuffled", "empty")
@@ -200,23 +200,6 @@ def _of_captions(
         "retrieval": float((gains.argmax(1) == own).mean()),
         "retrieval_chance": 1 / n,
     }
-
-
-def roc_auc(is_positive: NDArray[np.bool_], scores: NDArray[np.float64]) -> float:
-    """Area under the ROC curve; 0.5, nothing told apart, where there is a single class.
-
-    Parameters
-    ----------
-    is_positive : ndarray of bool, shape (n,)
-    scores : ndarray, shape (n,)
-        Higher for positive ones; equal scores count as half.
-    """
-    n_positive = int(is_positive.sum())
-    n_pairs = n_positive * (len(scores) - n_positive)
-    if n_pairs == 0:
-        return 0.5
-    ranks = rankdata(scores)[is_positive].sum()
-    return float((ranks - n_positive * (n_positive + 1) / 2) / n_pairs)
 
 
 def _empty(model: FMRILM) -> BrainPrefix:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from fmri_llm.base_model.language_model import input_embeddings, logits_at
-from fmri_llm.brain_input.scans import BrainScans
+from fmri_llm.brain_input.scans import BrainScans, scan_covariance
 from fmri_llm.brain_input.signal_windows import SignalSteps, signal_steps
 from fmri_llm.inference.prefix import BrainPrefix
 from fmri_llm.model.checks import check_codes
@@ -20,9 +20,9 @@ from fmri_llm.packing import sequences, token_grid
 from fmri_llm.packing.attention_mask import additive_mask, attention_mask
 from fmri_llm.packing.brain_columns import BrainColumns
 from fmri_llm.packing.sequences import NO_TARGET
-from fmri_vqtok.model.relations import region_covariance
 
 if TYPE_CHECKING:
+    from peft import PeftModel
     from transformers import Cache
 
     from fmri_llm.brain_input.brain_input import BrainInput
@@ -49,7 +49,7 @@ class BrainBlock(NamedTuple):
 class BrainTextModel(nn.Module):
     """The forward passes of `fmri_llm.FMRILM`."""
 
-    language_model: Any
+    language_model: PeftModel
     brain_tokenizer: FMRITokenizer
     brain: BrainInput
     head: CodeHead
@@ -254,19 +254,12 @@ class BrainTextModel(nn.Module):
         about, about_mask = opening[:, :0], region_mask[:, :0]
         offsets = steps_per_scan[:0]
         if context:
-            about, about_mask, offsets = self.brain.context(scans, self.covariance(scans))
+            covariance = scan_covariance(self.brain_tokenizer, scans)
+            about, about_mask, offsets = self.brain.context(scans, covariance)
         return BrainBlock(
             BrainColumns(signal_mask, steps_per_scan, n_regions, about_mask, offsets),
             torch.cat([opening, signal, about, closing], dim=1),
         )
-
-    @torch.no_grad()
-    def covariance(self, scans: BrainScans) -> Tensor:
-        """Covariance of the regions over all windows, (B, N, N); by default that of the codes."""
-        if scans.covariance is not None:
-            return scans.covariance
-        coefficients = self.brain_tokenizer.coefficients(scans.codes)
-        return region_covariance(coefficients, scans.region_mask, scans.step_mask)
 
     def checked(self, scans: Tensor | BrainScans, region_mask: Tensor | None) -> BrainScans:
         """Refuse codes that the tokenizer cannot have written; scans on the model's device.

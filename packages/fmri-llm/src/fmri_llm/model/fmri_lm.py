@@ -6,6 +6,7 @@ The windows of a scan are concatenated: W counts the steps of all of them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -243,49 +244,29 @@ class FMRILM(AnsweringModel):
         self.brain_tokenizer.eval()
         return self
 
-    def forward(
-        self,
-        codes: Tensor,
-        region_mask: Tensor,
-        step_mask: Tensor | None = None,
-        new_steps: Tensor | None = None,
-        log_amplitude: Tensor | None = None,
-        spectrum: Tensor | None = None,
-        covariance: Tensor | None = None,
-        noise_seeds: Tensor | None = None,
-        **text: Tensor,
-    ) -> dict[str, Any]:
+    def forward(self, **batch: Tensor) -> dict[str, Any]:
         """Losses of a batch of packed sequences.
 
         Parameters
         ----------
-        codes, region_mask, step_mask, new_steps, log_amplitude, spectrum, covariance, noise_seeds
-            Of `fmri_llm.brain_input.scans.BrainScans`.
-        **text : Tensor
-            The fields of `fmri_llm.packing.sequences.PackedText`.
+        **batch : Tensor
+            The fields of `fmri_llm.packing.sequences.PackedText`; all others are arguments of
+            `fmri_llm.brain_input.scans.BrainScans.of`.
 
         Returns
         -------
         dict
-            "losses": each loss of non-zero weight by name ("f2t", "f2f", "t2t"), a mean over
-            its targets in the whole batch, in nats. "loss": their sum (Eq. 6) by "weights".
+            "losses": each loss of non-zero weight by name ("f2t", "f2f", "t2t", "questions"), a
+            mean over its targets in the whole batch, in nats. "loss": their sum (Eq. 6) by
+            "weights".
 
         Raises
         ------
         InputError
             If there is a single time step for next-step prediction (F2F).
         """
-        scans = BrainScans.of(
-            codes,
-            region_mask,
-            step_mask,
-            new_steps,
-            log_amplitude,
-            spectrum,
-            covariance,
-            noise_seeds,
-        )
-        packed, weights = PackedText(**text), self.loss_weights
+        packed, scans = _split(batch)
+        weights = self.loss_weights
         losses: dict[str, Tensor] = {}
         code_logits = None
         if any(vars(weights)[name] > 0 for name in TEXT_LOSSES):
@@ -301,7 +282,7 @@ class FMRILM(AnsweringModel):
             losses["f2f"] = next_step_loss(
                 code_logits,
                 steps.codes,
-                self.brain_tokenizer.valid_codes(region_mask),
+                self.brain_tokenizer.valid_codes(scans.region_mask),
                 steps.step_mask & steps.follows,
             )
         total = weighted_sum(losses, vars(weights))
@@ -319,24 +300,18 @@ class FMRILM(AnsweringModel):
                 losses[name] = mean_over_targets(logits[own], labels[own], weight[own])
         return losses
 
-    def loss_counts(
-        self,
-        codes: Tensor,
-        region_mask: Tensor,
-        step_mask: Tensor | None = None,
-        new_steps: Tensor | None = None,
-        **rest: Any,
-    ) -> dict[str, Tensor]:
+    def loss_counts(self, **batch: Tensor) -> dict[str, Tensor]:
         """Targets of each loss in a batch, by name; the arguments are those of `forward`."""
-        steps = self.signal_steps(BrainScans.of(codes, region_mask, step_mask, new_steps))
+        packed, scans = _split(batch)
+        steps = self.signal_steps(scans)
         next_steps = (steps.step_mask & steps.follows)[:, 1:].sum(1)
         of_text = {
-            name: (rest["weight"] * (rest["loss"] == place)).sum()
+            name: (packed.weight * (packed.loss == place)).sum()
             for place, name in enumerate(TEXT_LOSSES)
         }
         counts = {
             **of_text,
-            "f2f": (self.brain_tokenizer.valid_codes(region_mask).sum(1) * next_steps).sum(),
+            "f2f": (self.brain_tokenizer.valid_codes(scans.region_mask).sum(1) * next_steps).sum(),
         }
         return {name: n for name, n in counts.items() if vars(self.loss_weights)[name] > 0}
 
@@ -349,3 +324,10 @@ class FMRILM(AnsweringModel):
             ids = (self.text_tokenizer(f" {name}", add_special_tokens=False) for name in networks)
             embeddings = [self.input_embeddings(torch.tensor(row["input_ids"])) for row in ids]
             return torch.stack([rows.mean(0) for rows in embeddings]).float()
+
+
+def _split(batch: Mapping[str, Tensor]) -> tuple[PackedText, BrainScans]:
+    """Text and scans of a batch."""
+    text = {name: batch[name] for name in PackedText._fields}
+    scans = {name: value for name, value in batch.items() if name not in text}
+    return PackedText(**text), BrainScans.of(**scans)

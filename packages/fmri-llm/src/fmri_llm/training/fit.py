@@ -39,6 +39,7 @@ from fmri_vqtok.training.optimizer import ParameterGroup
 if TYPE_CHECKING:
     from torch.utils.data import Dataset
 
+    from fmri_vqtok.formats.captions import Caption
     from fmri_vqtok.tokenizer import FMRITokenizer
     from fmri_vqtok.training.log import LossRecord
 
@@ -170,18 +171,7 @@ def fit_llm(  # noqa: PLR0913 - what the stage reads and writes, each named
         progress=progress,
     )
     if questions is not None and is_main_process():
-        found = measure_scan_dependence(
-            model,
-            _held_out(tokens_dir),
-            captions,
-            questions,
-            n_scans=settings.dependence_scans,
-            n_questions=settings.dependence_questions,
-            text_tokens=settings.text_tokens,
-            seed=seed,
-        )
-        if found is not None:
-            found.write(directory)
+        _measure_dependence(model, tokens_dir, captions, questions, settings, seed, directory)
     barrier()
     return records
 
@@ -245,6 +235,30 @@ def fine_tune(  # noqa: PLR0913 - what a run is made of, each named
         write_losses(records, directory / "losses.csv")
     barrier()
     return records
+
+
+def _measure_dependence(
+    model: FMRILM,
+    tokens_dir: Path,
+    captions: Mapping[str, Mapping[str, Caption]],
+    questions: FeatureQuestions,
+    settings: FitLLMSettings,
+    seed: int,
+    directory: Path,
+) -> None:
+    """Write what the model's text owes to held-out scans, where there are enough of them."""
+    found = measure_scan_dependence(
+        model,
+        _held_out(tokens_dir),
+        captions,
+        questions,
+        n_scans=settings.dependence_scans,
+        n_questions=settings.dependence_questions,
+        text_tokens=settings.text_tokens,
+        seed=seed,
+    )
+    if found is not None:
+        found.write(directory)
 
 
 def _held_out(tokens_dir: Path) -> examples.TokenWindows:

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from fmri_llm.brain_input.lengths import code_embeddings
+from fmri_llm.brain_input.scans import scan_covariance
 from fmri_llm.data.examples import scans_of
-from fmri_vqtok.model.relations import eigenvector_filters, network_filters, region_covariance
+from fmri_vqtok.model.relations import eigenvector_filters, network_filters
 
 if TYPE_CHECKING:
     from fmri_llm.brain_input.scans import BrainScans
@@ -36,9 +37,10 @@ def initial_filters(
         Of the training scans.
     settings : BrainInputSettings
     """
-    if settings.filters == "networks" and tokenizer.networks is not None:
-        return network_filters(tokenizer.networks)
-    totals = [_covariance(tokenizer, scans).sum(0) for scans in _batches(windows)]
+    networks = tokenizer.networks
+    if settings.filters == "networks" and networks is not None and len(set(networks)) > 1:
+        return network_filters(networks)
+    totals = [scan_covariance(tokenizer, scans).sum(0) for scans in _batches(windows)]
     mean = torch.stack(totals).sum(0) / len(windows.scan_ids)
     return eigenvector_filters(mean, min(settings.n_filters, len(mean)))
 
@@ -58,7 +60,7 @@ def initialise(model: FMRILM, windows: TokenWindows) -> None:
     counts = torch.zeros(tokenizer.config.n_codes)
     batches = []
     for scans in _batches(windows):
-        batches.append((scans, model.covariance(scans)))
+        batches.append((scans, scan_covariance(tokenizer, scans)))
         valid = tokenizer.valid_codes(scans.region_mask)[:, None] & scans.step_mask[:, :, None]
         counts += torch.bincount(scans.codes[valid], minlength=len(counts))
     model.brain.fit(batches)
@@ -68,10 +70,3 @@ def initialise(model: FMRILM, windows: TokenWindows) -> None:
 def _batches(windows: TokenWindows) -> Iterator[BrainScans]:
     for start in range(0, len(windows.scan_ids), _SCANS):
         yield scans_of([windows.scan(name) for name in windows.scan_ids[start : start + _SCANS]])
-
-
-def _covariance(tokenizer: FMRITokenizer, scans: BrainScans) -> Tensor:
-    if scans.covariance is not None:
-        return scans.covariance
-    coefficients = tokenizer.coefficients(scans.codes)
-    return region_covariance(coefficients, scans.region_mask, scans.step_mask)

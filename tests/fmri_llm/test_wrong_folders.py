@@ -156,12 +156,12 @@ def test_code_that_a_base_brings_is_never_run(tiny_folder, tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
-@pytest.mark.parametrize("schema", [1, 2])
-def test_a_model_without_relation_tokens_is_refused(saved, tiny_folder, schema):
+@pytest.mark.parametrize("schema", [1, 3])
+def test_a_model_of_an_earlier_version_is_refused(saved, tiny_folder, schema):
     config = json.loads((saved / "config.json").read_text())
     (saved / "config.json").write_text(json.dumps({**config, "schema": schema}))
     line = refusal(FMRILM.from_pretrained, saved, base=tiny_folder("llama"))
-    assert line.startswith(f"{saved}: a model without relation tokens")
+    assert line.startswith(f"{saved}: a model of an earlier version")
     assert line.endswith("; train it again with fit-llm")
 
 

@@ -46,7 +46,7 @@ __all__ = [
     "save",
 ]
 
-SCHEMA = 3
+SCHEMA = 4
 ADAPTER = "adapter"
 BRAIN = "brain.safetensors"
 CONFIG = "config.json"
@@ -65,6 +65,7 @@ class SavedModel(Protocol):
     base_digest: str | None
     attention: str
     max_windows: int | None
+    measures: tuple[str, ...]
 
 
 def brain_tokenizer(tokenizer: FMRITokenizer | str | Path) -> FMRITokenizer:
@@ -125,8 +126,8 @@ def read_config(directory: Path) -> dict[str, Any]:
     config = read_description(directory / CONFIG, SCHEMA, FIX, keys=keys, package="fmri-llm")
     if config["schema"] < SCHEMA:
         raise InputError(
-            f"{directory}: a model without relation tokens, of an earlier version; train it again "
-            "with fit-llm"
+            f"{directory}: a model of an earlier version, with other tokens about the scan; train "
+            "it again with fit-llm"
         )
     return config
 
@@ -206,6 +207,7 @@ def _config(model: SavedModel) -> dict[str, Any]:
             "n_regions": tokenizer.config.n_regions,
             "n_codes": tokenizer.config.n_codes,
             "n_filters": model.brain.filters.n_filters,
+            "measures": list(model.measures),
             "input": asdict(model.brain.settings),
         },
         "parcellation": tokenizer.parcellation,

@@ -14,9 +14,11 @@ from torch import Tensor, nn
 from fmri_llm.brain_input.connector import Connector
 from fmri_llm.brain_input.feature_tokens import FeatureTokens
 from fmri_llm.brain_input.filter_tokens import FilterTokens
+from fmri_llm.brain_input.measure_tokens import MeasureTokens
 from fmri_vqtok.model.relations import Features, SpatialFilters, Standardiser
 
 if TYPE_CHECKING:
+    from fmri_llm.brain_input.measure_tokens import MeasureWords
     from fmri_llm.brain_input.scans import BrainScans
     from fmri_llm.settings import BrainInputSettings
 
@@ -58,6 +60,8 @@ class BrainInput(nn.Module):
         Length of a word's embedding, with which tokens start.
     scale : float
         Initial factor of stage 1's text embeddings of codes.
+    measures : MeasureWords, optional
+        Words for the measures that have a token each; none by default.
     """
 
     def __init__(
@@ -69,6 +73,7 @@ class BrainInput(nn.Module):
         width: int,
         token_length: float,
         scale: float,
+        measures: MeasureWords | None = None,
     ) -> None:
         super().__init__()
         n_filters, n_regions = filters.shape
@@ -78,6 +83,7 @@ class BrainInput(nn.Module):
         self.filters = SpatialFilters(filters)
         self.relation_scaler = Standardiser(self.filters.n_features)
         self.scale_scaler = Standardiser(n_filters + n_bands)
+        n_features = self.filters.n_features + n_filters + n_bands
 
         def tokens(n_features: int, n_tokens: int) -> FeatureTokens | None:
             if n_tokens == 0:
@@ -89,6 +95,9 @@ class BrainInput(nn.Module):
         self.filter_tokens: FilterTokens | None = None
         if settings.filter_tokens:
             self.filter_tokens = FilterTokens(names, n_filters + 1, token_length)
+        self.measures: MeasureTokens | None = None
+        if settings.measure_tokens and measures is not None and len(measures.names):
+            self.measures = MeasureTokens(measures, n_features, token_length)
         self.profiles = tokens(n_filters, int(settings.region_tokens))
 
     def signal(self, text_embeddings: Tensor) -> Tensor:
@@ -96,7 +105,7 @@ class BrainInput(nn.Module):
         return self.connector(text_embeddings)
 
     def context(self, scans: BrainScans, covariance: Tensor) -> Context:
-        """Tokens about whole scans: their relations, their scale, and each region's profile.
+        """Tokens about whole scans: relations, scale, filters, measures, profiles of regions.
 
         Parameters
         ----------
@@ -109,11 +118,11 @@ class BrainInput(nn.Module):
         Context
         """
         blocks = [covariance.new_zeros(len(scans), 0, self.markers.shape[1])]
-        found = self.filters(covariance, scans.region_mask)
-        relations = self._noisy(self.relation_scaler(found), scans, 0)
+        relations, scale_features = self._features(scans, covariance)
+        relations = self._noisy(relations, scans, 0)
+        scale_features = self._noisy(scale_features, scans, 1)
         if self.relations is not None:
             blocks.append(self.relations(relations))
-        scale_features = self._noisy(self.scale_scaler(self._scale_features(scans)), scans, 1)
         if self.scale is not None:
             blocks.append(self.scale(scale_features))
         if self.filter_tokens is not None:
@@ -122,12 +131,24 @@ class BrainInput(nn.Module):
             blocks.append(self.filter_tokens(rows))
         offsets = torch.arange(sum(block.shape[1] for block in blocks), device=covariance.device)
         mask = scans.region_mask.new_ones(len(scans), len(offsets))
+        # Measures share a position, and so do regions, as those of a step do: none comes first.
+        if self.measures is not None:
+            blocks.append(self.measures(torch.cat([relations, scale_features], dim=1)))
+            offsets = _with_one_more(offsets, blocks[-1].shape[1])
+            mask = torch.cat([mask, mask.new_ones(blocks[-1].shape[:2])], dim=1)
         if self.profiles is not None:
-            # Regions share a position, as those of a step do.
             blocks.append(self._region_tokens(scans, covariance))
-            offsets = torch.cat([offsets, offsets.new_full((blocks[-1].shape[1],), len(offsets))])
+            offsets = _with_one_more(offsets, blocks[-1].shape[1])
             mask = torch.cat([mask, scans.region_mask], dim=1)
         return Context(torch.cat(blocks, dim=1), mask, offsets)
+
+    @property
+    def n_positions(self) -> int:
+        """Positions that the tokens about a whole scan take up."""
+        modules = (self.relations, self.scale)
+        n_tokens = sum(module.n_tokens for module in modules if module is not None)
+        n_named = self.filters.n_filters if self.filter_tokens is not None else 0
+        return n_tokens + n_named + (self.measures is not None) + (self.profiles is not None)
 
     @torch.no_grad()
     def fit(self, batches: Iterable[tuple[BrainScans, Tensor]]) -> None:
@@ -143,6 +164,25 @@ class BrainInput(nn.Module):
             scales.append(self._scale_features(scans))
         for scaler, parts in ((self.relation_scaler, relations), (self.scale_scaler, scales)):
             scaler.fit(Features(*(torch.cat(column) for column in zip(*parts, strict=True))))
+
+    @torch.no_grad()
+    def fit_measures(self, batches: Iterable[tuple[BrainScans, Tensor]], z_scores: Tensor) -> None:
+        """Start the read-outs of measures from the z-scores of training scans.
+
+        Parameters
+        ----------
+        batches : iterable of (scans, covariance)
+        z_scores : Tensor, shape (n_scans, M)
+            Of the scans of all batches, in order.
+        """
+        if self.measures is not None:
+            rows = [torch.cat(self._features(scans, cov), dim=1) for scans, cov in batches]
+            self.measures.fit(torch.cat(rows), z_scores)
+
+    def _features(self, scans: BrainScans, covariance: Tensor) -> tuple[Tensor, Tensor]:
+        """Standardised features of relations and of scale."""
+        relations = self.relation_scaler(self.filters(covariance, scans.region_mask))
+        return relations, self.scale_scaler(self._scale_features(scans))
 
     def _noisy(self, features: Tensor, scans: BrainScans, kind: int) -> Tensor:
         """Features with the noise of training, which each example draws by a seed of its own."""
@@ -178,3 +218,9 @@ class BrainInput(nn.Module):
         profiles = self._noisy(profiles, scans, 2)
         tokens = self.profiles(profiles.flatten(0, 1)).squeeze(1)  # type: ignore[misc]
         return tokens.unflatten(0, profiles.shape[:2]) + self.connector.region
+
+
+def _with_one_more(offsets: Tensor, n_tokens: int) -> Tensor:
+    """Offsets of tokens, and of so many more that share the next position."""
+    following = int(offsets.max()) + 1 if len(offsets) else 0
+    return torch.cat([offsets, offsets.new_full((n_tokens,), following)])

@@ -69,6 +69,16 @@ class FeatureQuestions:
         self._values = z_scores[self.columns].to_numpy(dtype=np.float64)
         self._rows: Mapping[str, int] = {str(name): k for k, name in enumerate(z_scores.index)}
 
+    def z_scores(self, scan_ids: Sequence[str]) -> NDArray[np.float64]:
+        """z-scores of the measures of scans, shape (n_scans, n_measures); NaN for unknown ones.
+
+        Raises
+        ------
+        InputError
+            If a scan has none.
+        """
+        return np.array([self._of(scan_id) for scan_id in scan_ids])
+
     @property
     def digest(self) -> str:
         """Digest of all that questions are made of."""

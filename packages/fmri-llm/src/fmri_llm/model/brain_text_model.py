@@ -210,11 +210,8 @@ class BrainTextModel(nn.Module):
 
     def n_brain_positions(self, n_steps: int) -> int:
         """Positions of a brain block for text, of a scan with so many steps of signal tokens."""
-        settings = self.brain.settings
-        of_regions = int(settings.region_tokens)
-        n_named = self.brain.filters.n_filters if settings.filter_tokens else 0
-        n_context = settings.relation_tokens + settings.scale_tokens + n_named + of_regions
-        return n_context + 2 + (n_steps if settings.text_reads_signal else 0)
+        reads_signal = self.brain.settings.text_reads_signal
+        return self.brain.n_positions + 2 + (n_steps if reads_signal else 0)
 
     def signal_steps(self, scans: BrainScans) -> SignalSteps:
         """Take the steps of the windows that are read as signal tokens."""

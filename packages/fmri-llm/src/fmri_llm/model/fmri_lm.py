@@ -6,7 +6,7 @@ The windows of a scan are concatenated: W counts the steps of all of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -20,6 +20,7 @@ from fmri_llm.base_model.language_model import input_embeddings, new_adapter
 from fmri_llm.brain_input.brain_input import BrainInput
 from fmri_llm.brain_input.code_head import CodeHead
 from fmri_llm.brain_input.lengths import code_length, word_length
+from fmri_llm.brain_input.measure_tokens import MeasureWords
 from fmri_llm.brain_input.scans import BrainScans
 from fmri_llm.model.answering_model import AnsweringModel
 from fmri_llm.model.checks import check_text_space
@@ -65,6 +66,8 @@ class FMRILM(AnsweringModel):
         Name that `fmri_llm.base_model.locate.resolve` finds the base by.
     attention : str
         Attention implementation that the base was loaded with.
+    measures : sequence of str, optional
+        Names in words of the measures that have a token each.
     base_digest : str, optional
         Of the base's weights; kept with the model, so that other weights are noticed.
 
@@ -77,7 +80,7 @@ class FMRILM(AnsweringModel):
         Of `fmri_vqtok.training.loop.train`: rates and first steps.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a model is made of, each named
         self,
         language_model: PeftModel,
         text_tokenizer: PreTrainedTokenizerBase,
@@ -87,6 +90,7 @@ class FMRILM(AnsweringModel):
         settings: BrainInputSettings,
         base_name: str,
         attention: str,
+        measures: Sequence[str] = (),
         base_digest: str | None = None,
     ) -> None:
         super().__init__()
@@ -95,11 +99,13 @@ class FMRILM(AnsweringModel):
         self.brain_tokenizer = brain_tokenizer.requires_grad_(False)
         self.base_name = base_name
         self.attention = attention
+        self.measures = tuple(measures)
         self.base_digest = base_digest
         self.loss_weights = LossWeights()
         self.max_windows: int | None = None
         self.parameter_groups: tuple[ParameterGroup, ...] = ()
         length = word_length(self.input_embeddings)
+        above, below = self._words(("above", "below"))
         self.brain = BrainInput(
             settings,
             filters,
@@ -108,6 +114,7 @@ class FMRILM(AnsweringModel):
             self.width,
             length,
             length / code_length(brain_tokenizer),
+            MeasureWords(self._words(measures), above - below),
         )
         self.head = CodeHead(self.width, brain_tokenizer.config.n_codes)
         self.register_state_dict_post_hook(keep_trainable)
@@ -115,7 +122,7 @@ class FMRILM(AnsweringModel):
         self.eval()
 
     @classmethod
-    def from_base(
+    def from_base(  # noqa: PLR0913 - what a model is made of, each named
         cls,
         base: str | Path,
         tokenizer: FMRITokenizer | str | Path,
@@ -123,6 +130,7 @@ class FMRILM(AnsweringModel):
         name: str | None = None,
         filters: Tensor | None = None,
         brain: BrainInputSettings | None = None,
+        measures: Sequence[str] = (),
         lora: LoraSettings | None = None,
         attention: str = "sdpa",
         seed: int = 0,
@@ -141,6 +149,8 @@ class FMRILM(AnsweringModel):
             Initial spatial filters; by default the means of the tokenizer's networks, or of all
             regions where it has none.
         brain : BrainInputSettings, optional
+        measures : sequence of str, optional
+            Names in words of the measures that have a token each, where the settings ask for them.
         lora : LoraSettings, optional
         attention : str, default="sdpa"
         seed : int, default=0
@@ -175,6 +185,7 @@ class FMRILM(AnsweringModel):
                 settings=brain or BrainInputSettings(),
                 base_name=name,
                 attention=attention,
+                measures=measures,
                 base_digest=locate.weights_digest(folder),
             )
 
@@ -225,6 +236,7 @@ class FMRILM(AnsweringModel):
             settings=pretrained.brain_settings(config, directory),
             base_name=name,
             attention=attention,
+            measures=config["brain"]["measures"],
             base_digest=digest,
         )
         model.max_windows = config["max_windows"]
@@ -320,10 +332,14 @@ class FMRILM(AnsweringModel):
         networks = list(dict.fromkeys(self.brain_tokenizer.networks or ()))
         if len(networks) != n_filters:
             return torch.zeros(n_filters, self.width)
-        with torch.no_grad():
-            ids = (self.text_tokenizer(f" {name}", add_special_tokens=False) for name in networks)
-            embeddings = [self.input_embeddings(torch.tensor(row["input_ids"])) for row in ids]
-            return torch.stack([rows.mean(0) for rows in embeddings]).float()
+        return self._words(networks)
+
+    @torch.no_grad()
+    def _words(self, phrases: Sequence[str]) -> Tensor:
+        """Mean input embedding of the tokens of each phrase, shape (n_phrases, D)."""
+        ids = (self.text_tokenizer(f" {each}", add_special_tokens=False) for each in phrases)
+        rows = [self.input_embeddings(torch.tensor(row["input_ids"])).mean(0) for row in ids]
+        return torch.stack(rows).float() if rows else torch.zeros(0, self.width)
 
 
 def _split(batch: Mapping[str, Tensor]) -> tuple[PackedText, BrainScans]:

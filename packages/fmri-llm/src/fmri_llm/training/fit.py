@@ -108,22 +108,24 @@ def fit_llm(  # noqa: PLR0913 - what the stage reads and writes, each named
     record = read_tokens_record(tokens_dir)
     tokenizer = _checked_tokenizer(tokenizer_dir, tokens_dir, settings)
     train_windows = examples.TokenWindows.read(tokens_dir, "train")
+    measures = FeatureQuestions(read_zscores(descriptors_dir))
     model = FMRILM.from_base(
         language_model,
         tokenizer,
         name=language_model_name,
         filters=initial_filters(tokenizer, train_windows, settings.brain),
         brain=settings.brain,
+        measures=measures.phrases,
         lora=settings.lora,
         attention=settings.attention,
         seed=seed,
     )
     model.max_windows = settings.max_windows
-    initialise(model, train_windows)
+    initialise(model, train_windows, measures.z_scores(train_windows.scan_ids))
     corpus, held_out = _corpus(model, language_model, text_path, settings)
     captions = read_captions(descriptors_dir / "captions.jsonl")
     asks = settings.n_questions > 0 and settings.weights.questions > 0
-    questions = FeatureQuestions(read_zscores(descriptors_dir)) if asks else None
+    questions = measures if asks else None
 
     plan = partial(
         examples.PretrainingDataset,

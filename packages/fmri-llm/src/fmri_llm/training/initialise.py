@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from fmri_llm.brain_input.lengths import code_embeddings
@@ -46,8 +48,10 @@ def initial_filters(
 
 
 @torch.no_grad()
-def initialise(model: FMRILM, windows: TokenWindows) -> None:
-    """Fit the scalers of a model's brain input, and start its code head from training scans.
+def initialise(
+    model: FMRILM, windows: TokenWindows, z_scores: NDArray[np.float64] | None = None
+) -> None:
+    """Fit the scalers and read-outs of a model's brain input, and start its code head.
 
     Parameters
     ----------
@@ -55,6 +59,8 @@ def initialise(model: FMRILM, windows: TokenWindows) -> None:
         Changed in place.
     windows : TokenWindows
         Of the training scans.
+    z_scores : ndarray, shape (n_scans, M), optional
+        Of the model's measures in these scans, in their order; without them, nothing is read out.
     """
     tokenizer = model.brain_tokenizer
     counts = torch.zeros(tokenizer.config.n_codes)
@@ -64,6 +70,8 @@ def initialise(model: FMRILM, windows: TokenWindows) -> None:
         valid = tokenizer.valid_codes(scans.region_mask)[:, None] & scans.step_mask[:, :, None]
         counts += torch.bincount(scans.codes[valid], minlength=len(counts))
     model.brain.fit(batches)
+    if z_scores is not None:
+        model.brain.fit_measures(batches, torch.from_numpy(z_scores))
     model.head.start(code_embeddings(tokenizer), counts)
 
 

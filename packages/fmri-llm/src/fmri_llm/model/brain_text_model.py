@@ -71,25 +71,6 @@ class BrainTextModel(nn.Module):
         return self.brain.markers.device
 
     @torch.no_grad()
-    def forecast(self, codes: Tensor, region_mask: Tensor | None = None) -> Tensor:
-        """Logits over the codes of the next step, for each step and region.
-
-        Parameters
-        ----------
-        codes : Tensor of int64, shape (B, W, N)
-        region_mask : Tensor of bool, shape (B, N), optional
-            False for a region without signal; all have signal by default.
-
-        Returns
-        -------
-        Tensor, shape (B, W, N, K)
-            Those at (w, n) predict (w + 1, n) and depend on the steps up to w only.
-        """
-        scans = self.checked(codes, region_mask)
-        steps = SignalSteps(scans.codes, scans.step_mask, scans.new_steps)
-        return self.next_code_logits(scans, steps)
-
-    @torch.no_grad()
     def prefill(self, scans: Tensor | BrainScans, region_mask: Tensor | None = None) -> BrainPrefix:
         """Cache the keys and values of scans, to ask many questions of them.
 

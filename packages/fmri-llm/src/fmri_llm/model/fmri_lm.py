@@ -24,6 +24,7 @@ from fmri_llm.brain_input.measure_tokens import MeasureWords
 from fmri_llm.brain_input.scans import BrainScans
 from fmri_llm.model.answering_model import AnsweringModel
 from fmri_llm.model.checks import check_text_space
+from fmri_llm.model.forecasting_model import ForecastingModel
 from fmri_llm.model.losses import choice_loss, mean_over_targets, next_step_loss, weighted_sum
 from fmri_llm.model.trainable_state import expect_trainable, keep_trainable
 from fmri_llm.packing.sequences import NO_TARGET, TEXT_LOSSES, PackedText
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 __all__ = ["FMRILM"]
 
 
-class FMRILM(AnsweringModel):
+class FMRILM(AnsweringModel, ForecastingModel):
     """A causal language model with brain tokens in front of its text.
 
     Made by `from_base` or `from_pretrained`. The adapters, the brain input and the code head are

@@ -69,25 +69,50 @@ def test_an_example_holds_different_kinds_of_conversation_about_its_own_scan(
     plan = make_plan(conversations=3)
     scan_ids = sorted(row.scan_id for row in rows)
     known = {
-        (each.scan_id, _ids(model, each)): (each.paradigm, str(sorted([*each.candidates])))
+        (each.scan_id, _prompt(model, each)): (each.paradigm, str(sorted([*each.candidates])))
         for each in read_instructions(instructions_dir, "train")
     }
 
     for example in plan:
         scan_id = scan_ids[int(example.scan.codes[0, 0])]
-        kinds = [known[scan_id, tuple(segment.ids)] for segment in example.segments]
+        kinds = [known[scan_id, prompt] for prompt in _prompts(example)]
         assert len(set(kinds)) == 3
 
 
-def _ids(model, instruction):
+def _prompt(model, instruction):
     from fmri_llm.base_model import chat
 
-    prompt, answer = chat.encode(model.text_tokenizer, instruction.messages)
-    return (*prompt, *answer)
+    prompt, _ = chat.encode(model.text_tokenizer, instruction.messages)
+    return tuple(prompt)
+
+
+def _prompts(example):
+    """Prompts of an example; that of a choice ends with the first token of each answer segment."""
+    first_answer = {s.continues: s.ids[0] for s in example.segments if s.continues is not None}
+    return [
+        (*segment.ids[: segment.n_given], *([first_answer[k]] if k in first_answer else []))
+        for k, segment in enumerate(example.segments)
+        if segment.continues is None
+    ]
 
 
 def test_all_kinds_are_packed_where_there_is_room(make_plan):
-    assert {len(example.segments) for example in make_plan(conversations=99)} == {5}
+    assert {len(_prompts(example)) for example in make_plan(conversations=99)} == {5}
+
+
+def test_a_single_question_is_trained_with_every_answer_and_the_probability_it_should_have(
+    make_plan, model, instructions_dir
+):
+    asked = [i for i in read_instructions(instructions_dir, "train") if i.paradigm == "single"]
+    wanted = {(i.scan_id, i.task): {i.answer: 0.75} for i in asked}
+    plan = make_plan(conversations=99)
+    plan.chances = wanted
+    for example in [plan[k] for k in range(4)]:
+        answers = [s for s in example.segments if s.continues is not None]
+        totals = [sum(segment.weights) for segment in answers]
+        assert {round(total, 6) for total in totals} == {0.0, 0.75}
+        texts = {model.text_tokenizer.decode(s.ids[1:-1]).strip() for s in answers}
+        assert texts >= set(asked[0].candidates[asked[0].task])
 
 
 def test_a_scan_without_tokens_is_named(instructions_dir, model, rows, tmp_path):
@@ -120,9 +145,11 @@ def test_tuning_lowers_the_loss_of_the_answers_and_writes_a_model_that_answers(
         progress=lambda done, total: progress.append((done, total)),
     )
 
-    losses = [r.value for r in records if r.split == "train" and r.name == "f2t"]
-    assert losses[-1] < losses[0] - 0.8  # nats per token
-    assert {r.name for r in records} == {"f2t", "total"}
+    trained = [r for r in records if r.split == "train"]
+    losses = {name: [r.value for r in trained if r.name == name] for name in ("f2t", "choices")}
+    assert losses["f2t"][-1] < losses["f2t"][0] - 0.4  # nats per token
+    assert losses["choices"][-1] < losses["choices"][0] - 0.1  # nats per question
+    assert {r.name for r in records} == {"f2t", "questions", "choices", "total"}
     assert {r.split for r in records} == {"train", "validation"}
     assert progress[-1] == (30, 30)
     tuned = FMRILM.from_pretrained(tmp_path)

@@ -58,7 +58,7 @@ def measure(model, n_scans=6, windows=None):
 
 
 def blind(model):
-    """Silence everything that the brain block says of a scan."""
+    """Silence everything that a scan says."""
     with torch.no_grad():
         for part in (model.brain.relations, model.brain.scale):
             part.weight.zero_()

@@ -46,8 +46,8 @@ def test_text_ends_with_the_turn(tiny_model, monkeypatch):
     end = tiny_model.text_tokenizer.eos_token_id
     tokens = iter([65, 66, end, 67])
 
-    def scripted(cache, ids, mask, position_ids, keep):
-        logits = torch.zeros(len(ids), len(keep), 300)
+    def scripted(cache, words, measures, mask, position_ids, keep):
+        logits = torch.zeros(len(words.ids), len(keep), 300)
         logits[:, :, next(tokens)] = 1
         return logits
 

@@ -86,9 +86,9 @@ def test_the_prefix_of_a_scan_without_amplitude_is_another_one(tiny_model):
     one, other = (prefix.cache.layers[0].keys for prefix in prefixes)
     assert one.shape == other.shape
     assert not torch.equal(one, other)
-    # Tokens about scale, filters and measures hold amplitudes; markers and relations do not.
+    # Tokens about scale and those of the filters hold amplitudes; markers and relations do not.
     brain = tiny_model.brain
-    n_with_amplitude = brain.settings.scale_tokens + brain.filters.n_filters + len(MEASURES)
+    n_with_amplitude = brain.settings.scale_tokens + brain.filters.n_filters
     assert (one != other).any(dim=(0, 1, 3)).sum() == n_with_amplitude
 
 
@@ -153,3 +153,15 @@ def test_the_positions_of_a_block_are_those_that_lengths_are_checked_with(of_all
     for model in (of_all_kinds, tiny_model):
         prefix = model.prefill(some_scan())
         assert prefix.text_start.item() == model.n_brain_positions(2 * N_STEPS)
+
+
+def test_a_question_that_names_a_measure_reads_its_value(make_model):
+    """Nothing but the read-out differs, so what no words name has no influence."""
+    model, scan = make_model(), some_scan()
+    named, other = f"Is {MEASURES[1]} high?", "Is this person 30 years old?"
+    before = [model.score_answers(scan, question, ANSWERS) for question in (named, other)]
+    with torch.no_grad():
+        model.brain.measures.readout.bias[1] += 5
+    after = [model.score_answers(scan, question, ANSWERS) for question in (named, other)]
+    assert not torch.allclose(after[0], before[0], atol=1e-2)
+    torch.testing.assert_close(after[1], before[1], atol=1e-3, rtol=0)

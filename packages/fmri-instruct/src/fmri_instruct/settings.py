@@ -57,7 +57,7 @@ class TuneSettings:
     loop: LoopSettings = field(default_factory=LoopSettings)
     conversations: Count = 4
     token_weight: NonNegative = 0.1
-    distillation: Annotated[float, Ge(0), Le(1)] = 0.5
+    distillation: Annotated[float, Ge(0), Le(1)] = 0.0
     validation_examples: Count = 4
 
     def __post_init__(self) -> None:

@@ -27,9 +27,9 @@ class BrainInputSettings:
     scale_tokens : int
         Tokens that hold what normalisation takes out: amplitude by filter, relative to the training
         scans of the site, and the spectrum; 0 for none.
-    measure_tokens : bool
-        One token for each measure of the descriptors, under its name: its z-score as relations and
-        scale tell it, by a regression on training scans.
+    text_reads_measures : bool
+        Whether words that name a measure of the descriptors read its value: a z-score as relations
+        and scale tell it, by a regression on training scans.
     region_tokens : bool
         One token for each region: its correlation with each filter.
     text_reads_signal : bool
@@ -49,7 +49,7 @@ class BrainInputSettings:
     relation_tokens: Annotated[int, Ge(0)] = 8
     filter_tokens: bool = True
     scale_tokens: Annotated[int, Ge(0)] = 2
-    measure_tokens: bool = True
+    text_reads_measures: bool = True
     region_tokens: bool = False
     text_reads_signal: bool = False
     filters: Literal["networks", "eigenvectors"] = "networks"
@@ -63,7 +63,7 @@ class BrainInputSettings:
             self.relation_tokens
             or self.filter_tokens
             or self.scale_tokens
-            or self.measure_tokens
+            or self.text_reads_measures
             or self.region_tokens
             or self.text_reads_signal
         ):

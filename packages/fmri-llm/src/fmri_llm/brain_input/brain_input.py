@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from fmri_llm.brain_input.connector import Connector
 from fmri_llm.brain_input.feature_tokens import FeatureTokens
 from fmri_llm.brain_input.filter_tokens import FilterTokens
-from fmri_llm.brain_input.measure_tokens import MeasureTokens
+from fmri_llm.brain_input.measure_reader import MeasureReader
 from fmri_vqtok.model.relations import Features, SpatialFilters, Standardiser
 
 if TYPE_CHECKING:
-    from fmri_llm.brain_input.measure_tokens import MeasureWords
+    from fmri_llm.brain_input.measure_reader import MeasureWords
     from fmri_llm.brain_input.scans import BrainScans
     from fmri_llm.settings import BrainInputSettings
 
@@ -61,7 +61,7 @@ class BrainInput(nn.Module):
     scale : float
         Initial factor of stage 1's text embeddings of codes.
     measures : MeasureWords, optional
-        Words for the measures that have a token each; none by default.
+        Words for the measures that text reads; none by default.
     """
 
     def __init__(
@@ -95,9 +95,9 @@ class BrainInput(nn.Module):
         self.filter_tokens: FilterTokens | None = None
         if settings.filter_tokens:
             self.filter_tokens = FilterTokens(names, n_filters + 1, token_length)
-        self.measures: MeasureTokens | None = None
-        if settings.measure_tokens and measures is not None and len(measures.names):
-            self.measures = MeasureTokens(measures, n_features, token_length)
+        self.measures: MeasureReader | None = None
+        if settings.text_reads_measures and measures is not None and len(measures.names):
+            self.measures = MeasureReader(measures, n_features, token_length)
         self.profiles = tokens(n_filters, int(settings.region_tokens))
 
     def signal(self, text_embeddings: Tensor) -> Tensor:
@@ -105,7 +105,7 @@ class BrainInput(nn.Module):
         return self.connector(text_embeddings)
 
     def context(self, scans: BrainScans, covariance: Tensor) -> Context:
-        """Tokens about whole scans: relations, scale, filters, measures, profiles of regions.
+        """Tokens about whole scans: relations, scale, filters, profiles of regions.
 
         Parameters
         ----------
@@ -118,9 +118,7 @@ class BrainInput(nn.Module):
         Context
         """
         blocks = [covariance.new_zeros(len(scans), 0, self.markers.shape[1])]
-        relations, scale_features = self.features(scans, covariance)
-        relations = self._noisy(relations, scans, 0)
-        scale_features = self._noisy(scale_features, scans, 1)
+        relations, scale_features = self._noisy_features(scans, covariance)
         if self.relations is not None:
             blocks.append(self.relations(relations))
         if self.scale is not None:
@@ -131,16 +129,19 @@ class BrainInput(nn.Module):
             blocks.append(self.filter_tokens(rows))
         offsets = torch.arange(sum(block.shape[1] for block in blocks), device=covariance.device)
         mask = scans.region_mask.new_ones(len(scans), len(offsets))
-        # Measures share a position, and so do regions, as those of a step do: none comes first.
-        if self.measures is not None:
-            blocks.append(self.measures(torch.cat([relations, scale_features], dim=1)))
-            offsets = _with_one_more(offsets, blocks[-1].shape[1])
-            mask = torch.cat([mask, mask.new_ones(blocks[-1].shape[:2])], dim=1)
         if self.profiles is not None:
+            # Regions share a position, as those of a step do.
             blocks.append(self._region_tokens(scans, covariance))
-            offsets = _with_one_more(offsets, blocks[-1].shape[1])
+            offsets = torch.cat([offsets, offsets.new_full((blocks[-1].shape[1],), len(offsets))])
             mask = torch.cat([mask, scans.region_mask], dim=1)
         return Context(torch.cat(blocks, dim=1), mask, offsets)
+
+    def measure_values(self, scans: BrainScans, covariance: Tensor) -> Tensor | None:
+        """Values of the measures that text reads, (B, M), in standard deviations; None for none."""
+        if self.measures is None:
+            return None
+        features = torch.cat(self._noisy_features(scans, covariance), dim=1)
+        return self.measures.readout(features)
 
     def features(self, scans: BrainScans, covariance: Tensor) -> tuple[Tensor, Tensor]:
         """Numbers that tokens about whole scans are made of, standardised by training scans.
@@ -166,7 +167,7 @@ class BrainInput(nn.Module):
         modules = (self.relations, self.scale)
         n_tokens = sum(module.n_tokens for module in modules if module is not None)
         n_named = self.filters.n_filters if self.filter_tokens is not None else 0
-        return n_tokens + n_named + (self.measures is not None) + (self.profiles is not None)
+        return n_tokens + n_named + (self.profiles is not None)
 
     @torch.no_grad()
     def fit(self, batches: Iterable[tuple[BrainScans, Tensor]]) -> None:
@@ -196,6 +197,11 @@ class BrainInput(nn.Module):
         if self.measures is not None:
             rows = [torch.cat(self.features(scans, cov), dim=1) for scans, cov in batches]
             self.measures.fit(torch.cat(rows), z_scores)
+
+    def _noisy_features(self, scans: BrainScans, covariance: Tensor) -> tuple[Tensor, Tensor]:
+        """Features as `features` gives them, with the noise of training."""
+        relations, scale = self.features(scans, covariance)
+        return self._noisy(relations, scans, 0), self._noisy(scale, scans, 1)
 
     def _noisy(self, features: Tensor, scans: BrainScans, kind: int) -> Tensor:
         """Features with the noise of training, which each example draws by a seed of its own."""
@@ -231,9 +237,3 @@ class BrainInput(nn.Module):
         profiles = self._noisy(profiles, scans, 2)
         tokens = self.profiles(profiles.flatten(0, 1)).squeeze(1)  # type: ignore[misc]
         return tokens.unflatten(0, profiles.shape[:2]) + self.connector.region
-
-
-def _with_one_more(offsets: Tensor, n_tokens: int) -> Tensor:
-    """Offsets of tokens, and of so many more that share the next position."""
-    following = int(offsets.max()) + 1 if len(offsets) else 0
-    return torch.cat([offsets, offsets.new_full((n_tokens,), following)])

@@ -11,9 +11,11 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from fmri_llm.brain_input.measure_reader import N_WORDS
 from fmri_llm.inference.prefix import BrainPrefix, CachedModel
 from fmri_llm.packing import sequences
 from fmri_llm.packing.attention_mask import text_mask
+from fmri_llm.packing.recent_words import Words, words_of
 from fmri_llm.packing.sequences import TextSegment
 
 __all__ = ["Continuation"]
@@ -51,8 +53,12 @@ class Continuation:
         positions = sequences.positions(text, prefix.text_start)
         keep, kept_at = last.unique(return_inverse=True)
         mask = text_mask(text, prefix.visible)
-        logits = model.forward_with_cache(prefix.cache, text.ids, mask, positions, keep)
-        self._model, self._cache = model, prefix.cache
+        words = words_of(text, N_WORDS)
+        logits = model.forward_with_cache(
+            prefix.cache, words, prefix.measures, mask, positions, keep
+        )
+        self._model, self._cache, self._measures = model, prefix.cache, prefix.measures
+        self._recent = words.recent[rows, last]
         self.logits = logits[rows, kept_at]
         # A new token attends to the brain tokens, its prompt without padding, and the tokens since.
         self._mask = torch.cat([prefix.visible, text.segment == 0], dim=1)
@@ -64,9 +70,11 @@ class Continuation:
         """Add one token to each row, shape (R,), and compute the logits of the next one."""
         self._mask = torch.cat([self._mask, torch.ones_like(self._mask[:, :1])], dim=1)
         self._position = self._position + 1
+        self._recent = torch.cat([self._recent[:, 1:], tokens[:, None]], dim=1)
         logits = self._model.forward_with_cache(
             self._cache,
-            tokens[:, None],
+            Words(tokens[:, None], self._recent[:, None]),
+            self._measures,
             self._mask[:, None],
             self._position[:, None],
             torch.zeros(1, dtype=torch.int64, device=tokens.device),
@@ -77,10 +85,14 @@ class Continuation:
         """Continue from other rows: row r from what row ``rows[r]`` was, shape (R,)."""
         self._cache.reorder_cache(cast("torch.LongTensor", rows))
         self._mask, self._position = self._mask[rows], self._position[rows]
+        self._recent = self._recent[rows]
+        self._measures = None if self._measures is None else self._measures[rows]
 
     def _repeat(self, copies: int) -> None:
         self._cache.batch_repeat_interleave(copies)
-        self.logits, self._mask, self._position = (
+        self.logits, self._mask, self._position, self._recent = (
             each.repeat_interleave(copies, dim=0)
-            for each in (self.logits, self._mask, self._position)
+            for each in (self.logits, self._mask, self._position, self._recent)
         )
+        if self._measures is not None:
+            self._measures = self._measures.repeat_interleave(copies, dim=0)

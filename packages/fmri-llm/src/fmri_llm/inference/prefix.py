@@ -12,6 +12,8 @@ from fmri_vqtok.errors import InputError
 if TYPE_CHECKING:
     from transformers import Cache
 
+    from fmri_llm.packing.recent_words import Words
+
 __all__ = ["BrainPrefix", "CachedModel"]
 
 
@@ -21,7 +23,8 @@ class CachedModel(Protocol):
     def forward_with_cache(
         self,
         cache: Cache,
-        ids: Tensor,
+        words: Words,
+        measures: Tensor | None,
         attention_mask: Tensor,
         position_ids: Tensor,
         logits_to_keep: Tensor,
@@ -32,7 +35,11 @@ class CachedModel(Protocol):
         ----------
         cache : transformers.Cache
             Of C tokens; it is extended in place.
-        ids, position_ids : Tensor of int64, shape (B, L)
+        words : Words
+            The L new tokens.
+        measures : Tensor, shape (B, M), or None
+            Values of the measures of the scans, for words that name one.
+        position_ids : Tensor of int64, shape (B, L)
         attention_mask : Tensor of bool, shape (B, L, C + L)
             What each new token may attend to.
         logits_to_keep : Tensor of int64, shape (k,)
@@ -55,11 +62,14 @@ class BrainPrefix(NamedTuple):
         Columns that text may attend to.
     text_start : Tensor of int64, shape (B,)
         Position of the first text token.
+    measures : Tensor, shape (B, M), or None
+        Values of the measures that text about the scans reads.
     """
 
     cache: Cache
     visible: Tensor
     text_start: Tensor
+    measures: Tensor | None
 
     @property
     def n_scans(self) -> int:
@@ -81,6 +91,7 @@ class BrainPrefix(NamedTuple):
         cache = copy.deepcopy(self.cache)
         if self.n_scans != n_prompts:
             cache.batch_repeat_interleave(n_prompts)
+        measures = None if self.measures is None else self.measures.expand(n_prompts, -1)
         return BrainPrefix(
-            cache, self.visible.expand(n_prompts, -1), self.text_start.expand(n_prompts)
+            cache, self.visible.expand(n_prompts, -1), self.text_start.expand(n_prompts), measures
         )

@@ -11,9 +11,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from fmri_llm.brain_input.measure_reader import N_WORDS
 from fmri_llm.inference.prefix import BrainPrefix, CachedModel
 from fmri_llm.packing import sequences
 from fmri_llm.packing.attention_mask import text_mask
+from fmri_llm.packing.recent_words import words_of
 from fmri_llm.packing.sequences import TextSegment
 
 __all__ = ["answer_log_likelihoods"]
@@ -52,7 +54,8 @@ def answer_log_likelihoods(
     prefix = prefix.for_prompts(len(rows))
     logits = model.forward_with_cache(
         prefix.cache,
-        text.ids,
+        words_of(text, N_WORDS),
+        prefix.measures,
         text_mask(text, prefix.visible),
         sequences.positions(text, prefix.text_start),
         torch.tensor(keep, device=text.ids.device),

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import embedding_bag
 
 from fmri_llm.base_model.language_model import input_embeddings, logits_at
+from fmri_llm.brain_input.measure_reader import N_WORDS
 from fmri_llm.brain_input.scans import BrainScans, connectome, scan_covariance
 from fmri_llm.brain_input.signal_windows import SignalSteps, signal_steps
 from fmri_llm.inference.prefix import BrainPrefix
@@ -19,6 +21,7 @@ from fmri_llm.model.checks import check_codes
 from fmri_llm.packing import sequences, token_grid
 from fmri_llm.packing.attention_mask import additive_mask, attention_mask
 from fmri_llm.packing.brain_columns import BrainColumns
+from fmri_llm.packing.recent_words import NO_WORD, Words, words_of
 from fmri_llm.packing.sequences import NO_TARGET
 
 if TYPE_CHECKING:
@@ -40,10 +43,13 @@ class BrainBlock(NamedTuple):
     ----------
     columns : BrainColumns
     embeddings : Tensor, shape (B, P, D)
+    measures : Tensor, shape (B, M), or None
+        Values of the measures that text about the scans reads; None if it reads none.
     """
 
     columns: BrainColumns
     embeddings: Tensor
+    measures: Tensor | None
 
 
 class BrainTextModel(nn.Module):
@@ -98,7 +104,7 @@ class BrainTextModel(nn.Module):
             cache=cache,
             logits_to_keep=torch.zeros(0, dtype=torch.int64, device=self.device),
         )
-        return BrainPrefix(cache, block.columns.visible, block.columns.text_start)
+        return BrainPrefix(cache, block.columns.visible, block.columns.text_start, block.measures)
 
     @torch.no_grad()
     def scan_features(self, scans: BrainScans) -> Tensor:
@@ -122,7 +128,8 @@ class BrainTextModel(nn.Module):
     def forward_with_cache(
         self,
         cache: Cache,
-        ids: Tensor,
+        words: Words,
+        measures: Tensor | None,
         attention_mask: Tensor,
         position_ids: Tensor,
         logits_to_keep: Tensor,
@@ -132,12 +139,34 @@ class BrainTextModel(nn.Module):
         See `fmri_llm.inference.prefix.CachedModel`.
         """
         return self._forward_embeddings(
-            self.input_embeddings(ids),
+            self.embed_text(words, measures),
             attention_mask,
             position_ids,
             cache=cache,
             logits_to_keep=logits_to_keep,
         ).logits
+
+    def embed_text(self, words: Words, measures: Tensor | None) -> Tensor:
+        """Input embeddings of text tokens, (B, L, D), with what they read of a scan's measures.
+
+        Parameters
+        ----------
+        words : Words
+        measures : Tensor, shape (B, M), or None
+            Of the scan that each text is about.
+        """
+        embeddings = self.input_embeddings(words.ids)
+        if measures is None or self.brain.measures is None or words.ids.shape[1] == 0:
+            return embeddings
+        known = words.recent != NO_WORD
+        n_known = known.sum(2, keepdim=True)
+        means = embedding_bag(
+            words.recent.clamp(min=0).flatten(0, 1),
+            self.input_embeddings.weight,
+            mode="sum",
+            per_sample_weights=(known / n_known.clamp(min=1)).flatten(0, 1).to(embeddings.dtype),
+        ).unflatten(0, words.ids.shape)
+        return embeddings + self.brain.measures(means, n_known[..., 0] > 0, measures)
 
     def forward_packed(
         self, block: BrainBlock, text: PackedText, text_to_keep: Tensor, *, hidden: bool = False
@@ -159,9 +188,10 @@ class BrainTextModel(nn.Module):
             "logits" (B, k, V); "hidden_states" of each layer (B, P + L, D).
         """
         columns = block.columns
+        embeddings = self.embed_text(words_of(text, N_WORDS), block.measures)
         text_positions = sequences.positions(text, columns.text_start)
         return self._forward_embeddings(
-            torch.cat([block.embeddings, self.input_embeddings(text.ids)], dim=1),
+            torch.cat([block.embeddings, embeddings], dim=1),
             attention_mask(text, columns),
             torch.cat([columns.position_ids, text_positions], dim=1),
             logits_to_keep=text_to_keep + columns.n_columns,
@@ -249,13 +279,15 @@ class BrainTextModel(nn.Module):
             signal_mask = (steps.step_mask[:, :, None] & region_mask[:, None]).flatten(1)
             steps_per_scan = steps.step_mask.sum(1)
         about, about_mask = opening[:, :0], region_mask[:, :0]
-        offsets = steps_per_scan[:0]
+        offsets, measures = steps_per_scan[:0], None
         if context:
             covariance = scan_covariance(self.brain_tokenizer, scans)
             about, about_mask, offsets = self.brain.context(scans, covariance)
+            measures = self.brain.measure_values(scans, covariance)
         return BrainBlock(
             BrainColumns(signal_mask, steps_per_scan, n_regions, about_mask, offsets),
             torch.cat([opening, signal, about, closing], dim=1),
+            measures,
         )
 
     def checked(self, scans: Tensor | BrainScans, region_mask: Tensor | None) -> BrainScans:

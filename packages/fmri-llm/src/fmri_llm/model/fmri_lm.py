@@ -20,7 +20,7 @@ from fmri_llm.base_model.language_model import input_embeddings, new_adapter
 from fmri_llm.brain_input.brain_input import BrainInput
 from fmri_llm.brain_input.code_head import CodeHead
 from fmri_llm.brain_input.lengths import code_length, word_length
-from fmri_llm.brain_input.measure_tokens import MeasureWords
+from fmri_llm.brain_input.measure_reader import MeasureWords
 from fmri_llm.brain_input.scans import BrainScans
 from fmri_llm.model.answering_model import AnsweringModel
 from fmri_llm.model.checks import check_text_space
@@ -68,7 +68,7 @@ class FMRILM(AnsweringModel, ForecastingModel):
     attention : str
         Attention implementation that the base was loaded with.
     measures : sequence of str, optional
-        Names in words of the measures that have a token each.
+        Names in words of the measures that text reads.
     base_digest : str, optional
         Of the base's weights; kept with the model, so that other weights are noticed.
 
@@ -151,7 +151,7 @@ class FMRILM(AnsweringModel, ForecastingModel):
             regions where it has none.
         brain : BrainInputSettings, optional
         measures : sequence of str, optional
-            Names in words of the measures that have a token each, where the settings ask for them.
+            Names in words of the measures that text reads, where the settings ask for it.
         lora : LoraSettings, optional
         attention : str, default="sdpa"
         seed : int, default=0

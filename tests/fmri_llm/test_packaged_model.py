@@ -6,12 +6,13 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from fmri_llm.base_model import chat
+from fmri_llm.base_model.language_model import without_peft_notice
 from fmri_llm.model.fmri_lm import FMRILM
 from fmri_llm.packing import sequences
 from fmri_llm.packing.sequences import TextSegment
 from fmri_llm.settings import BrainInputSettings
 
-from .tiny import N_REGIONS, N_STEPS, PACKAGED, random_codes, tiny_tokenizer
+from .tiny import N_REGIONS, N_STEPS, PACKAGED, random_codes, stir, tiny_tokenizer
 
 ENGLISH = (
     "The brain is the organ that controls thought, memory, emotion, touch, motor skills, vision, "
@@ -103,8 +104,22 @@ def test_cached_scores_equal_a_full_pass(packaged_model):
     torch.testing.assert_close(scores, torch.tensor([expected]), rtol=1e-4, atol=1e-3)
 
 
-def test_the_readme_example_runs(repository, capsys):
+def test_the_readme_examples_run(repository, capsys, tmp_path, monkeypatch):
     readme = (repository / "packages" / "fmri-llm" / "README.md").read_text(encoding="utf-8")
-    example = readme.split("```python\n")[1].split("```")[0]
-    exec(compile(example, "README.md", "exec"), {})
+    names = {}
+    monkeypatch.chdir(tmp_path)
+    first, second = (part.split("```")[0] for part in readme.split("```python\n")[1:])
+    exec(compile(first, "README.md", "exec"), names)
     assert "torch.Size([1, 6, 10, 512])" in capsys.readouterr().out
+    stir(names["model"].language_model)
+    with without_peft_notice():
+        exec(compile(second, "README.md", "exec"), names)
+    ids = torch.tensor([names["model"].text_tokenizer(ENGLISH)["input_ids"]])
+    with torch.no_grad():
+        expected, adapted, plain = (
+            language_model(input_ids=ids).logits
+            for language_model in (names["model"].language_model, names["adapted"], names["plain"])
+        )
+    torch.testing.assert_close(adapted, expected, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(plain, expected, rtol=1e-3, atol=1e-3)
+    assert names["again"].base_name == PACKAGED

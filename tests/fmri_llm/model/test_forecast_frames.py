@@ -44,6 +44,17 @@ def test_frames_after_a_step_are_those_of_a_scan_that_ends_there(any_model):
         torch.testing.assert_close(frames, expected)
 
 
+@pytest.mark.parametrize("n_steps", [5, 6])
+def test_a_model_of_few_windows_forecasts_from_the_last_ones(make_model, n_steps):
+    model, codes = make_model("llama"), random_codes(2).reshape(1, 2 * N_STEPS, N_REGIONS)
+    model.max_windows = 1
+    frames = model.forecast_frames(codes[:, :n_steps])
+    torch.testing.assert_close(frames, model.forecast_frames(codes[:, N_STEPS:n_steps]))
+    model.max_windows = 2
+    whole = model.forecast_frames(codes[:, :n_steps], n_draws=2)
+    assert not torch.equal(whole, model.forecast_frames(codes[:, N_STEPS:n_steps], n_draws=2))
+
+
 def test_regions_without_signal_do_not_enter_the_forecast_of_others(tiny_model):
     codes = random_codes(2)
     changed = codes.clone()

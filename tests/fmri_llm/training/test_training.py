@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
+from fmri_llm import pretrained
 from fmri_llm.base_model import locate
 from fmri_llm.data import examples
 from fmri_llm.model.fmri_lm import FMRILM
@@ -207,6 +208,7 @@ def test_a_folder_names_its_base_and_holds_none_of_it(tiny_folder, tmp_path):
     tune(fresh(tiny_folder), tmp_path / "run", steps=2)
     written = files_of(tmp_path / "run")
     assert set(written) == {
+        "README.md",
         "adapter/adapter_config.json",
         "adapter/adapter_model.safetensors",
         "brain.safetensors",
@@ -216,7 +218,7 @@ def test_a_folder_names_its_base_and_holds_none_of_it(tiny_folder, tmp_path):
         "tokenizer/model.safetensors",
     }
     assert json.loads(written["config.json"]) == {
-        "schema": 3,
+        "schema": pretrained.SCHEMA,
         "base_model": "llama",
         "base_digest": locate.weights_digest(tiny_folder("llama")),
         "attention": "sdpa",
@@ -225,6 +227,7 @@ def test_a_folder_names_its_base_and_holds_none_of_it(tiny_folder, tmp_path):
             "n_regions": N_REGIONS,
             "n_codes": N_CODES,
             "n_filters": len(random_filters()),
+            "measures": [],
             "input": asdict(BrainInputSettings()),
         },
         "parcellation": "five",
@@ -244,9 +247,10 @@ def test_a_checkpoint_is_small(tiny_folder, tmp_path):
 
 
 def test_a_model_folder_of_a_newer_schema_is_refused(tmp_path):
-    (tmp_path / "config.json").write_text('{"schema": 4}')
+    newest = pretrained.SCHEMA
+    (tmp_path / "config.json").write_text(json.dumps({"schema": newest + 1}))
     with pytest.raises(
-        InputError, match="schema 4, but this version reads up to 3; upgrade fmri-llm"
+        InputError, match=rf"schema {newest + 1}, but .* reads up to {newest}; upgrade fmri-llm"
     ):
         FMRILM.from_pretrained(tmp_path)
 

@@ -2,7 +2,6 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import yaml
@@ -30,29 +29,14 @@ for go in (
 """
 
 
-@pytest.fixture
-def hub(tmp_path):
-    """Address of a Hub on this machine, and the folder that it keeps things in."""
-    folder = tmp_path / "hub"
-    script = Path(__file__).parents[1].joinpath("local_hub.py")
-    command = [sys.executable, str(script), str(folder)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        yield server.stdout.readline().strip(), folder
-        server.terminate()
-
-
 def test_a_tokenizer_goes_to_a_hub_and_comes_back(hub, make_tokenizer, tmp_path):
-    address, folder = hub
+    address, folder = hub.address, hub.folder
     here = tmp_path / "tokenizer"
     here.mkdir()
     make_tokenizer(labels=list("abcde")).save_pretrained(here)
-    environment = {
-        **os.environ, "HF_ENDPOINT": address, "HF_HOME": str(tmp_path / "home"),
-        "HF_HUB_OFFLINE": "0", "NO_PROXY": "*", "no_proxy": "*",
-    }  # fmt: skip
     done = subprocess.run(
         [sys.executable, "-c", ROUND_TRIP, str(here)],
-        env=environment, capture_output=True, text=True, check=False,
+        env=hub.environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     commit, same, refused, nothing, unreachable = done.stdout.splitlines()

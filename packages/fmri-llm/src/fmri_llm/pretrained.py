@@ -6,33 +6,40 @@
     adapter/              as peft writes it
     brain.safetensors     brain input and code head
     tokenizer/            the brain tokenizer
+    README.md             model card
+    scan-dependence.json  what the text owes to the scan, where that was measured
 """
 
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from fmri_llm.base_model import locate
 from fmri_llm.base_model.language_model import without_peft_notice
 from fmri_llm.brain_input.brain_input import BrainInput
 from fmri_llm.brain_input.code_head import CodeHead
+from fmri_llm.model_card import model_card
 from fmri_llm.settings import BrainInputSettings
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.formats.json_files import read_description, write_json
 from fmri_vqtok.formats.reading import read_weights, reading
+from fmri_vqtok.pretrained import hub
 
 if TYPE_CHECKING:
-    from peft import PeftModel
+    from peft import LoraConfig, PeftModel
     from transformers import PreTrainedModel
 
     from fmri_vqtok.tokenizer import FMRITokenizer
 
 __all__ = [
+    "ADAPTER",
+    "CONFIG",
     "SCHEMA",
     "TOKENIZER",
     "SavedModel",
@@ -41,7 +48,9 @@ __all__ = [
     "check_base",
     "load_adapter",
     "load_brain",
+    "local_folder",
     "read_config",
+    "read_dependence",
     "remove_leftovers",
     "save",
 ]
@@ -49,9 +58,14 @@ __all__ = [
 SCHEMA = 4
 ADAPTER = "adapter"
 BRAIN = "brain.safetensors"
+CARD = "README.md"
 CONFIG = "config.json"
+DEPENDENCE = "scan-dependence.json"
 FIX = "give the folder that fit-llm or tune wrote"
 TOKENIZER = "tokenizer"
+
+_FILES = [CONFIG, BRAIN, CARD, DEPENDENCE, f"{ADAPTER}/*", f"{TOKENIZER}/*"]
+_REPO_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 class SavedModel(Protocol):
@@ -66,6 +80,21 @@ class SavedModel(Protocol):
     attention: str
     max_windows: int | None
     measures: tuple[str, ...]
+    scan_dependence: dict[str, Any] | None
+
+
+def local_folder(directory: str | Path, revision: str | None = None) -> Path:
+    """Folder of a model; a name such as "owner/name" that is none is fetched from the Hub.
+
+    Raises
+    ------
+    InputError
+        If it can be neither found nor fetched.
+    """
+    is_name = isinstance(directory, str) and _REPO_ID.fullmatch(directory)
+    if is_name and not Path(directory).exists():
+        return hub.fetch(str(directory), _FILES, revision, kind="language model")
+    return Path(directory)
 
 
 def brain_tokenizer(tokenizer: FMRITokenizer | str | Path) -> FMRITokenizer:
@@ -132,6 +161,21 @@ def read_config(directory: Path) -> dict[str, Any]:
     return config
 
 
+def read_dependence(directory: Path) -> dict[str, Any] | None:
+    """Read ``scan-dependence.json`` of a model's folder; None where it was not measured.
+
+    Raises
+    ------
+    InputError
+        If it is broken.
+    """
+    path = directory / DEPENDENCE
+    if not path.is_file():
+        return None
+    with reading(path, "delete it, or train again with fit-llm"):
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+
+
 def brain_settings(config: Mapping[str, Any], directory: Path) -> BrainInputSettings:
     """Read the settings of the brain input in a model's ``config.json``.
 
@@ -192,7 +236,10 @@ def save(model: SavedModel, directory: Path) -> None:
     save_file(weights, directory / BRAIN, metadata={"format": "pt"})
     (directory / TOKENIZER).mkdir(exist_ok=True)
     model.brain_tokenizer.save_pretrained(directory / TOKENIZER)
-    write_json(_config(model), directory / CONFIG)
+    config = _config(model)
+    write_json(config, directory / CONFIG)
+    _save_dependence(model.scan_dependence, directory / DEPENDENCE)
+    (directory / CARD).write_text(_card(model, config), encoding="utf-8")
 
 
 def _config(model: SavedModel) -> dict[str, Any]:
@@ -212,6 +259,44 @@ def _config(model: SavedModel) -> dict[str, Any]:
         },
         "parcellation": tokenizer.parcellation,
         "order_hash": tokenizer.order_hash,
+    }
+
+
+def _save_dependence(document: Mapping[str, Any] | None, path: Path) -> None:
+    """Write what was measured of these weights; what was measured of others is removed."""
+    if document is None:
+        path.unlink(missing_ok=True)
+    else:
+        path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+
+
+def _card(model: SavedModel, config: Mapping[str, Any]) -> str:
+    adapter = cast("LoraConfig", model.language_model.peft_config["default"])
+    # A set, or one name that stands for several layers.
+    targets = cast("set[str] | str", adapter.target_modules)
+    return model_card(
+        config,
+        _sizes(model),
+        {
+            "rank": adapter.r,
+            "alpha": adapter.lora_alpha,
+            "targets": [targets] if isinstance(targets, str) else sorted(targets),
+        },
+        model.brain_tokenizer,
+        model.scan_dependence,
+    )
+
+
+def _sizes(model: SavedModel) -> dict[str, int]:
+    """Count the parameters of each part."""
+    by_name = {name: p.numel() for name, p in model.language_model.named_parameters()}
+    n_adapters = sum(n for name, n in by_name.items() if "lora_" in name)
+    return {
+        "base": sum(by_name.values()) - n_adapters,
+        "adapters": n_adapters,
+        "brain input": sum(p.numel() for p in model.brain.parameters()),
+        "code head": sum(p.numel() for p in model.head.parameters()),
+        "brain tokenizer": sum(p.numel() for p in model.brain_tokenizer.parameters()),
     }
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 import torch
 from torch import Tensor
 
-from fmri_llm import pretrained
+from fmri_llm import merged, pretrained
 from fmri_llm.base_model import locate
 from fmri_llm.base_model.checks import load_checked
 from fmri_llm.base_model.language_model import input_embeddings, new_adapter
@@ -26,6 +26,7 @@ from fmri_llm.model.answering_model import AnsweringModel
 from fmri_llm.model.checks import check_text_space
 from fmri_llm.model.forecasting_model import ForecastingModel
 from fmri_llm.model.losses import choice_loss, mean_over_targets, next_step_loss, weighted_sum
+from fmri_llm.model.shared_model import SharedModel
 from fmri_llm.model.trainable_state import expect_trainable, keep_trainable
 from fmri_llm.packing.sequences import NO_TARGET, TEXT_LOSSES, PackedText
 from fmri_llm.settings import BrainInputSettings, LoraSettings, LossWeights
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 __all__ = ["FMRILM"]
 
 
-class FMRILM(AnsweringModel, ForecastingModel):
+class FMRILM(AnsweringModel, ForecastingModel, SharedModel):
     """A causal language model with brain tokens in front of its text.
 
     Made by `from_base` or `from_pretrained`. The adapters, the brain input and the code head are
@@ -79,6 +80,9 @@ class FMRILM(AnsweringModel, ForecastingModel):
         folder.
     parameter_groups : tuple of ParameterGroup
         Of `fmri_vqtok.training.loop.train`: rates and first steps.
+    scan_dependence : dict or None
+        Content of ``scan-dependence.json`` in the folder that it was loaded from, until it is
+        trained further; saved with the model, and shown in its card.
     """
 
     def __init__(  # noqa: PLR0913 - what a model is made of, each named
@@ -102,6 +106,7 @@ class FMRILM(AnsweringModel, ForecastingModel):
         self.attention = attention
         self.measures = tuple(measures)
         self.base_digest = base_digest
+        self.scan_dependence: dict[str, Any] | None = None
         self.loss_weights = LossWeights()
         self.max_windows: int | None = None
         self.parameter_groups: tuple[ParameterGroup, ...] = ()
@@ -197,16 +202,20 @@ class FMRILM(AnsweringModel, ForecastingModel):
         *,
         base: str | Path | None = None,
         attention: str | None = None,
+        revision: str | None = None,
     ) -> Self:
-        """Model that `save_pretrained` wrote; training can continue from it.
+        """Model that `save_pretrained` or `export_merged` wrote; training can continue from it.
 
         Parameters
         ----------
         directory : str or Path
+            A folder, or "owner/name" on the Hugging Face Hub.
         base : str or Path, optional
             Where the base model is, if not where its saved name says.
         attention : str, optional
             By default the one that the model was trained with.
+        revision : str, optional
+            Branch, tag or commit on the Hub.
 
         Returns
         -------
@@ -219,7 +228,8 @@ class FMRILM(AnsweringModel, ForecastingModel):
             If the folder is of a newer schema, or its base model is unavailable or has other
             weights than it was trained on.
         """
-        directory = Path(directory)
+        directory = pretrained.local_folder(directory, revision)
+        directory, base = merged.brain_and_base(directory, base)
         config = pretrained.read_config(directory)
         name, attention = config["base_model"], attention or config["attention"]
         folder = locate.resolve(str(base or name))
@@ -242,20 +252,8 @@ class FMRILM(AnsweringModel, ForecastingModel):
         )
         model.max_windows = config["max_windows"]
         pretrained.load_brain(model, directory)
+        model.scan_dependence = pretrained.read_dependence(directory)
         return model
-
-    def save_pretrained(self, directory: str | Path) -> None:
-        """Write adapters, brain weights and the brain tokenizer; the base only by name.
-
-        The same weights give the same bytes.
-        """
-        pretrained.save(self, Path(directory))
-
-    def train(self, mode: bool = True) -> Self:
-        """Set training mode, except for the frozen brain tokenizer."""
-        super().train(mode)
-        self.brain_tokenizer.eval()
-        return self
 
     def forward(self, **batch: Tensor) -> dict[str, Any]:
         """Losses of a batch of packed sequences.

@@ -56,8 +56,7 @@ class ForecastingModel(BrainTextModel):
             False for a region without signal, whose frames then mean nothing.
         n_draws : int, default=0
             0 decodes the most likely code of each region. Otherwise the result is the mean over
-            so many decoded draws of all codes, an estimate of the expected frames, which has the
-            smaller squared error.
+            so many decoded draws of all codes, an estimate of the expected frames.
         seed : int, default=0
             Of the draws.
 
@@ -76,14 +75,15 @@ class ForecastingModel(BrainTextModel):
 
         Notes
         -----
-        The step is decoded together with those before it in its window, at its own place in the
-        window, as the tokenizer decodes a whole window of such codes.
+        Where the model has ``max_windows``, it reads that many windows, the last ones. The step is
+        decoded together with those before it in its window, at its own place in the window, as the
+        tokenizer decodes a whole window of such codes.
         """
         if n_draws < 0:
             raise InputError(f"n_draws: {n_draws}; give 0 for the most likely codes, or more draws")
         if codes.ndim == 3 and codes.shape[1] == 0:
             raise InputError("codes: no time step to forecast from; give at least 1")
-        logits = self.forecast(codes, region_mask)[:, -1]
+        logits = self.forecast(self._recent(codes), region_mask)[:, -1]
         if n_draws == 0:
             return self._frames_after(codes, logits.argmax(-1), region_mask)
         generator = torch.Generator().manual_seed(seed)
@@ -91,6 +91,14 @@ class ForecastingModel(BrainTextModel):
         for drawn in _draws(logits, n_draws, generator):
             total = total + self._frames_after(codes, drawn, region_mask)
         return total / n_draws
+
+    def _recent(self, codes: Tensor) -> Tensor:
+        """Take the last windows, as many as the model reads."""
+        if self.max_windows is None:
+            return codes
+        n_steps = self.brain_tokenizer.config.n_steps
+        n_windows = -(-codes.shape[1] // n_steps)
+        return codes[:, max(n_windows - self.max_windows, 0) * n_steps :]
 
     def _frames_after(self, codes: Tensor, following: Tensor, region_mask: Tensor | None) -> Tensor:
         """Frames of one more step, whose codes are (B, N), by the tokenizer."""

@@ -12,7 +12,9 @@ from typing import cast
 from fmri_vqtok.errors import InputError
 
 
-def fetch(repo_id: str, names: Sequence[str], revision: str | None) -> Path:
+def fetch(
+    repo_id: str, names: Sequence[str], revision: str | None, *, kind: str = "tokenizer"
+) -> Path:
     """Folder with these files of a repository, fetched if they are not here already.
 
     Parameters
@@ -20,15 +22,18 @@ def fetch(repo_id: str, names: Sequence[str], revision: str | None) -> Path:
     repo_id : str
         "owner/name".
     names : sequence of str
+        Patterns such as ``adapter/*`` too.
     revision : str or None
         Branch, tag or commit.
+    kind : str, default="tokenizer"
+        What is fetched, for the message.
 
     Raises
     ------
     InputError
         If huggingface_hub is not installed, there is no such repository, or it cannot be reached.
     """
-    fix = "give the folder of a fitted tokenizer, or owner/name of one that the Hub has"
+    fix = f"give the folder of a fitted {kind}, or owner/name of one that the Hub has"
     with _hub(f"{repo_id}: no such folder, and fetching it from the Hugging Face Hub", fix):
         from huggingface_hub import snapshot_download
 
@@ -42,6 +47,7 @@ def upload(
     private: bool | None,
     token: str | None,
     endpoint: str | None,
+    kind: str = "tokenizer",
 ) -> str:
     """Upload files in one commit, so that no partial upload is visible; return its address.
 
@@ -54,6 +60,8 @@ def upload(
     token : str or None
     endpoint : str or None
         Address of another Hub.
+    kind : str, default="tokenizer"
+        What is uploaded, for the message of the commit.
 
     Raises
     ------
@@ -67,7 +75,7 @@ def upload(
         api = HfApi(endpoint=endpoint, token=token)
         api.create_repo(repo_id, private=private, exist_ok=True)
         operations = [CommitOperationAdd(name, content) for name, content in files.items()]
-        commit = api.create_commit(repo_id, operations, commit_message="Upload tokenizer")
+        commit = api.create_commit(repo_id, operations, commit_message=f"Upload {kind}")
     return commit.commit_url
 
 

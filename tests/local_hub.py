@@ -56,7 +56,9 @@ class Hub(BaseHTTPRequestHandler):
                 item = json.loads(line)
                 if item["key"] == "file":
                     content = base64.b64decode(item["value"]["content"])
-                    (FOLDER / found[1] / item["value"]["path"]).write_bytes(content)
+                    file = FOLDER / found[1] / item["value"]["path"]
+                    file.parent.mkdir(parents=True, exist_ok=True)
+                    file.write_bytes(content)
             self.answer({"commitUrl": f"{own}/{found[1]}/commit/{COMMIT}", "commitOid": COMMIT})
         else:
             self.answer({"error": path}, 404)

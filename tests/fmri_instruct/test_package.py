@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from fmri_instruct import commands
 from fmri_instruct.settings import EvaluateSettings, MakeInstructionsSettings, TuneSettings
-from fmri_instruct.tasks.definitions import DEMO
+from fmri_instruct.tasks.ready import DEMO
 from fmri_vqtok.config.stages import LoopSettings
 from fmri_vqtok.formats.tokens import TokenTable
 
@@ -131,7 +131,7 @@ def test_the_three_commands_make_scores_from_a_cohort(
     assert {answer["scan_id"] for answer in answers} == set(held_out)
     assert set(answers[0]) == {
         "scan_id", "subject", "task", "paradigm", "truth", "answer", "probabilities", "text",
-        "first_named",
+        "first_named", "number", "true_number",
     }  # fmt: skip
 
 

@@ -49,11 +49,7 @@ def located_top(top: dict[str, Any], folder: Path) -> dict[str, Any]:
     for key, value in top.items():
         if not isinstance(value, str) or not value:
             continue
-        if (
-            key in FILES
-            or (key in WORDS and not WORDS[key](value))
-            or (key in WORD_OR_FILE and not value.isidentifier())
-        ):
+        if _is_path(key, value):
             found[key] = from_folder(folder, value)
         elif key in NAMES or key in WORD_OR_FILE:
             found[key] = _named(folder, value, key)
@@ -75,6 +71,12 @@ def located_section(section: str, values: dict[str, Any], folder: Path) -> dict[
 def from_folder(folder: Path, value: str) -> str:
     """Absolute path of a file that a recipe in this folder names."""
     return str(real(folder) / Path(value).expanduser())
+
+
+def _is_path(key: str, value: str) -> bool:
+    if key in WORD_OR_FILE:
+        return not value.isidentifier()
+    return key in FILES or (key in WORDS and not WORDS[key](value))
 
 
 def _named(folder: Path, value: str, key: str) -> str:

@@ -40,7 +40,11 @@ def test_the_readmes_tasks_file_is_one_that_can_be_loaded(repository, tmp_path):
     (example,) = re.findall(r"```yaml\n(.*?)```", readme, flags=re.DOTALL)
     (tmp_path / "tasks.yaml").write_text(example)
 
-    assert [task.name for task in load_tasks(tmp_path / "tasks.yaml")] == ["sex", "efficiency", "age"]
+    assert [task.name for task in load_tasks(tmp_path / "tasks.yaml")] == [
+        "sex",
+        "efficiency",
+        "age",
+    ]
 
 
 def test_importing_the_commands_is_cheap():

@@ -139,6 +139,25 @@ def test_the_three_commands_make_scores_from_a_cohort(
     }  # fmt: skip
 
 
+def test_tasks_that_a_cohort_lacks_are_named_in_the_summary(cohort_dir, descriptors_dir, tmp_path):
+    path = tmp_path / "tasks.yaml"
+    path.write_text(
+        "tasks:\n"
+        "  age: {title: age group, answers: [younger, older], label: {phenotype: age_group}}\n"
+        "  sex: {title: sex, answers: [a, b], label: {phenotype: SEX}, optional: true}\n"
+    )
+    made = invoke(
+        commands.make_instructions,
+        tmp_path / "made",
+        MakeInstructionsSettings(variants=1),
+        cohort_dir,
+        descriptors_dir,
+        "--tasks",
+        path,
+    )
+    assert made.summary.startswith("1 task (not in this cohort: sex); conversations: ")
+
+
 @pytest.mark.parametrize("name", ["make-instructions", "tune", "evaluate"])
 def test_every_command_says_what_it_does(name):
     command = getattr(commands, name.replace("-", "_"))

@@ -88,7 +88,8 @@ def _make_instructions(
     names = {task.name for task in asked}
     absent = ", ".join(task.name for task in wanted if task.name not in names)
     without = f" (not in this cohort: {absent})" if absent else ""
-    return f"{len(asked)} tasks{without}; conversations: {sizes}; {missing} missing labels left out"
+    count = "1 task" if len(asked) == 1 else f"{len(asked)} tasks"
+    return f"{count}{without}; conversations: {sizes}; {missing} missing labels left out"
 
 
 def _tune(stage: "Stage[TuneSettings]", model: Path, tokens: Path, instructions: Path) -> str:

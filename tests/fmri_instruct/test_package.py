@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from fmri_instruct import commands
 from fmri_instruct.settings import EvaluateSettings, MakeInstructionsSettings, TuneSettings
-from fmri_instruct.tasks.definitions import DEMO
+from fmri_instruct.tasks.ready import DEMO
 from fmri_vqtok.config.stages import LoopSettings
 from fmri_vqtok.formats.tokens import TokenTable
 
@@ -40,7 +40,11 @@ def test_the_readmes_tasks_file_is_one_that_can_be_loaded(repository, tmp_path):
     (example,) = re.findall(r"```yaml\n(.*?)```", readme, flags=re.DOTALL)
     (tmp_path / "tasks.yaml").write_text(example)
 
-    assert [task.name for task in load_tasks(tmp_path / "tasks.yaml")] == ["sex", "efficiency"]
+    assert [task.name for task in load_tasks(tmp_path / "tasks.yaml")] == [
+        "sex",
+        "efficiency",
+        "age",
+    ]
 
 
 def test_importing_the_commands_is_cheap():
@@ -131,8 +135,27 @@ def test_the_three_commands_make_scores_from_a_cohort(
     assert {answer["scan_id"] for answer in answers} == set(held_out)
     assert set(answers[0]) == {
         "scan_id", "subject", "task", "paradigm", "truth", "answer", "probabilities", "text",
-        "first_named",
+        "first_named", "number", "true_number",
     }  # fmt: skip
+
+
+def test_tasks_that_a_cohort_lacks_are_named_in_the_summary(cohort_dir, descriptors_dir, tmp_path):
+    path = tmp_path / "tasks.yaml"
+    path.write_text(
+        "tasks:\n"
+        "  age: {title: age group, answers: [younger, older], label: {phenotype: age_group}}\n"
+        "  sex: {title: sex, answers: [a, b], label: {phenotype: SEX}, optional: true}\n"
+    )
+    made = invoke(
+        commands.make_instructions,
+        tmp_path / "made",
+        MakeInstructionsSettings(variants=1),
+        cohort_dir,
+        descriptors_dir,
+        "--tasks",
+        path,
+    )
+    assert made.summary.startswith("1 task (not in this cohort: sex); conversations: ")
 
 
 @pytest.mark.parametrize("name", ["make-instructions", "tune", "evaluate"])

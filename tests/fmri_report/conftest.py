@@ -1,5 +1,6 @@
 """A run in the written formats and its report, made once for the tests of this folder."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -27,3 +28,9 @@ def written(run: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, s
 def page(written: tuple[str, str]) -> str:
     """The run's report."""
     return written[1]
+
+
+@pytest.fixture
+def own_run(run: Path, tmp_path: Path) -> Path:
+    """A copy of the run that a test may change."""
+    return Path(shutil.copytree(run, tmp_path / "run"))

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -32,12 +31,6 @@ from fmri_cli.report.sections.scores import with_interval
 from fmri_cli.report.settings import ReportSettings
 
 from .example_run import MASKED_SCAN
-
-
-@pytest.fixture
-def own_run(run: Path, tmp_path: Path) -> Path:
-    """A copy of the run that a test may change."""
-    return Path(shutil.copytree(run, tmp_path / "run"))
 
 
 def test_what_is_measured_is_drawn_behind_the_losses(run: Path) -> None:
@@ -221,7 +214,7 @@ def test_only_decided_comparisons_count_as_better_or_worse(own_run: Path) -> Non
     first[0]["verdict"], first[1]["verdict"] = "higher", "lower"
     path.write_text(json.dumps(scores))
     text = model_against_baselines(Run(own_run)).text
-    assert "the model is higher in 1 and lower in 1; the other" in text
+    assert "the model is better in 1 and worse in 1; the other" in text
 
 
 def test_a_table_where_every_scan_got_the_same_answer_is_counted(own_run: Path) -> None:

@@ -49,7 +49,7 @@ def draw_all(name: str) -> list[str]:
         connectivity(series, NetworkOrder.of(names)),
         network_connectivity(np.eye(2), (name, "other")),
         reconstruction(Window(series, series * 0.9, 2.0, names), 2),
-        intervals([ScoreRow(name, 0.5, 0.2, 0.8, ours=True)], 0.5),
+        intervals([ScoreRow(name, 0.5, 0.2, 0.8, ours=True)], 0.5, name),
         loss_curves(losses),
     ]
 

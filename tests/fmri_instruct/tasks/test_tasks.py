@@ -5,8 +5,10 @@ import pytest
 import yaml
 
 from fmri_instruct.tasks.definitions import load_tasks, read_task
+from fmri_instruct.tasks.give_away import turns_of
 from fmri_instruct.tasks.labels import bin_of, label_scans
 from fmri_instruct.tasks.prompt_leaks import mentions
+from fmri_instruct.tasks.ready import ready_tasks
 from fmri_vqtok.errors import InputError
 
 COLOUR = {
@@ -64,6 +66,58 @@ def test_a_task_is_the_same_after_it_was_written_as_json():
         ({"questions": ["Is it red?"]}, ["Is it red?", "'red'", "equally often"]),
         ({"title": "redness or red"}, ["'red'", "equally often"]),
         ({"questions": []}, ["questions", "give at least 1"]),
+        (
+            {"label": {"phenotype": "c", "bins": {}}},
+            ["label", "bins", "nothing given", "quantiles"],
+        ),
+        (
+            {"label": {"phenotype": "c", "bins": {"quantiles": 2, "sd": 1}}},
+            ["bins", "quantiles and sd given", "give one of"],
+        ),
+        ({"label": {"phenotype": "c", "bins": {"quantiles": 3}}}, ["2 answers for 3 bins"]),
+        ({"label": {"phenotype": "c", "bins": {"quantiles": 1}}}, ["quantiles", "at least 2"]),
+        ({"label": {"phenotype": "c", "bins": {"edges": [2, 1]}}}, ["edges", "ascending"]),
+        ({"label": {"phenotype": "c", "bins": {"sd": -1}}}, ["sd", "-1", "above 0"]),
+        (
+            {"label": {"phenotype": "c", "bins": {"edges": [1]}, "values": {"r": "red"}}},
+            ["values", "drop `values` or `bins`"],
+        ),
+        (
+            {"label": {"phenotype": "c", "bins": {"edges": [1]}, "missing": ["none"]}},
+            ["missing", "'none'", "give numbers"],
+        ),
+        (
+            {"label": {"zscore": "f", "bins": {"edges": [1]}, "thresholds": [1]}},
+            ["thresholds", "either"],
+        ),
+        (
+            {"label": {"phenotype": "c", "zscore": "f", "bins": {"edges": [1]}}},
+            ["either `phenotype: COLUMN` or `zscore: FEATURE`"],
+        ),
+        (
+            {"label": {"phenotype": "c", "values": {"r": "red"}, "missing": ["r"]}},
+            ["missing", "'r'", "drop one"],
+        ),
+        ({"label": {"phenotype": []}}, ["phenotype", "at least one name"]),
+        ({"kind": "continous"}, ["kind", "did you mean 'continuous'"]),
+        ({"kind": "continuous"}, ["kind: continuous needs a number in bins"]),
+        (
+            {"kind": "categorical", "label": {"phenotype": "c", "bins": {"edges": [1]}}},
+            ["kind: categorical", "ordinal or continuous"],
+        ),
+        ({"kind": "binary", "answers": ["red", "blue", "green"]}, ["kind: binary", "3 answers"]),
+        ({"metric": "mae"}, ["metric: 'mae'", "a binary task has accuracy"]),
+        ({"unit": "years"}, ["unit: 'years'", "drop it"]),
+        (
+            {
+                "label": {
+                    "phenotype": "c",
+                    "bins": {"edges": [1]},
+                    "fitted": {"edges": [1], "bin_means": [0, 2], "mean": 1, "n_subjects": 2},
+                }
+            },
+            ["label.fitted", "drop it"],
+        ),
     ],
 )
 def test_a_wrong_tasks_file_gives_one_line_with_the_place_and_the_fix(tmp_path, changes, words):
@@ -139,3 +193,87 @@ def test_values_of_a_column_are_mapped_as_they_are_written(tmp_path, mapping, co
     labels = label_scans(load_tasks(path), pd.DataFrame({"group": column}), tmp_path)
 
     assert list(labels.iloc[:, 0]) == ["red", "blue"]
+
+
+@pytest.mark.parametrize(
+    ("label", "answers", "kind"),
+    [
+        ({"phenotype": "c"}, ["red", "blue"], "binary"),
+        ({"phenotype": "c"}, ["red", "blue", "green"], "categorical"),
+        ({"zscore": "f", "thresholds": [0]}, ["red", "blue"], "ordinal"),
+        ({"phenotype": "c", "bins": {"edges": [0]}}, ["red", "blue"], "ordinal"),
+    ],
+)
+def test_the_kind_of_a_task_follows_from_its_label_where_it_is_not_given(
+    tmp_path, label, answers, kind
+):
+    [task] = load_tasks(write(tmp_path, label=label, answers=answers))
+    assert (task.kind, task.metric) == (kind, "accuracy")
+
+
+def test_values_outside_a_subset_have_no_label_and_missing_codes_neither(tmp_path):
+    label = {
+        "phenotype": "dx",
+        "values": {"CN": "red", "AD": "blue"},
+        "subset": True,
+        "missing": ["?"],
+    }
+    column = ["CN", "MCI", "AD", "?", None, "MCI to AD"]
+
+    labels = label_scans(
+        load_tasks(write(tmp_path, label=label)), pd.DataFrame({"dx": column}), tmp_path
+    )
+
+    assert labels["colour"].tolist() == ["red", None, "blue", None, None, None]
+
+
+def test_a_mistyped_value_of_a_subset_is_found_by_its_answer_being_nobodys(tmp_path):
+    label = {"phenotype": "dx", "values": {"CN": "red", "Dementa": "blue"}, "subset": True}
+    cohort = pd.DataFrame({"dx": ["CN", "MCI", "Dementia"]})
+
+    with pytest.raises(InputError) as caught:
+        label_scans(load_tasks(write(tmp_path, label=label)), cohort, tmp_path)
+
+    assert "task colour: nobody's answer is 'blue'; column 'dx' holds CN, MCI, Dementia" in str(
+        caught.value
+    )
+
+
+def test_a_value_that_is_no_answer_is_an_error_without_subset(tmp_path):
+    cohort = pd.DataFrame({"colour": ["red", "green"]})
+    with pytest.raises(InputError, match=r"'green' in column 'colour'.*`subset: true`"):
+        label_scans(load_tasks(write(tmp_path)), cohort, tmp_path)
+
+
+def named(task, name, **changes):
+    return task.model_copy(update={"name": name, **changes})
+
+
+def test_tasks_that_give_each_other_away_are_not_asked_in_the_same_turn(tmp_path):
+    [first] = load_tasks(write(tmp_path))
+    other = first.label.model_copy(update={"phenotype": "shade"})
+    same_column = named(first, "same column")
+    revealed = named(first, "revealed", label=other, give_away=("colour",))
+    free = named(first, "free", label=first.label.model_copy(update={"phenotype": "size"}))
+
+    turns = turns_of([first, same_column, revealed, free])
+
+    assert [[task.name for task in turn] for turn in turns] == [
+        ["colour", "free"],
+        ["same column"],
+        ["revealed"],
+    ]
+
+
+def test_an_unknown_name_says_which_ready_files_there_are():
+    with pytest.raises(InputError) as caught:
+        load_tasks("ukbb")
+
+    assert "'ukbb'" in str(caught.value)
+    assert [name for name in ready_tasks() if name not in str(caught.value)] == []
+
+
+def test_a_file_of_the_user_goes_before_a_ready_one_of_the_same_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path).rename(tmp_path / "ukb")
+    assert [task.name for task in load_tasks("ukb")] == ["colour"]

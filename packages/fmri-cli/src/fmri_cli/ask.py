@@ -72,6 +72,28 @@ def answer_lines(run: Path, scan_id: str, question: str, answers: tuple[str, ...
     width = max(map(len, found.probabilities))
     for answer, probability in sorted(found.probabilities.items(), key=lambda pair: -pair[1]):
         yield f"  {answer:<{width}}  {probability:.3f}"
+    yield from expected_numbers(run, found)
+
+
+def expected_numbers(run: Path, found: "Answer") -> Iterator[str]:
+    """Yield a line with the expected number, if the answer is one to a continuous task.
+
+    Parameters
+    ----------
+    run
+        Directory of the run.
+    found
+        The answer.
+    """
+    from fmri_instruct.evaluation.number_metrics import expected_value
+    from fmri_instruct.prompts.instructions import read_tasks
+    from fmri_instruct.tasks.labels import fitted_bins
+
+    for task in read_tasks(run / "instructions"):
+        if task.name == found.task and task.kind == "continuous":
+            means = fitted_bins(task).bin_means
+            number = expected_value(found.probabilities, task.candidates, means)
+            yield f"Expected {task.title}: {number:.4g} {task.unit or ''}".rstrip()
 
 
 def require_stages(run: Path, *names: str) -> None:

@@ -12,6 +12,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "prompts.bank": ["PromptBank"],
         "settings": ["EvaluateSettings", "MakeInstructionsSettings", "TuneSettings"],
         "tasks.definitions": ["Task", "load_tasks"],
+        "tasks.fitting": ["fit_tasks"],
+        "tasks.ready": ["ready_tasks"],
         "tuning.tune": ["tune"],
     },
 )

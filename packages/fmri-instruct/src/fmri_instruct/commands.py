@@ -10,7 +10,6 @@ from fmri_instruct.settings import EvaluateSettings, MakeInstructionsSettings, T
 if TYPE_CHECKING:
     from fmri_vqtok.stage import Context, Stage
 
-DEMO_TASKS = Path(__file__).parent / "cohorts" / "demo.yaml"
 FOLDER = click.Path(path_type=Path)
 
 
@@ -18,12 +17,17 @@ FOLDER = click.Path(path_type=Path)
 @click.argument("cohort", type=FOLDER)
 @click.argument("descriptors", type=FOLDER)
 @click.option(
-    "--tasks", type=FOLDER, default=DEMO_TASKS, help="Tasks file (YAML). Left out: the demo's."
+    "--tasks",
+    type=FOLDER,
+    help="Tasks file (YAML), or the name of a ready one, such as ukb. Left out: the demo's.",
 )
 @click.pass_obj
-def make_instructions(context: "Context", cohort: Path, descriptors: Path, tasks: Path) -> None:
+def make_instructions(
+    context: "Context", cohort: Path, descriptors: Path, tasks: Path | None
+) -> None:
     """Write questions and answers about the scans of a cohort, in three paradigms."""
     from fmri_instruct.tasks.definitions import load_tasks
+    from fmri_instruct.tasks.ready import find_tasks
 
     # Checked at once: a mistake in the questions would else show after the stages before.
     load_tasks(tasks)
@@ -32,7 +36,7 @@ def make_instructions(context: "Context", cohort: Path, descriptors: Path, tasks
         MakeInstructionsSettings,
         cohort=cohort,
         descriptors=descriptors,
-        tasks=tasks,
+        tasks=find_tasks(tasks),
     )
 
 
@@ -73,13 +77,19 @@ def _make_instructions(
 ) -> str:
     from fmri_instruct.prompts.instructions import build_instructions, write_instructions
     from fmri_instruct.tasks.definitions import load_tasks
+    from fmri_instruct.tasks.fitting import fit_tasks
 
-    asked = load_tasks(tasks)
+    wanted = load_tasks(tasks)
+    asked = fit_tasks(wanted, cohort, descriptors)
     made = build_instructions(cohort, descriptors, asked, stage.settings, stage.seed)
     write_instructions(made, asked, stage.directory)
     sizes = ", ".join(f"{len(rows)} {split}" for split, rows in made.splits.items())
     missing = sum(split["missing"] for task in made.counts.values() for split in task.values())
-    return f"{len(asked)} tasks; conversations: {sizes}; {missing} missing labels left out"
+    names = {task.name for task in asked}
+    absent = ", ".join(task.name for task in wanted if task.name not in names)
+    without = f" (not in this cohort: {absent})" if absent else ""
+    count = "1 task" if len(asked) == 1 else f"{len(asked)} tasks"
+    return f"{count}{without}; conversations: {sizes}; {missing} missing labels left out"
 
 
 def _tune(stage: "Stage[TuneSettings]", model: Path, tokens: Path, instructions: Path) -> str:

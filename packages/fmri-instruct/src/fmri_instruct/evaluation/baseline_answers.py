@@ -16,10 +16,13 @@ from fmri_instruct.evaluation.baselines import (
     align_classes,
     connectome,
 )
+from fmri_instruct.evaluation.number_baselines import ConnectomeRegressor, TrainingMean
 from fmri_instruct.evaluation.scores import Method
 from fmri_instruct.prompts.instructions import Instruction
 from fmri_instruct.settings import EvaluateSettings
+from fmri_instruct.tasks.bins import bin_number
 from fmri_instruct.tasks.definitions import Task
+from fmri_instruct.tasks.labels import fitted_bins
 from fmri_vqtok.formats.cohort import Cohort, read_scan_table
 
 
@@ -95,6 +98,7 @@ def baseline_methods(
     connectomes: Sequence[ScanConnectome],
     settings: EvaluateSettings,
     seed: int,
+    numbers: Mapping[str, float] | None = None,
 ) -> list[Method]:
     """Answers of both baselines to one task.
 
@@ -110,15 +114,21 @@ def baseline_methods(
         The fixed penalty.
     seed : int
         Seed of the inner folds.
+    numbers : mapping of str to float, optional
+        Of a continuous task: the true number by scan id.
 
     Returns
     -------
     list of Method
+        The frequencies of the training answers and logistic regression; of a continuous task the
+        training mean and ridge regression.
     """
     known = true_answers(train, task.name)
     asked = true_answers(held_out, task.name)
     seen = [scan for scan in connectomes if scan.split == "train" and scan.scan_id in known]
     unseen = [scan for scan in connectomes if scan.split == "test" and scan.scan_id in asked]
+    if task.kind == "continuous":
+        return _number_methods(task, seen, unseen, asked, numbers or {}, settings, seed)
     X = np.array([scan.connectome for scan in seen])
     y = [known[scan.scan_id] for scan in seen]
     subjects = [scan.subject for scan in seen]
@@ -166,6 +176,57 @@ def _answer(task: Task, scan: ScanConnectome, truth: str, row: NDArray[np.float6
         answer=most_probable(probabilities),
         probabilities=probabilities,
     )
+
+
+def _number_methods(
+    task: Task,
+    seen: Sequence[ScanConnectome],
+    unseen: Sequence[ScanConnectome],
+    truth: Mapping[str, str],
+    numbers: Mapping[str, float],
+    settings: EvaluateSettings,
+    seed: int,
+) -> list[Method]:
+    X = np.array([scan.connectome for scan in seen])
+    y = [numbers[scan.scan_id] for scan in seen]
+    subjects = [scan.subject for scan in seen]
+    ridge = ConnectomeRegressor(settings.regularisation, seed).fit(X, y, subjects)
+    fitted: list[tuple[str, TrainingMean | ConnectomeRegressor, str | None]] = [
+        ("training mean", TrainingMean().fit(X, y, subjects), None),
+        ("connectome + ridge regression", ridge, _ridge_note(ridge)),
+    ]
+    held_out = np.array([scan.connectome for scan in unseen])
+    methods = []
+    for name, regressor, note in fitted:
+        predicted = regressor.predict(held_out).tolist() if unseen else []
+        answers = [
+            _number_answer(task, scan, truth[scan.scan_id], numbers[scan.scan_id], number)
+            for scan, number in zip(unseen, predicted, strict=True)
+        ]
+        methods.append(Method(name=name, answers=answers, note=note, baseline=True))
+    return methods
+
+
+def _number_answer(
+    task: Task, scan: ScanConnectome, truth: str, true_number: float, number: float
+) -> ScanAnswer:
+    return ScanAnswer(
+        scan_id=scan.scan_id,
+        subject=scan.subject,
+        task=task.name,
+        paradigm=None,
+        truth=truth,
+        answer=task.candidates[bin_number(number, fitted_bins(task).edges)],
+        probabilities=None,
+        true_number=true_number,
+        number=number,
+    )
+
+
+def _ridge_note(fitted: ConnectomeRegressor) -> str:
+    if fitted.chosen_:
+        return f"alpha = {fitted.alpha_:g}, chosen by cross-validation on training subjects"
+    return f"alpha = {fitted.alpha_:g}, fixed: there are fewer than {N_FOLDS} training subjects"
 
 
 def _note(fitted: ConnectomeClassifier) -> str:

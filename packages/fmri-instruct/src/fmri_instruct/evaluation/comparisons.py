@@ -1,14 +1,17 @@
 """The model against each baseline, on the same scans and the same resamples."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from fmri_instruct.evaluation.answer_table import METRICS, AnswerTable
 from fmri_instruct.evaluation.intervals import Interval, SubjectBootstrap, exchange_test
+from fmri_instruct.evaluation.number_table import NumberTable
+
+Table = TypeVar("Table", AnswerTable, NumberTable)
 
 HIGHER, LOWER, UNDECIDED = "higher", "lower", "undecided"
 
@@ -56,21 +59,24 @@ class Comparison:
 
 
 def compare_all(
-    methods: Mapping[str, AnswerTable],
-    baselines: Mapping[str, AnswerTable],
+    methods: Mapping[str, Table],
+    baselines: Mapping[str, Table],
     bootstrap: SubjectBootstrap,
     seed: int,
+    metrics: Sequence[str] = METRICS,
 ) -> list[Comparison]:
     """Compare each method with each baseline by each metric that both have.
 
     Parameters
     ----------
-    methods, baselines : mapping of str to AnswerTable
+    methods, baselines : mapping of str to AnswerTable, or of str to NumberTable
         By name.
     bootstrap : SubjectBootstrap
         Resamples of all subjects of the task; every comparison uses the same ones.
     seed : int
         Seed of the exchanges.
+    metrics : sequence of str
+        Scores of these tables.
 
     Returns
     -------
@@ -80,9 +86,9 @@ def compare_all(
     found = []
     for name, table in methods.items():
         for baseline, other in baselines.items():
-            common = {*table.scan_ids} & {*other.scan_ids}
+            common = set(table.scan_ids) & set(other.scan_ids)
             ours, theirs = table.only(common), other.only(common)
-            for metric in METRICS:
+            for metric in metrics:
                 compared = _compare(ours, theirs, metric, bootstrap, seed)
                 if compared is not None:
                     difference, p = compared
@@ -101,41 +107,25 @@ def compare_all(
 
 
 def _compare(
-    ours: AnswerTable, theirs: AnswerTable, metric: str, bootstrap: SubjectBootstrap, seed: int
+    ours: Table, theirs: Table, metric: str, bootstrap: SubjectBootstrap, seed: int
 ) -> tuple[Interval, float] | None:
     def difference(rows: NDArray[np.intp]) -> float | None:
         return _minus(ours.score(metric, rows), theirs.score(metric, rows))
 
-    interval = bootstrap.interval(difference, ours.subjects, limits=(-1.0, 1.0))
+    interval = bootstrap.interval(difference, ours.subjects, limits=(-ours.widest, ours.widest))
     if interval is None:
         return None
     subjects, of_row = np.unique(np.array(ours.subjects), return_inverse=True)
-    first, second, every = _as_ranks(ours), _as_ranks(theirs), np.arange(len(of_row))
+    first, second, every = ours.exchangeable(), theirs.exchangeable(), np.arange(len(of_row))
 
     def exchanged(mask: NDArray[np.bool_]) -> float | None:
         rows = mask[of_row]
-        one, other = _mixed(first, second, rows), _mixed(second, first, rows)
+        one, other = first.mixed(second, rows), second.mixed(first, rows)
         return _minus(one.score(metric, every), other.score(metric, every))
 
     draws = len(bootstrap.draws)
     p = exchange_test(exchanged, len(subjects), draws=draws, seed=seed)
     return None if p is None else (interval, p)
-
-
-def _as_ranks(table: AnswerTable) -> AnswerTable:
-    """Ranks in place of probabilities: the same areas, and comparable between methods."""
-    if table.probabilities is None:
-        return table
-    return replace(table, probabilities=rankdata(table.probabilities, axis=0))
-
-
-def _mixed(table: AnswerTable, other: AnswerTable, rows: NDArray[np.bool_]) -> AnswerTable:
-    """One table with the answers of the other in some rows."""
-    given = np.where(rows, other.given, table.given)
-    if table.probabilities is None or other.probabilities is None:
-        return replace(table, given=given, probabilities=None)
-    probabilities = np.where(rows[:, None], other.probabilities, table.probabilities)
-    return replace(table, given=given, probabilities=probabilities)
 
 
 def _minus(ours: float | None, theirs: float | None) -> float | None:

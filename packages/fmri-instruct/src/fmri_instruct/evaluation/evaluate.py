@@ -1,7 +1,7 @@
 """Scores of a model on held-out scans, each beside those of the baselines (paper, section 4.2)."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,11 +13,19 @@ from fmri_instruct.answers.parsing import parse_answers
 from fmri_instruct.answers.probabilities import ModelReader, ScanReader, most_probable
 from fmri_instruct.evaluation.answer_table import ScanAnswer
 from fmri_instruct.evaluation.baseline_answers import baseline_methods, read_connectomes
+from fmri_instruct.evaluation.number_metrics import expected_value
 from fmri_instruct.evaluation.scores import Method, score_task
 from fmri_instruct.prompts.bank import PromptBank
-from fmri_instruct.prompts.instructions import Instruction, read_instructions, read_tasks
+from fmri_instruct.prompts.instructions import (
+    Instruction,
+    read_instructions,
+    read_numbers,
+    read_tasks,
+)
 from fmri_instruct.settings import EvaluateSettings
 from fmri_instruct.tasks.definitions import Task
+from fmri_instruct.tasks.kinds import METRIC_NAMES
+from fmri_instruct.tasks.labels import fitted_bins
 from fmri_llm.data.token_windows import TokenWindows
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.formats.cohort import Cohort
@@ -63,10 +71,13 @@ class Results:
         write_json(self.scores, directory / "scores.json")
 
     def summary(self) -> str:
-        """Return one line: by task, the accuracy of the model and of each baseline."""
-        tasks = self.scores["tasks"].items()
-        found = ", ".join(f"{task} {_accuracies(entry)}" for task, entry in tasks)
-        return f"accuracy of model / majority class / connectome: {found}"
+        """Return one line: by task, the main score of the model and of each baseline."""
+        by_head: dict[str, list[str]] = {}
+        for name, entry in self.scores["tasks"].items():
+            simple = "training mean" if entry["kind"] == "continuous" else "majority class"
+            head = f"{METRIC_NAMES[entry['metric']]} of model / {simple} / connectome"
+            by_head.setdefault(head, []).append(f"{name} {_main_scores(entry)}")
+        return "; ".join(f"{head}: {', '.join(found)}" for head, found in by_head.items())
 
 
 def evaluate(
@@ -155,13 +166,18 @@ def evaluate_reader(
     tasks = read_tasks(instructions_dir)
     train = read_instructions(instructions_dir, "train")
     held_out = read_instructions(instructions_dir, "test")
+    numbers = read_numbers(instructions_dir, tasks)
     connectomes = read_connectomes(cohort_dir)
     subjects = {scan.scan_id: scan.subject for scan in connectomes}
     windows = TokenWindows.read(tokens_dir, "test")
-    answers = list(_answers(reader, held_out, tasks, windows, subjects, settings, progress))
+    given = _answers(reader, held_out, tasks, windows, subjects, settings, progress)
+    by_name = {task.name: task for task in tasks}
+    answers = [_with_number(answer, by_name[answer.task], numbers) for answer in given]
     table = {}
     for task in tasks:
-        baselines = baseline_methods(task, train, held_out, connectomes, settings, seed)
+        baselines = baseline_methods(
+            task, train, held_out, connectomes, settings, seed, numbers.get(task.name)
+        )
         methods = [*_model_methods(task, answers), *baselines]
         table[task.name] = score_task(task, methods, settings, seed)
     bootstrap = {"resamples": settings.resamples, "unit": "subject", "level": settings.level}
@@ -236,6 +252,17 @@ def _ask(
         )
 
 
+def _with_number(
+    answer: ScanAnswer, task: Task, numbers: Mapping[str, Mapping[str, float]]
+) -> ScanAnswer:
+    """Add the true number of a continuous task and, from the odds, the expected one."""
+    if task.name not in numbers:
+        return answer
+    means, odds = fitted_bins(task).bin_means, answer.probabilities
+    number = None if odds is None else expected_value(odds, task.candidates, means)
+    return replace(answer, true_number=numbers[task.name][answer.scan_id], number=number)
+
+
 def _model_methods(task: Task, answers: Sequence[ScanAnswer]) -> Iterator[Method]:
     for paradigm, name in METHODS.items():
         own = [a for a in answers if a.task == task.name and a.paradigm == paradigm]
@@ -254,10 +281,11 @@ def _order_note(answers: Sequence[ScanAnswer], n_candidates: int) -> str | None:
     )
 
 
-def _accuracies(entry: Mapping[str, Any]) -> str:
+def _main_scores(entry: Mapping[str, Any]) -> str:
     rows = entry["rows"]
     shown = [rows[0], *rows[-2:]] if rows else []
-    return " / ".join(f"{row['accuracy']['value']:.2f}" for row in shown) or "no label"
+    scores = [row[entry["metric"]] for row in shown]
+    return " / ".join(f"{s['value']:.2f}" if s else "undefined" for s in scores) or "no label"
 
 
 def _check_same_cohort(tokens_dir: Path, cohort_dir: Path) -> None:

@@ -1,17 +1,19 @@
 """Table of the scores of a model and of the baselines on one task."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from fmri_instruct.evaluation.answer_table import METRICS, AnswerTable, ScanAnswer
-from fmri_instruct.evaluation.comparisons import compare_all
+from fmri_instruct.evaluation.answer_table import AnswerTable, ScanAnswer
+from fmri_instruct.evaluation.comparisons import Comparison, Table, compare_all
 from fmri_instruct.evaluation.intervals import SubjectBootstrap
 from fmri_instruct.evaluation.metrics import UNPARSED, why_no_auc
+from fmri_instruct.evaluation.number_table import NumberTable
 from fmri_instruct.settings import EvaluateSettings
 from fmri_instruct.tasks.definitions import Task
+from fmri_instruct.tasks.kinds import CLASS_METRICS, NUMBER_METRICS, metrics_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,43 +57,90 @@ def score_task(
     Returns
     -------
     dict
-        ``candidates``, ``caveat``, ``n_scans``, ``n_subjects``, ``rows`` and ``comparisons`` (the
-        model in each paradigm against each baseline).
+        ``title``, ``kind``, ``metric`` (the main score), ``unit``, ``candidates``, ``caveat``,
+        ``n_scans``, ``n_subjects``, ``rows`` and ``comparisons`` (the model in each paradigm
+        against each baseline).
     """
     answered = [method for method in methods if method.answers]
     scans = {answer.scan_id: answer.subject for method in answered for answer in method.answers}
     bootstrap = SubjectBootstrap(
         list(scans.values()), resamples=settings.resamples, level=settings.level, seed=seed
     )
-    tables = {m.name: AnswerTable.of(m.answers, task.candidates) for m in answered}
-    compared = compare_all(
-        {m.name: tables[m.name] for m in answered if not m.baseline},
-        {m.name: tables[m.name] for m in answered if m.baseline},
-        bootstrap,
-        seed,
-    )
+    chosen = {m.name: AnswerTable.of(m.answers, task.candidates) for m in answered}
+    tables = [(m.name, NumberTable.of(m.answers)) for m in answered if task.kind == "continuous"]
+    numbers = {name: table for name, table in tables if table is not None}
+    of_classes = tuple(metric for metric in CLASS_METRICS if metric in metrics_of(task.kind))
+    compared = [
+        *_compare(answered, numbers, bootstrap, seed, NUMBER_METRICS),
+        *_compare(answered, chosen, bootstrap, seed, of_classes),
+    ]
     return {
         "title": task.title,
+        "kind": task.kind,
+        "metric": task.metric,
+        "unit": task.unit,
         "candidates": list(task.candidates),
         "caveat": task.caveat,
         "n_scans": len(scans),
         "n_subjects": len(set(scans.values())),
-        "rows": [_row(task, method, tables[method.name], bootstrap) for method in answered],
+        "rows": [
+            _row(task, method, chosen[method.name], numbers.get(method.name), bootstrap)
+            for method in answered
+        ],
         "comparisons": [comparison.to_dict() for comparison in compared],
     }
 
 
+def _compare(
+    methods: Sequence[Method],
+    tables: Mapping[str, Table],
+    bootstrap: SubjectBootstrap,
+    seed: int,
+    metrics: Sequence[str],
+) -> list[Comparison]:
+    """Each method that has a table against each baseline that has one."""
+    known = [method for method in methods if method.name in tables]
+    return compare_all(
+        {m.name: tables[m.name] for m in known if not m.baseline},
+        {m.name: tables[m.name] for m in known if m.baseline},
+        bootstrap,
+        seed,
+        metrics,
+    )
+
+
 def _row(
-    task: Task, method: Method, table: AnswerTable, bootstrap: SubjectBootstrap
+    task: Task,
+    method: Method,
+    chosen: AnswerTable,
+    numbers: NumberTable | None,
+    bootstrap: SubjectBootstrap,
 ) -> dict[str, Any]:
-    found = {metric: table.interval(metric, bootstrap) for metric in METRICS}
-    why_none = why_no_auc(table.truth, task.candidates)
-    if table.probabilities is None:
-        why_none = "free text gives no probabilities"
+    found = {
+        metric: chosen.interval(metric, bootstrap)
+        if metric in CLASS_METRICS
+        else numbers and numbers.interval(metric, bootstrap)
+        for metric in metrics_of(task.kind)
+    }
+    reason = "number_note" if task.kind == "continuous" else "auc_note"
     return {
         "method": method.name,
         "note": method.note,
         **{name: score and score.to_dict() for name, score in found.items()},
-        "auc_note": why_none,
-        "unparsed": int(np.sum(table.given == UNPARSED)),
+        reason: _why_undefined(task, chosen, numbers),
+        "unparsed": int(np.sum(chosen.given == UNPARSED)),
     }
+
+
+def _why_undefined(task: Task, chosen: AnswerTable, numbers: NumberTable | None) -> str | None:
+    """Reason why an AUC, or a score of numbers, is undefined."""
+    if task.kind != "continuous":
+        if chosen.probabilities is None:
+            return "free text gives no probabilities"
+        return why_no_auc(chosen.truth, task.candidates)
+    if numbers is None:
+        return "free text gives no probabilities, and so no expected value"
+    for values, whose in ((numbers.truth, "true"), (numbers.given, "predicted")):
+        if np.ptp(values) == 0:
+            return f"the {whose} number is the same for every scan"
+    return None

@@ -3,14 +3,15 @@
 import hashlib
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fmri_instruct.prompts.bank import PromptBank, described, numbered, question_turn
 from fmri_instruct.settings import MakeInstructionsSettings
 from fmri_instruct.tasks.definitions import SCHEMA, Task, read_task
-from fmri_instruct.tasks.labels import label_scans
+from fmri_instruct.tasks.give_away import turns_of
+from fmri_instruct.tasks.labels import label_scans, number_scans
 from fmri_instruct.tasks.prompt_leaks import refuse_hint
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.formats.cohort import read_scan_table
@@ -72,10 +73,13 @@ class InstructionSet:
         In order of scan id.
     counts : dict
         By task and split, the number of scans per answer and of scans left out (``missing``).
+    numbers : dict
+        By continuous task and scan id, the true number.
     """
 
     splits: dict[str, list[Instruction]]
     counts: dict[str, dict[str, dict[str, int]]]
+    numbers: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
 def build_instructions(
@@ -94,7 +98,7 @@ def build_instructions(
     descriptors_dir : Path
         The descriptors folder of that cohort.
     tasks : sequence of Task
-        What is asked.
+        What is asked, with bins fitted by `fmri_instruct.tasks.fitting.fit_tasks`.
     settings : MakeInstructionsSettings
         Paradigms, and how many wordings a training conversation comes in.
     seed : int
@@ -110,8 +114,8 @@ def build_instructions(
     Raises
     ------
     InputError
-        If a label source is missing, a prompt would give its answer away, or a task has no
-        labelled training scan.
+        If a label source is missing, bins are not fitted, a prompt would give its answer away, or a
+        task has no labelled training scan.
     """
     cohort = read_scan_table(cohort_dir)
     labels = label_scans(tasks, cohort, descriptors_dir)
@@ -125,13 +129,14 @@ def build_instructions(
         known = [task for task in tasks if task.name in answers]
         scan = _LabelledScan(str(scan_id), subject_of[scan_id], answers, known)
         splits[split_of[scan_id]] += _converse(scan, split_of[scan_id], bank, settings, seed)
-    return InstructionSet(splits=splits, counts=counts)
+    numbers = number_scans(tasks, cohort, descriptors_dir)
+    return InstructionSet(splits=splits, counts=counts, numbers=numbers)
 
 
 def write_instructions(
     instructions: InstructionSet, tasks: Sequence[Task], directory: Path
 ) -> None:
-    """Write one ``.jsonl`` per split and ``tasks.json``.
+    """Write one ``.jsonl`` per split, ``tasks.json``, and ``numbers.json`` where there are any.
 
     Parameters
     ----------
@@ -150,6 +155,9 @@ def write_instructions(
         "scans": instructions.counts,
     }
     write_json(document, directory / "tasks.json")
+    if instructions.numbers:
+        numbers = {"schema": SCHEMA, "numbers": instructions.numbers}
+        write_json(numbers, directory / "numbers.json")
 
 
 def read_instructions(directory: Path, split: str) -> list[Instruction]:
@@ -201,6 +209,37 @@ def read_tasks(directory: Path) -> tuple[Task, ...]:
     return tuple(read_task(entry, f"{path}: tasks") for entry in document["tasks"])
 
 
+def read_numbers(directory: Path, tasks: Sequence[Task]) -> dict[str, dict[str, float]]:
+    """Read the true numbers of the continuous tasks, by task and scan id.
+
+    Parameters
+    ----------
+    directory : Path
+        What `write_instructions` wrote.
+    tasks : sequence of Task
+        From `read_tasks`.
+
+    Returns
+    -------
+    dict of str to dict of str to float
+        Empty where no task is continuous.
+
+    Raises
+    ------
+    InputError
+        If ``numbers.json`` cannot be read, is of a newer schema, or lacks a continuous task.
+    """
+    names = [task.name for task in tasks if task.kind == "continuous"]
+    if not names:
+        return {}
+    path = directory / "numbers.json"
+    found = read_description(path, SCHEMA, FIX, keys=["numbers"], package="fmri-instruct")
+    for name in names:
+        if name not in found["numbers"]:
+            raise InputError(f"{path}: no numbers of task {name}; make the instructions again")
+    return {name: found["numbers"][name] for name in names}
+
+
 @dataclass(frozen=True)
 class _LabelledScan:
     scan_id: str
@@ -233,8 +272,9 @@ def _questions(tasks: Sequence[Task], paradigm: str) -> Iterator[list[Task]]:
     """Tasks that go into one conversation; several questions need at least two of them."""
     if paradigm == "single":
         yield from ([task] for task in tasks)
-    elif len(tasks) >= (2 if paradigm == "multi" else 1):
-        yield list(tasks)
+        return
+    fewest = 2 if paradigm == "multi" else 1
+    yield from (turn for turn in turns_of(tasks) if len(turn) >= fewest)
 
 
 def _single(

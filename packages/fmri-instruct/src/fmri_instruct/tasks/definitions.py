@@ -1,119 +1,29 @@
 """What is asked of a cohort: tasks, their answers, and where the true answers come from."""
 
-import itertools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 from annotated_types import MinLen
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Discriminator,
-    Field,
-    StrictFloat,
-    Tag,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Field, ValidationError, model_validator
 
+from fmri_instruct.tasks.entry import Entry, Text
+from fmri_instruct.tasks.kinds import Kind, metrics_of
 from fmri_instruct.tasks.prompt_leaks import refuse_hint
+from fmri_instruct.tasks.ready import QUESTIONS, find_tasks
+from fmri_instruct.tasks.sources import Label, NumberLabel, PhenotypeLabel, kind_of_label
 from fmri_vqtok.errors import InputError, did_you_mean
 from fmri_vqtok.formats.reading import reading
 from fmri_vqtok.formats.validation import input_error
 from fmri_vqtok.formats.yaml_files import read_yaml
 
 SCHEMA = 1
-DEMO = Path(__file__).parents[1] / "cohorts" / "demo.yaml"
-QUESTIONS = Path(__file__).parents[1] / "bank" / "questions.yaml"
 
 _EXAMPLES = {
     "title": "title: age group",
     "answers": "answers: [young, old]",
     "label": "label: {phenotype: age_group}",
 }
-
-
-def _text(value: Any) -> str:
-    # `true` and `false` are values in YAML, and as an answer would become 'True' and 'False'.
-    if not isinstance(value, str | int | float) or isinstance(value, bool):
-        fix = "put true and false in quotes" if isinstance(value, bool) else "give text"
-        raise ValueError(fix)  # noqa: TRY004 - pydantic catches no TypeError
-    return str(value).strip()
-
-
-def _ascending(values: tuple[float, ...]) -> tuple[float, ...]:
-    if not values or any(a >= b for a, b in itertools.pairwise(values)):
-        raise ValueError("give ascending numbers, such as [-1, 1]")
-    return values
-
-
-def _kind_of_label(entry: Any) -> str | None:
-    keys = entry if isinstance(entry, dict) else vars(entry) if isinstance(entry, Entry) else ()
-    kinds = [kind for kind in ("phenotype", "zscore") if kind in keys]
-    return kinds[0] if len(kinds) == 1 else None
-
-
-Text = Annotated[str, BeforeValidator(_text)]
-
-
-class Entry(BaseModel):
-    """A part of a tasks file that knows its keys, and names the nearest for an unknown one."""
-
-    model_config = ConfigDict(frozen=True, populate_by_name=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _refuse_unknown(cls, entry: Any) -> Any:
-        fields = cls.model_fields
-        named = [field.alias or name for name, field in fields.items()]
-        for key in entry if isinstance(entry, dict) else ():
-            if key not in fields and key not in named:
-                raise InputError(f"{key}: unknown key; {did_you_mean(key, named)}")
-        return entry
-
-
-class PhenotypeLabel(Entry):
-    """The answer is in a phenotype column of the cohort.
-
-    Parameters
-    ----------
-    phenotype : str
-        Column of the cohort's table.
-    values : mapping of str to str
-        Answer by column value, where the two differ; empty when the column holds the answers.
-    """
-
-    phenotype: Text
-    values: Mapping[str, Text] = {}
-
-
-class ZScoreLabel(Entry):
-    """The answer is the bin that a cohort z-score falls in.
-
-    Parameters
-    ----------
-    zscore : str
-        Column of ``zscores.parquet``.
-    thresholds : tuple of float
-        Ascending bin edges; n edges part n + 1 answers, given from low to high. A z-score on an
-        edge belongs to the bin farther from zero, so that "above" means z >= 1 and "below" z <= -1.
-    """
-
-    zscore: Text
-    thresholds: Annotated[tuple[StrictFloat, ...], AfterValidator(_ascending)]
-
-
-Label = Annotated[
-    Annotated[PhenotypeLabel, Tag("phenotype")] | Annotated[ZScoreLabel, Tag("zscore")],
-    Discriminator(
-        _kind_of_label,
-        custom_error_type="label",
-        custom_error_message="give either `phenotype: COLUMN` or `zscore: FEATURE`",
-    ),
-]
 
 
 class Task(Entry):
@@ -126,18 +36,31 @@ class Task(Entry):
     title : str
         Name in running text, such as ``age group``.
     candidates : tuple of str
-        The possible answers, at least two; for z-scores from low to high.
-    label : PhenotypeLabel or ZScoreLabel
+        The possible answers, at least two; for z-scores and bins from low to high.
+    label : PhenotypeLabel, ZScoreLabel or NumberLabel
         Where the true answer comes from.
     questions : tuple of str
         Wordings of the question; the first is the canonical one.
     statements : tuple of str
         Wordings of an answer in a sentence, with ``{answer}``; the first is the canonical one.
+    kind : str
+        ``binary``, ``categorical``, ``ordinal`` (answers from low to high) or ``continuous``
+        (ordinal bins whose expected value is scored). Where it is not given, z-scores and bins are
+        ordinal, and answers of a column binary or categorical by their number.
+    metric : str
+        Main score; accuracy where it is not given, of a continuous task the MAE.
     topic : tuple of str
         Words by which a sentence shows that it is about this task. Empty when the answers
         themselves show it.
     caveat : str or None
         What a reader of the scores must know about the label.
+    unit : str or None
+        Unit of the number in a label with bins.
+    give_away : tuple of str
+        Other columns of the cohort from which the answer follows. A task with such a column is not
+        asked in the same turn.
+    optional : bool
+        Whether the task is left out where the cohort has none of the label's columns.
 
     Notes
     -----
@@ -150,25 +73,30 @@ class Task(Entry):
     label: Label
     questions: Annotated[tuple[Text, ...], MinLen(1)]
     statements: Annotated[tuple[Text, ...], MinLen(1)]
+    kind: Kind
+    metric: Text
     topic: tuple[Text, ...] = ()
     caveat: Text | None = None
+    unit: Text | None = None
+    give_away: tuple[Text, ...] = ()
+    optional: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete(cls, entry: Any) -> Any:
+        if not isinstance(entry, dict):
+            return entry
+        kind = entry.get("kind") or _usual_kind(entry)
+        usual = "mae" if kind == "continuous" else "accuracy"
+        return {**entry, "kind": kind, "metric": entry.get("metric") or usual}
 
     @model_validator(mode="after")
     def _check(self) -> "Task":
-        answers = list(self.candidates)
-        if len(answers) < 2 or len(set(answers)) < len(answers):
-            raise InputError(f"answers: {answers}; give at least two different answers")
-        if isinstance(self.label, ZScoreLabel):
-            edges = len(self.label.thresholds)
-            if edges + 1 != len(answers):
-                raise InputError(
-                    f"answers: {len(answers)} answers for {edges} thresholds; n thresholds part "
-                    "n + 1 answers"
-                )
-        else:
-            for answer in self.label.values.values():
-                if answer not in answers:
-                    raise InputError(f"label.values: '{answer}'; {did_you_mean(answer, answers)}")
+        _check_answers(self)
+        _check_kind(self)
+        if self.metric not in metrics_of(self.kind):
+            known = ", ".join(metrics_of(self.kind))
+            raise InputError(f"metric: '{self.metric}'; a {self.kind} task has {known}")
         for statement in self.statements:
             if statement.count("{answer}") != 1:
                 raise InputError(f"statements: '{statement}'; write {{answer}} in it once")
@@ -202,14 +130,15 @@ def read_task(entry: Mapping[str, Any], where: str) -> Task:
         raise InputError(f"{input_error(error, where)}{advice}") from error
 
 
-def load_tasks(path: Path | str | None = None) -> tuple[Task, ...]:
+def load_tasks(source: Path | str | None = None) -> tuple[Task, ...]:
     """Read the tasks of a tasks file, in the order of the file.
 
     Parameters
     ----------
-    path : Path, str or None, default=None
-        A YAML file with the key ``tasks``; None means that of the demo. A task that gives no
-        `questions` or `statements` takes those of its name in ``bank/questions.yaml``.
+    source : Path, str or None, default=None
+        A YAML file with the key ``tasks``, or the name of one that ships with this package, such as
+        ``ukb``; None means that of the demo. A task that gives no `questions` or `statements` takes
+        those of its name in ``bank/questions.yaml``.
 
     Returns
     -------
@@ -224,8 +153,10 @@ def load_tasks(path: Path | str | None = None) -> tuple[Task, ...]:
     --------
     >>> [task.name for task in load_tasks()]
     ['age_group', 'visual_strength', 'clustering']
+    >>> [task.name for task in load_tasks("adhd200")]
+    ['dx', 'sex']
     """
-    path = Path(path or DEMO)
+    path = find_tasks(source)
     document = _read_mapping(path)
     for key in document:
         if key not in ("schema", "tasks"):
@@ -244,8 +175,54 @@ def load_tasks(path: Path | str | None = None) -> tuple[Task, ...]:
         where = f"{path}: tasks.{name}"
         if not isinstance(entry, dict):
             raise InputError(f"{where}: {entry!r}; give a mapping with title, answers and label")
-        tasks.append(read_task({**bank.get(name, {}), **entry, "name": name}, where))
+        task = read_task({**bank.get(name, {}), **entry, "name": name}, where)
+        if isinstance(task.label, NumberLabel) and task.label.fitted:
+            raise InputError(f"{where}.label.fitted: is found from training subjects; drop it")
+        tasks.append(task)
     return tuple(tasks)
+
+
+def _usual_kind(entry: Mapping[str, Any]) -> Kind:
+    if kind_of_label(entry.get("label")) in ("zscore", "number"):
+        return "ordinal"
+    answers = entry.get("answers", entry.get("candidates", ()))
+    return "binary" if isinstance(answers, list | tuple) and len(answers) == 2 else "categorical"
+
+
+def _check_answers(task: Task) -> None:
+    answers = list(task.candidates)
+    if len(answers) < 2 or len(set(answers)) < len(answers):
+        raise InputError(f"answers: {answers}; give at least two different answers")
+    if isinstance(task.label, PhenotypeLabel):
+        for answer in task.label.values.values():
+            if answer not in answers:
+                raise InputError(f"label.values: '{answer}'; {did_you_mean(answer, answers)}")
+    elif isinstance(task.label, NumberLabel):
+        if task.label.bins.n_bins != len(answers):
+            raise InputError(
+                f"answers: {len(answers)} answers for {task.label.bins.n_bins} bins; give one "
+                "answer a bin, from low to high"
+            )
+    elif (edges := len(task.label.thresholds)) + 1 != len(answers):
+        raise InputError(
+            f"answers: {len(answers)} answers for {edges} thresholds; n thresholds part n + 1 "
+            "answers"
+        )
+
+
+def _check_kind(task: Task) -> None:
+    binned = isinstance(task.label, NumberLabel)
+    if task.kind == "continuous" and not binned:
+        raise InputError(
+            "kind: continuous needs a number in bins, such as "
+            "`label: {phenotype: age, bins: {quantiles: 3}}`"
+        )
+    if task.kind == "categorical" and not isinstance(task.label, PhenotypeLabel):
+        raise InputError("kind: categorical, but bins have an order; give ordinal or continuous")
+    if task.kind == "binary" and len(task.candidates) != 2:
+        raise InputError(f"kind: binary, but there are {len(task.candidates)} answers; give two")
+    if task.unit and not binned:
+        raise InputError(f"unit: '{task.unit}'; only a label with bins has a unit, drop it")
 
 
 def _read_mapping(path: Path) -> dict[str, Any]:

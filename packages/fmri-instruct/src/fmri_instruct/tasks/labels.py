@@ -1,4 +1,4 @@
-"""True answers of a task, by scan, from a phenotype column or a cohort z-score."""
+"""True answers of a task, by scan, from a phenotype column, a cohort z-score or a number."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,12 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fmri_instruct.tasks.definitions import PhenotypeLabel, Task, ZScoreLabel
+from fmri_instruct.tasks.bins import FittedBins, bin_number
+from fmri_instruct.tasks.definitions import Task
+from fmri_instruct.tasks.numbers import column_of, feature_of, numbers_of
+from fmri_instruct.tasks.sources import NumberLabel, PhenotypeLabel, ZScoreLabel
 from fmri_vqtok.errors import InputError, did_you_mean
 from fmri_vqtok.formats.zscores import FILE, read_zscores
 
 if TYPE_CHECKING:
     import pandas as pd
+
+SHOWN = 5  # values of a column that a message lists
 
 
 def label_scans(
@@ -22,7 +27,7 @@ def label_scans(
     Parameters
     ----------
     tasks : sequence of Task
-        What is asked.
+        What is asked; bins are fitted.
     cohort : pandas.DataFrame
         From `fmri_vqtok.formats.cohort.read_scan_table`.
     descriptors_dir : Path
@@ -36,19 +41,106 @@ def label_scans(
     Raises
     ------
     InputError
-        If a column or feature is missing, or a phenotype value is none of the task's answers.
+        If a column or feature is missing, a phenotype value is none of the task's answers, an
+        answer of a subset is nobody's, or bins are not fitted.
     """
     import pandas as pd
 
-    needs_z = any(isinstance(task.label, ZScoreLabel) for task in tasks)
-    zscores = zscores_of(descriptors_dir, cohort) if needs_z else None
+    zscores = zscores_for(tasks, cohort, descriptors_dir)
     columns: dict[str, list[str | None]] = {}
     for task in tasks:
         if isinstance(task.label, PhenotypeLabel):
             columns[task.name] = _from_phenotype(task, task.label, cohort)
+        elif isinstance(task.label, NumberLabel):
+            numbers = numbers_of(task.name, task.label, cohort, zscores)
+            columns[task.name] = _from_numbers(task, numbers)
         elif zscores is not None:
             columns[task.name] = _from_zscores(task, task.label, zscores, cohort.index)
     return pd.DataFrame(columns, index=cohort.index, dtype=object)
+
+
+def number_scans(
+    tasks: Sequence[Task], cohort: "pd.DataFrame", descriptors_dir: Path
+) -> dict[str, dict[str, float]]:
+    """Look up the true numbers of the continuous tasks, by task and scan id.
+
+    Parameters
+    ----------
+    tasks : sequence of Task
+        What is asked; those that are not continuous are passed over.
+    cohort : pandas.DataFrame
+        From `fmri_vqtok.formats.cohort.read_scan_table`.
+    descriptors_dir : Path
+        Folder with ``zscores.parquet``; read only if a task needs it.
+
+    Returns
+    -------
+    dict of str to dict of str to float
+        Scans without a number are left out.
+
+    Raises
+    ------
+    InputError
+        If a column or feature is missing, or a column holds text.
+    """
+    zscores = zscores_for(tasks, cohort, descriptors_dir)
+    found = {
+        task.name: numbers_of(task.name, task.label, cohort, zscores).dropna()
+        for task in tasks
+        if task.kind == "continuous" and isinstance(task.label, NumberLabel)
+    }
+    return {
+        name: {str(scan_id): float(number) for scan_id, number in numbers.items()}
+        for name, numbers in found.items()
+    }
+
+
+def fitted_bins(task: Task) -> FittedBins:
+    """Return the fitted bins of a task.
+
+    Parameters
+    ----------
+    task : Task
+        A task whose label has bins.
+
+    Returns
+    -------
+    FittedBins
+
+    Raises
+    ------
+    InputError
+        If they are not fitted.
+    """
+    if not isinstance(task.label, NumberLabel) or task.label.fitted is None:
+        raise InputError(
+            f"task {task.name}: no fitted bins; call `fit_tasks(tasks, cohort_dir, "
+            "descriptors_dir)` first"
+        )
+    return task.label.fitted
+
+
+def zscores_for(
+    tasks: Sequence[Task], cohort: "pd.DataFrame", descriptors_dir: Path
+) -> "pd.DataFrame | None":
+    """Cohort z-scores if a task needs them; see `zscores_of`.
+
+    Parameters
+    ----------
+    tasks : sequence of Task
+        What is asked.
+    cohort : pandas.DataFrame
+        From `fmri_vqtok.formats.cohort.read_scan_table`.
+    descriptors_dir : Path
+        Folder with ``zscores.parquet``.
+
+    Returns
+    -------
+    pandas.DataFrame or None
+        None where no task has a z-score.
+    """
+    needed = any(getattr(task.label, "zscore", None) is not None for task in tasks)
+    return zscores_of(descriptors_dir, cohort) if needed else None
 
 
 def zscores_of(directory: Path, cohort: "pd.DataFrame") -> "pd.DataFrame":
@@ -107,43 +199,59 @@ def bin_of(z: float, thresholds: Sequence[float]) -> int:
 
 
 def _from_phenotype(task: Task, label: PhenotypeLabel, cohort: "pd.DataFrame") -> list[str | None]:
-    if label.phenotype not in cohort.columns:
+    column = cohort[column_of(task.name, label.phenotype, cohort)]
+    answers = [_answer(task, label, str(scan_id), value) for scan_id, value in column.items()]
+    nobodys = [answer for answer in task.candidates if answer not in answers]
+    if label.subset and nobodys:
+        # A mistyped value would else leave out everybody who has it, in silence.
+        held = ", ".join(list(dict.fromkeys(_written(value) or "n/a" for value in column))[:SHOWN])
         raise InputError(
-            f"task {task.name}: the cohort has no column '{label.phenotype}';"
-            f" {did_you_mean(label.phenotype, map(str, cohort.columns))}"
+            f"task {task.name}: nobody's answer is '{nobodys[0]}'; column '{column.name}' holds "
+            f"{held}; correct label.values, or drop the task"
         )
-    return [
-        _answer(task, label, scan_id, value) for scan_id, value in cohort[label.phenotype].items()
-    ]
+    return answers
 
 
-def _answer(task: Task, label: PhenotypeLabel, scan_id: Any, value: Any) -> str | None:
+def _written(value: Any) -> str | None:
+    """Cell as a tasks file has it, None where it is missing."""
     if value is None or value != value or str(value).strip() == "":  # noqa: PLR0124 - NaN
         return None
     # A column of whole numbers with gaps comes as floats, and nobody writes 1.0 into a tasks file.
-    written = str(int(value) if isinstance(value, float) and value.is_integer() else value)
+    return str(int(value) if isinstance(value, float) and value.is_integer() else value).strip()
+
+
+def _answer(task: Task, label: PhenotypeLabel, scan_id: str, value: Any) -> str | None:
+    written = _written(value)
+    if written is None or written in label.missing:
+        return None
     # Keys of a tasks file are text, and `true` may be written in three ways.
     ways = (written, written.lower(), written.upper()) if isinstance(value, bool) else (written,)
     answers = label.values  # noqa: PD011 - a mapping, no table
     answer = next((answers[way] for way in ways if way in answers), written)
-    if answer not in task.candidates:
-        raise InputError(
-            f"task {task.name}: {scan_id} has '{value}' in column '{label.phenotype}';"
-            f" {did_you_mean(answer, task.candidates)} Answers are {', '.join(task.candidates)};"
-            " or map it under label.values"
-        )
-    return answer
+    if answer in task.candidates:
+        return answer
+    if label.subset:
+        return None
+    raise InputError(
+        f"task {task.name}: {scan_id} has '{value}' in column '{label.phenotype}';"
+        f" {did_you_mean(answer, task.candidates)} Answers are {', '.join(task.candidates)};"
+        " or map it under label.values, or leave other values out by `subset: true`"
+    )
+
+
+def _from_numbers(task: Task, numbers: "pd.Series") -> list[str | None]:
+    edges = fitted_bins(task).edges
+    return [
+        task.candidates[bin_number(number, edges)] if np.isfinite(number) else None
+        for number in numbers
+    ]
 
 
 def _from_zscores(
     task: Task, label: ZScoreLabel, zscores: "pd.DataFrame", scan_ids: "pd.Index"
 ) -> list[str | None]:
-    if label.zscore not in zscores.columns:
-        raise InputError(
-            f"task {task.name}: the descriptors have no feature '{label.zscore}';"
-            f" {did_you_mean(label.zscore, map(str, zscores.columns))}"
-        )
+    feature = zscores[feature_of(task.name, label.zscore, zscores)]
     return [
         task.candidates[bin_of(z, label.thresholds)] if np.isfinite(z) else None
-        for z in zscores[label.zscore].reindex(scan_ids).astype(float)
+        for z in feature.reindex(scan_ids).astype(float)
     ]

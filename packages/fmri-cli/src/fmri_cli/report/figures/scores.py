@@ -16,8 +16,8 @@ class ScoreRow:
     ours: bool
 
 
-def intervals(rows: list[ScoreRow], reference: float | None) -> str:
-    """Accuracies as points with intervals; a dashed line at `reference`, the majority class."""
+def intervals(rows: list[ScoreRow], reference: float | None, name: str) -> str:
+    """Scores as points with intervals; a dashed line at `reference`, a baseline without a scan."""
     with sheet(7.6, 0.75 + 0.32 * len(rows)) as drawing:
         axes = drawing.figure.subplots()
         if reference is not None:
@@ -28,7 +28,13 @@ def intervals(rows: list[ScoreRow], reference: float | None) -> str:
             axes.plot([row.value], [place], "o", color=colour, markersize=6)
         axes.set_yticks(range(len(rows)), [label(row.method) for row in rows])
         axes.set_ylim(len(rows) - 0.5, -0.5)
-        axes.set_xlim(-0.03, 1.03)
-        axes.set_xlabel("Accuracy")
+        axes.set_xlim(*_limits(rows))
+        axes.set_xlabel(name)
         axes.tick_params(axis="y", length=0)
     return drawing.uri
+
+
+def _limits(rows: list[ScoreRow]) -> tuple[float, float]:
+    """Return the ends of the axis: 0 and 1, or further out where a score goes beyond."""
+    low, high = min(0.0, *(row.low for row in rows)), max(1.0, *(row.high for row in rows))
+    return low - 0.03 * (high - low), high + 0.03 * (high - low)

@@ -49,6 +49,7 @@ def _row(answer: dict[str, Any], candidates: list[str]) -> dict[str, Any]:
         "truth": answer["truth"],
         "answer": answer["answer"],
         "right": answer["answer"] == answer["truth"],
+        "numbers": _numbers(answer),
         "text": answer["text"],
         "bars": [
             {"name": name, "percent": 100 * probabilities[name]}
@@ -56,3 +57,11 @@ def _row(answer: dict[str, Any], candidates: list[str]) -> dict[str, Any]:
             if name in probabilities
         ],
     }
+
+
+def _numbers(answer: dict[str, Any]) -> str | None:
+    """Tell the true and the expected number of an answer to a continuous task."""
+    true, given = answer.get("true_number"), answer.get("number")
+    if true is None:
+        return None
+    return f"true {true:.4g}" + ("" if given is None else f", expected {given:.4g}")

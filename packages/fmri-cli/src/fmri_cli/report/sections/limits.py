@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from fmri_cli.report.artefacts import Run
 from fmri_cli.report.sections.base import Section, listed, plural, sentence_case, span
 from fmri_cli.report.sections.cohort import assumed_trs
+from fmri_cli.report.sections.scores import LOWER_IS_BETTER
 from fmri_cli.report.sections.training import TRAINED
 from fmri_cli.report.settings import ReportSettings
 
@@ -67,18 +68,26 @@ def sample_size(run: Run) -> Remark:
 def model_against_baselines(run: Run) -> Remark:
     """In how many comparisons the model is better or worse than a baseline."""
     compared = [
-        found["verdict"]
+        _judged(found)
         for task in run.json("evaluation", "scores.json")["tasks"].values()
         for found in task["comparisons"]
     ]
     return Remark(
         "Against the baselines",
-        f"Of the {len(compared)} comparisons of the model with a baseline, the model is higher in "
-        f"{compared.count('higher')} and lower in {compared.count('lower')}; the other "
+        f"Of the {len(compared)} comparisons of the model with a baseline, the model is better in "
+        f"{compared.count('better')} and worse in {compared.count('worse')}; the other "
         f"{compared.count('undecided')} are undecided: the difference is smaller than what so many "
         "people can show. Of twenty comparisons of equal methods, one at most would be called "
         "different by chance.",
     )
+
+
+def _judged(found: dict[str, Any]) -> str:
+    """Whether a decided difference speaks for the model."""
+    if found["verdict"] == "undecided":
+        return "undecided"
+    lower = found["verdict"] == "lower"
+    return "better" if lower == (found["metric"] in LOWER_IS_BETTER) else "worse"
 
 
 def same_answers(run: Run) -> Remark:

@@ -8,8 +8,17 @@ from fmri_cli.report.figures.scores import ScoreRow, intervals
 from fmri_cli.report.sections.base import Section, listed, plural, sentence_case
 from fmri_cli.report.settings import ReportSettings
 
-METRICS = {"accuracy": "Accuracy", "balanced_accuracy": "Balanced accuracy", "auc": "AUC"}
-MAJORITY = "majority class"
+METRICS = {
+    "mae": "MAE",
+    "pearson": "Pearson r",
+    "spearman": "Spearman rho",
+    "accuracy": "Accuracy",
+    "balanced_accuracy": "Balanced accuracy",
+    "auc": "AUC",
+}
+LOWER_IS_BETTER = ("mae",)
+BLIND = ("majority class", "training mean")
+"""Baselines that see no scan."""
 OURS = "fMRI-LM"
 KINDS = {
     "clopper-pearson": "exact (Clopper-Pearson) for accuracies of few subjects",
@@ -29,15 +38,16 @@ def build(run: Run, settings: ReportSettings) -> Section:  # noqa: ARG001
             "The second table sets the model against each baseline on the same people. It says "
             "higher or lower only where the interval of the difference leaves zero out and a "
             "difference of that size is rare among answers exchanged between the two; anything "
-            "else is undecided. The dashed line is the accuracy of always giving the most frequent "
-            "training answer. AUC is 0.5 by chance, and a dash where it is undefined."
+            "else is undecided. The figure shows the main score of the task, and its dashed line "
+            "that of a baseline that sees no scan: the most frequent training answer, or the "
+            "training mean. AUC is 0.5 by chance; a lower MAE (mean absolute error) is better; a "
+            "dash is a score that is undefined."
         ),
         values={
             "interval": f"{boot['level']:.0%}",
             "kinds": _kinds(scores["tasks"].values()),
             "resamples": f"{boot['resamples']:,}",
             "unit": boot["unit"],
-            "metrics": METRICS,
             "tasks": [
                 _task(task["title"], scores["tasks"][name])
                 for name, task in run.tasks.items()
@@ -48,17 +58,29 @@ def build(run: Run, settings: ReportSettings) -> Section:  # noqa: ARG001
 
 
 def _task(title: str, task: dict[str, Any]) -> dict[str, Any]:
-    rows = task["rows"]
+    rows, main = task["rows"], task["metric"]
+    metrics = [metric for metric in METRICS if rows and metric in rows[0]]
     return {
         "title": title,
         "caveat": task["caveat"],
         "candidates": task["candidates"],
         "subjects": plural(task["n_subjects"], "held-out subject"),
-        "rows": [_table_row(row) for row in rows],
-        "notes": _notes(rows),
+        "metrics": [METRICS[metric] for metric in metrics],
+        "main": METRICS[main],
+        "unit": task["unit"],
+        "rows": [_table_row(row, metrics) for row in rows],
+        "notes": _notes(rows, metrics),
         "comparisons": [_comparison(found) for found in task["comparisons"]],
-        "figure": intervals([_point(row) for row in rows], _majority(rows)) if rows else None,
+        "figure": _figure(rows, main),
     }
+
+
+def _figure(rows: list[dict[str, Any]], metric: str) -> str | None:
+    """Draw the main score of every method that has it."""
+    shown = [row for row in rows if row[metric]]
+    if not shown:
+        return None
+    return intervals([_point(row, metric) for row in shown], _blind(shown, metric), METRICS[metric])
 
 
 def _comparison(found: dict[str, Any]) -> dict[str, Any]:
@@ -69,30 +91,42 @@ def _comparison(found: dict[str, Any]) -> dict[str, Any]:
         "difference": f"{found['value']:+.2f}",
         "interval": f"{found['low']:+.2f} to {found['high']:+.2f}",
         "p": f"{found['p']:.3f}",
-        "verdict": found["verdict"],
+        "verdict": _verdict(found),
     }
+
+
+def _verdict(found: dict[str, Any]) -> str:
+    """Say which of the two is better where that is not the higher one."""
+    verdict: str = found["verdict"]
+    if found["metric"] not in LOWER_IS_BETTER or verdict == "undecided":
+        return verdict
+    return f"{verdict} ({'better' if verdict == 'lower' else 'worse'})"
 
 
 def _kinds(tasks: Iterable[dict[str, Any]]) -> str:
     """How the intervals of a run were made, in words."""
-    found = {row[m]["kind"] for task in tasks for row in task["rows"] for m in METRICS if row[m]}
+    scores = [row.get(m) for task in tasks for row in task["rows"] for m in METRICS]
+    found = {score["kind"] for score in scores if score}
     return listed([words for kind, words in KINDS.items() if kind in found])
 
 
-def _table_row(row: dict[str, Any]) -> dict[str, Any]:
+def _table_row(row: dict[str, Any], metrics: list[str]) -> dict[str, Any]:
     return {
         "method": row["method"],
         "ours": row["method"].startswith(OURS),
         "unparsed": row["unparsed"],
-        "cells": [with_interval(row[metric]) for metric in METRICS],
+        "cells": [with_interval(row[metric]) for metric in metrics],
     }
 
 
-def _notes(rows: list[dict[str, Any]]) -> list[str]:
-    """Collect why an AUC is undefined and how a method was set up, each once."""
-    undefined = [
-        f"No AUC for {row['method']}: {row['auc_note']}." for row in rows if not row["auc"]
-    ]
+def _notes(rows: list[dict[str, Any]], metrics: list[str]) -> list[str]:
+    """Collect why scores are undefined and how a method was set up, each once."""
+    undefined = []
+    for row in rows:
+        names = [METRICS[metric] for metric in metrics if not row[metric]]
+        reason = row.get("auc_note") or row.get("number_note")
+        if names and reason:
+            undefined.append(f"No {listed(names)} for {row['method']}: {reason}.")
     methods = [f"{sentence_case(row['method'])}: {row['note']}." for row in rows if row["note"]]
     return undefined + methods
 
@@ -104,17 +138,17 @@ def with_interval(score: dict[str, float] | None) -> tuple[str, str]:
     return f"{score['value']:.2f}", f"{score['low']:.2f} to {score['high']:.2f}"
 
 
-def _point(row: dict[str, Any]) -> ScoreRow:
-    accuracy = row["accuracy"]
+def _point(row: dict[str, Any], metric: str) -> ScoreRow:
+    score = row[metric]
     return ScoreRow(
         method=row["method"],
-        value=accuracy["value"],
-        low=accuracy["low"],
-        high=accuracy["high"],
+        value=score["value"],
+        low=score["low"],
+        high=score["high"],
         ours=row["method"].startswith(OURS),
     )
 
 
-def _majority(rows: list[dict[str, Any]]) -> float | None:
-    values = [row["accuracy"]["value"] for row in rows if row["method"] == MAJORITY]
+def _blind(rows: list[dict[str, Any]], metric: str) -> float | None:
+    values = [row[metric]["value"] for row in rows if row["method"] in BLIND]
     return values[0] if values else None

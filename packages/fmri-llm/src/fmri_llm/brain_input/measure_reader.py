@@ -11,10 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["N_WORDS", "MeasureReader", "MeasureWords"]
-
-N_WORDS = 10
-"""Tokens, up to and with the one that reads, whose mean is compared with the names of measures."""
+__all__ = ["MeasureReader", "MeasureWords"]
 
 SHARPNESS = 30.0
 """Initial factor of cosines as logits: names of two measures are often close to each other."""

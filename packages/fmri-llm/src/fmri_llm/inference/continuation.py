@@ -11,7 +11,6 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from fmri_llm.brain_input.measure_reader import N_WORDS
 from fmri_llm.inference.prefix import BrainPrefix, CachedModel
 from fmri_llm.packing import sequences
 from fmri_llm.packing.attention_mask import text_mask
@@ -53,7 +52,7 @@ class Continuation:
         positions = sequences.positions(text, prefix.text_start)
         keep, kept_at = last.unique(return_inverse=True)
         mask = text_mask(text, prefix.visible)
-        words = words_of(text, N_WORDS)
+        words = words_of(text)
         logits = model.forward_with_cache(
             prefix.cache, words, prefix.measures, mask, positions, keep
         )

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from fmri_llm.brain_input.measure_reader import N_WORDS
 from fmri_llm.inference.prefix import BrainPrefix, CachedModel
 from fmri_llm.packing import sequences
 from fmri_llm.packing.attention_mask import text_mask
@@ -54,7 +53,7 @@ def answer_log_likelihoods(
     prefix = prefix.for_prompts(len(rows))
     logits = model.forward_with_cache(
         prefix.cache,
-        words_of(text, N_WORDS),
+        words_of(text),
         prefix.measures,
         text_mask(text, prefix.visible),
         sequences.positions(text, prefix.text_start),

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding_bag
 
 from fmri_llm.base_model.language_model import input_embeddings, logits_at
-from fmri_llm.brain_input.measure_reader import N_WORDS
 from fmri_llm.brain_input.scans import BrainScans, connectome, scan_covariance
 from fmri_llm.brain_input.signal_windows import SignalSteps, signal_steps
 from fmri_llm.inference.prefix import BrainPrefix
@@ -188,7 +187,7 @@ class BrainTextModel(nn.Module):
             "logits" (B, k, V); "hidden_states" of each layer (B, P + L, D).
         """
         columns = block.columns
-        embeddings = self.embed_text(words_of(text, N_WORDS), block.measures)
+        embeddings = self.embed_text(words_of(text), block.measures)
         text_positions = sequences.positions(text, columns.text_start)
         return self._forward_embeddings(
             torch.cat([block.embeddings, embeddings], dim=1),

@@ -12,7 +12,11 @@ from torch import Tensor
 
 from fmri_llm.packing.sequences import PackedText
 
-__all__ = ["NO_WORD", "Words", "words_of"]
+__all__ = ["NO_WORD", "N_WORDS", "Words", "words_of"]
+
+N_WORDS = 10
+"""Tokens, up to and with the one that reads, whose mean is compared with the names of measures: about
+as many as a name has."""
 
 NO_WORD = -1
 """Stands for a word before the first one of a text."""
@@ -33,13 +37,13 @@ class Words(NamedTuple):
     recent: Tensor
 
 
-def words_of(text: PackedText, n_words: int) -> Words:
+def words_of(text: PackedText, n_words: int = N_WORDS) -> Words:
     """Words of packed text; a segment that continues another one has its last words before it.
 
     Parameters
     ----------
     text : PackedText
-    n_words : int
+    n_words : int, default=N_WORDS
     """
     n_rows, n_columns = text.ids.shape
     columns = torch.arange(n_columns, device=text.ids.device).expand(n_rows, -1)

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
+from fmri_llm import pretrained
 from fmri_llm.base_model import locate
 from fmri_llm.data import examples
 from fmri_llm.model.fmri_lm import FMRILM
@@ -216,15 +217,18 @@ def test_a_folder_names_its_base_and_holds_none_of_it(tiny_folder, tmp_path):
         "tokenizer/model.safetensors",
     }
     assert json.loads(written["config.json"]) == {
-        "schema": 3,
+        "schema": pretrained.SCHEMA,
         "base_model": "llama",
         "base_digest": locate.weights_digest(tiny_folder("llama")),
+        "base_training": "adapters",
+        "quantise": "none",
         "attention": "sdpa",
         "max_windows": None,
         "brain": {
             "n_regions": N_REGIONS,
             "n_codes": N_CODES,
             "n_filters": len(random_filters()),
+            "measures": [],
             "input": asdict(BrainInputSettings()),
         },
         "parcellation": "five",
@@ -244,10 +248,10 @@ def test_a_checkpoint_is_small(tiny_folder, tmp_path):
 
 
 def test_a_model_folder_of_a_newer_schema_is_refused(tmp_path):
-    (tmp_path / "config.json").write_text('{"schema": 4}')
-    with pytest.raises(
-        InputError, match="schema 4, but this version reads up to 3; upgrade fmri-llm"
-    ):
+    newer = pretrained.SCHEMA + 1
+    (tmp_path / "config.json").write_text(json.dumps({"schema": newer}))
+    refused = f"schema {newer}, but this version reads up to {newer - 1}; upgrade fmri-llm"
+    with pytest.raises(InputError, match=refused):
         FMRILM.from_pretrained(tmp_path)
 
 
@@ -330,8 +334,11 @@ fit_llm(**arguments)
 """
 
 
-def test_two_processes_that_resume_have_the_losses_of_one_and_write_the_model_once(stage, tmp_path):
-    stage["settings"] = replace(stage["settings"], loop=loop(4))
+@pytest.mark.parametrize("base_training", ["adapters", "full"])
+def test_two_processes_that_resume_have_the_losses_of_one_and_write_the_model_once(
+    stage, tmp_path, base_training
+):
+    stage["settings"] = replace(stage["settings"], loop=loop(4), base_training=base_training)
     alone = fit.fit_llm(**stage)
     (tmp_path / "together").mkdir()
     script = tmp_path / "two.py"

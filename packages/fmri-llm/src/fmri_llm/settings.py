@@ -75,15 +75,16 @@ class BrainInputSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class LoraSettings:
-    """Low-rank adapters of the base language model.
+    """Low-rank adapters of the base language model, and when and how fast the base trains.
 
     Attributes
     ----------
     learning_rate : float or None
-        Peak rate of the adapters; that of the loop by default.
+        Peak rate of the adapters, or of the base where all of it trains; that of the loop by
+        default.
     from_fraction : float
         Share of the steps in which only the brain input and the code head train, before the
-        adapters do; 1 leaves the base as it is.
+        adapters or the base do; 1 leaves them as they are.
     rank : int
         Rank of the update of each adapted layer.
     alpha : float
@@ -131,6 +132,11 @@ class LossWeights:
         if self.f2t == self.f2f == self.t2t == self.questions == 0:
             raise InputError("weights: all are 0; give at least one above 0")
 
+    @property
+    def reads_scans(self) -> bool:
+        """Whether any loss depends on the brain input or the code head."""
+        return self.f2t > 0 or self.f2f > 0 or self.questions > 0
+
 
 @dataclass(frozen=True, kw_only=True)
 class FitLLMSettings:
@@ -141,6 +147,12 @@ class FitLLMSettings:
     loop : LoopSettings
         Steps, batch size, rates and intervals.
     brain : BrainInputSettings
+    base_training : {"adapters", "full", "frozen"}
+        What of the base trains: low-rank adapters; all of its weights, which are then saved with
+        the model; or nothing.
+    quantise : {"none", "int8", "nf4"}
+        Weights of a base that does not train itself: as they are, in 8 bits (LLM.int8) or in 4
+        (QLoRA). Needs a GPU and bitsandbytes.
     lora : LoraSettings
     weights : LossWeights
     text_tokens : int
@@ -171,6 +183,8 @@ class FitLLMSettings:
 
     loop: LoopSettings = field(default_factory=LoopSettings)
     brain: BrainInputSettings = field(default_factory=BrainInputSettings)
+    base_training: Literal["adapters", "full", "frozen"] = "adapters"
+    quantise: Literal["none", "int8", "nf4"] = "none"
     lora: LoraSettings = field(default_factory=LoraSettings)
     weights: LossWeights = field(default_factory=LossWeights)
     text_tokens: Count = 96
@@ -191,6 +205,16 @@ class FitLLMSettings:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        if self.base_training == "full" and self.quantise != "none":
+            raise InputError(
+                f"quantise: '{self.quantise}', but quantised weights do not train; give 'none', or "
+                "base_training 'adapters'"
+            )
+        if self.base_training == "frozen" and not self.weights.reads_scans:
+            raise InputError(
+                "base_training: 'frozen', but plain text (t2t) alone trains nothing else; give "
+                "'adapters', or another loss a weight above 0"
+            )
         if self.corpus_limit < 2 * self.corpus_tokens:
             raise InputError(
                 f"corpus_limit: {self.corpus_limit}; give at least {2 * self.corpus_tokens}, twice "

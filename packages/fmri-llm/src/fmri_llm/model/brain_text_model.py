@@ -23,7 +23,7 @@ from fmri_llm.packing.sequences import NO_TARGET
 
 if TYPE_CHECKING:
     from peft import PeftModel
-    from transformers import Cache
+    from transformers import Cache, PreTrainedModel
 
     from fmri_llm.brain_input.brain_input import BrainInput
     from fmri_llm.brain_input.code_head import CodeHead
@@ -49,7 +49,7 @@ class BrainBlock(NamedTuple):
 class BrainTextModel(nn.Module):
     """The forward passes of `fmri_llm.FMRILM`."""
 
-    language_model: PeftModel
+    language_model: PreTrainedModel | PeftModel
     brain_tokenizer: FMRITokenizer
     brain: BrainInput
     head: CodeHead

@@ -16,7 +16,7 @@ from torch import Tensor
 from fmri_llm import pretrained
 from fmri_llm.base_model import locate
 from fmri_llm.base_model.checks import load_checked
-from fmri_llm.base_model.language_model import input_embeddings, new_adapter
+from fmri_llm.base_model.language_model import input_embeddings, prepared_to_train
 from fmri_llm.brain_input.brain_input import BrainInput
 from fmri_llm.brain_input.code_head import CodeHead
 from fmri_llm.brain_input.lengths import code_length, word_length
@@ -33,7 +33,7 @@ from fmri_vqtok.scan_scale import N_BANDS
 
 if TYPE_CHECKING:
     from peft import PeftModel
-    from transformers import PreTrainedTokenizerBase
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from fmri_vqtok.tokenizer import FMRITokenizer
     from fmri_vqtok.training.optimizer import ParameterGroup
@@ -44,9 +44,9 @@ __all__ = ["FMRILM"]
 class FMRILM(AnsweringModel):
     """A causal language model with brain tokens in front of its text.
 
-    Made by `from_base` or `from_pretrained`. The adapters, the brain input and the code head are
-    trained. The base model and the brain tokenizer are frozen, and left out of
-    ``state_dict``; the tokenizer always stays in evaluation mode.
+    Made by `from_base` or `from_pretrained`. The brain input and the code head are trained, and of
+    the base adapters, everything or nothing. What is frozen, as the brain tokenizer always is, is
+    left out of ``state_dict``; the tokenizer always stays in evaluation mode.
 
     Only public extension points of the base are used (``inputs_embeds``, a 4-D additive mask,
     ``position_ids``, ``past_key_values``), so any causal model of transformers will do. The mask
@@ -54,8 +54,8 @@ class FMRILM(AnsweringModel):
 
     Parameters
     ----------
-    language_model : PeftModel
-        The base with its adapters.
+    language_model : PreTrainedModel or PeftModel
+        The base, with its adapters if it has any.
     text_tokenizer : PreTrainedTokenizerBase
         The base's own.
     brain_tokenizer : FMRITokenizer
@@ -70,6 +70,10 @@ class FMRILM(AnsweringModel):
         Names in words of the measures that have a token each.
     base_digest : str, optional
         Of the base's weights; kept with the model, so that other weights are noticed.
+    base_training : {"adapters", "full", "frozen"}
+        What of the base trains.
+    quantise : {"none", "int8", "nf4"}
+        Bits that the base was loaded in.
 
     Attributes
     ----------
@@ -82,7 +86,7 @@ class FMRILM(AnsweringModel):
 
     def __init__(  # noqa: PLR0913 - what a model is made of, each named
         self,
-        language_model: PeftModel,
+        language_model: PreTrainedModel | PeftModel,
         text_tokenizer: PreTrainedTokenizerBase,
         brain_tokenizer: FMRITokenizer,
         *,
@@ -92,6 +96,8 @@ class FMRILM(AnsweringModel):
         attention: str,
         measures: Sequence[str] = (),
         base_digest: str | None = None,
+        base_training: str = "adapters",
+        quantise: str = "none",
     ) -> None:
         super().__init__()
         self.language_model = language_model
@@ -101,6 +107,8 @@ class FMRILM(AnsweringModel):
         self.attention = attention
         self.measures = tuple(measures)
         self.base_digest = base_digest
+        self.base_training = base_training
+        self.quantise = quantise
         self.loss_weights = LossWeights()
         self.max_windows: int | None = None
         self.parameter_groups: tuple[ParameterGroup, ...] = ()
@@ -131,11 +139,13 @@ class FMRILM(AnsweringModel):
         filters: Tensor | None = None,
         brain: BrainInputSettings | None = None,
         measures: Sequence[str] = (),
+        base_training: str = "adapters",
+        quantise: str = "none",
         lora: LoraSettings | None = None,
         attention: str = "sdpa",
         seed: int = 0,
     ) -> Self:
-        """Model with fresh adapters on a base language model.
+        """Model on a base language model, with fresh adapters unless asked for otherwise.
 
         Parameters
         ----------
@@ -151,6 +161,10 @@ class FMRILM(AnsweringModel):
         brain : BrainInputSettings, optional
         measures : sequence of str, optional
             Names in words of the measures that have a token each, where the settings ask for them.
+        base_training : {"adapters", "full", "frozen"}, default="adapters"
+            What of the base trains: low-rank adapters, all of its weights, or nothing.
+        quantise : {"none", "int8", "nf4"}, default="none"
+            Bits of the base's weights, where they do not train; needs bitsandbytes.
         lora : LoraSettings, optional
         attention : str, default="sdpa"
         seed : int, default=0
@@ -164,21 +178,21 @@ class FMRILM(AnsweringModel):
         Raises
         ------
         InputError
-            If the tokenizer was aligned with another language model.
+            If the tokenizer was aligned with another language model, or bitsandbytes is missing.
         """
         name = locate.canonical(name or str(base))
         brain_tokenizer = pretrained.brain_tokenizer(tokenizer)
         folder = locate.resolve(str(base))
-        language_model, text_tokenizer = load_checked(folder, attention)
-        width = input_embeddings(language_model).embedding_dim
+        base_model, text_tokenizer = load_checked(folder, attention, quantise)
+        width = input_embeddings(base_model).embedding_dim
         check_text_space(brain_tokenizer.config, name, width)
-        adapted = new_adapter(language_model, lora or LoraSettings(), seed)
+        language_model = prepared_to_train(base_model, base_training, lora or LoraSettings(), seed)
         n_regions = brain_tokenizer.config.n_regions
         networks = brain_tokenizer.networks or ("",) * n_regions
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             return cls(
-                adapted,
+                language_model,
                 text_tokenizer,
                 brain_tokenizer,
                 filters=network_filters(networks) if filters is None else filters,
@@ -187,6 +201,8 @@ class FMRILM(AnsweringModel):
                 attention=attention,
                 measures=measures,
                 base_digest=locate.weights_digest(folder),
+                base_training=base_training,
+                quantise=quantise,
             )
 
     @classmethod
@@ -203,7 +219,8 @@ class FMRILM(AnsweringModel):
         ----------
         directory : str or Path
         base : str or Path, optional
-            Where the base model is, if not where its saved name says.
+            Where the base model is, if not where its saved name says. A model whose base was
+            trained whole needs none.
         attention : str, optional
             By default the one that the model was trained with.
 
@@ -220,31 +237,33 @@ class FMRILM(AnsweringModel):
         """
         directory = Path(directory)
         config = pretrained.read_config(directory)
-        name, attention = config["base_model"], attention or config["attention"]
-        folder = locate.resolve(str(base or name))
-        digest = pretrained.check_base(config["base_digest"], folder, name)
-        language_model, text_tokenizer = load_checked(folder, attention)
+        attention = attention or config["attention"]
+        language_model, text_tokenizer = pretrained.load_base(
+            config, directory, base=None if base is None else str(base), attention=attention
+        )
         tokenizer = pretrained.brain_tokenizer(directory / pretrained.TOKENIZER)
         width = input_embeddings(language_model).embedding_dim
-        check_text_space(tokenizer.config, name, width)
-        adapted = pretrained.load_adapter(language_model, directory)
+        check_text_space(tokenizer.config, config["base_model"], width)
         model = cls(
-            adapted,
+            language_model,
             text_tokenizer,
             tokenizer,
             filters=torch.zeros(config["brain"]["n_filters"], tokenizer.config.n_regions),
             settings=pretrained.brain_settings(config, directory),
-            base_name=name,
+            base_name=config["base_model"],
             attention=attention,
             measures=config["brain"]["measures"],
-            base_digest=digest,
+            base_digest=config["base_digest"],
+            base_training=config.get("base_training", "adapters"),
+            quantise=config.get("quantise", "none"),
         )
         model.max_windows = config["max_windows"]
         pretrained.load_brain(model, directory)
-        return model
+        # Quantised weights lie where they were made, and the rest has to be there too.
+        return model if model.quantise == "none" else model.to(model.input_embeddings.weight.device)
 
     def save_pretrained(self, directory: str | Path) -> None:
-        """Write adapters, brain weights and the brain tokenizer; the base only by name.
+        """Write what was trained and the brain tokenizer; a base that was not, only by name.
 
         The same weights give the same bytes.
         """
@@ -338,8 +357,11 @@ class FMRILM(AnsweringModel):
     def _words(self, phrases: Sequence[str]) -> Tensor:
         """Mean input embedding of the tokens of each phrase, shape (n_phrases, D)."""
         ids = (self.text_tokenizer(f" {each}", add_special_tokens=False) for each in phrases)
-        rows = [self.input_embeddings(torch.tensor(row["input_ids"])).mean(0) for row in ids]
-        return torch.stack(rows).float() if rows else torch.zeros(0, self.width)
+        table = self.input_embeddings
+        rows = [
+            table(torch.tensor(row["input_ids"], device=table.weight.device)).mean(0) for row in ids
+        ]
+        return torch.stack(rows).float().cpu() if rows else torch.zeros(0, self.width)
 
 
 def _split(batch: Mapping[str, Tensor]) -> tuple[PackedText, BrainScans]:

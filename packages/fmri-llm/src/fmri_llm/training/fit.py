@@ -13,6 +13,7 @@ import numpy as np
 
 from fmri_llm import pretrained
 from fmri_llm.base_model import chat
+from fmri_llm.base_model.quantise import check_device
 from fmri_llm.data import examples
 from fmri_llm.data.feature_questions import FeatureQuestions
 from fmri_llm.evaluation.scan_dependence import measure_scan_dependence
@@ -101,9 +102,10 @@ def fit_llm(  # noqa: PLR0913 - what the stage reads and writes, each named
     Raises
     ------
     InputError
-        If the parts do not fit together (see `fmri_llm.training.checks`), or the tokens are those
-        of another tokenizer.
+        If the parts do not fit together (see `fmri_llm.training.checks`), the tokens are those of
+        another tokenizer, or quantised weights lack a GPU or bitsandbytes.
     """
+    check_device(settings.quantise, device)
     init_process_group(device)
     record = read_tokens_record(tokens_dir)
     tokenizer = _checked_tokenizer(tokenizer_dir, tokens_dir, settings)
@@ -116,6 +118,8 @@ def fit_llm(  # noqa: PLR0913 - what the stage reads and writes, each named
         filters=initial_filters(tokenizer, train_windows, settings.brain),
         brain=settings.brain,
         measures=measures.phrases,
+        base_training=settings.base_training,
+        quantise=settings.quantise,
         lora=settings.lora,
         attention=settings.attention,
         seed=seed,
@@ -206,7 +210,8 @@ def fine_tune(  # noqa: PLR0913 - what a run is made of, each named
     weights : LossWeights
         ``LossWeights(f2f=0, t2t=0, questions=0)`` trains on answers alone.
     lora : LoraSettings, optional
-        Rate and first step of the adapters; as the brain input's by default.
+        Rate and first step of the adapters, or of the base where all of it trains; as the brain
+        input's by default.
     seed : int
     identity : mapping, optional
         By name, what the data and the model are, so that no other run resumes from the checkpoints;
@@ -219,7 +224,9 @@ def fine_tune(  # noqa: PLR0913 - what a run is made of, each named
     list of LossRecord
     """
     model.loss_weights = weights
-    model.parameter_groups = (_adapters(lora or LoraSettings(), settings.steps),)
+    if model.base_training != "frozen":
+        group = _base_group(model.base_training, lora or LoraSettings(), settings.steps)
+        model.parameter_groups = (group,)
     records = loop.train(
         model,
         plan,
@@ -284,11 +291,11 @@ def _checked_tokenizer(
     return tokenizer
 
 
-def _adapters(lora: LoraSettings, n_steps: int) -> ParameterGroup:
-    """Parameter group of the adapters."""
+def _base_group(base_training: str, lora: LoraSettings, n_steps: int) -> ParameterGroup:
+    """Parameter group of the base: its adapters, or all of it."""
     first = round(lora.from_fraction * n_steps)
     return ParameterGroup(
-        name="adapters",
+        name="adapters" if base_training == "adapters" else "base",
         select=r"^language_model\.",
         learning_rate=lora.learning_rate,
         from_step=first if first < n_steps else None,

@@ -66,7 +66,7 @@ def logits_at(model: PreTrainedModel | PeftModel, rows: Tensor, columns: Tensor)
 def prepared_to_train(
     base: PreTrainedModel, base_training: str, lora: LoraSettings, seed: int
 ) -> PreTrainedModel | PeftModel:
-    """Base of which low-rank adapters train, or all weights, or nothing.
+    """Set which weights of a base train: low-rank adapters, all of them, or none.
 
     Parameters
     ----------

@@ -276,8 +276,9 @@ def write_z_scores(directory, seed=0):
 
 
 @pytest.fixture
-def stage(tiny_folder, tmp_path):
+def stage(tiny_folder, tmp_path, monkeypatch):
     """Folders that the earlier stages would have written, as keyword arguments of `fit_llm`."""
+    monkeypatch.setenv("FMRI_LM_CACHE", str(tmp_path / "cache"))
     write_tokens(tmp_path / "tokens", train=["s1", "s1"], validation=["s2"])
     for name in ("tokenizer", "descriptors", "language-model"):
         (tmp_path / name).mkdir()

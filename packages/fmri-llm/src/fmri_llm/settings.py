@@ -165,8 +165,8 @@ class FitLLMSettings:
         two is higher, is a statement true.
     text_column : str
         Column of a data set of texts (``--text``) that holds the text.
-    corpus_limit : int
-        Tokens of ``--text`` that are read, from its start.
+    corpus_limit : int or None
+        Tokens of ``--text`` that are read, from its start; None reads all, at any size.
     dependence_scans : int
         Held-out scans on which it is measured whether text depends on the scan; below 2, it is not.
     dependence_questions : int
@@ -191,7 +191,7 @@ class FitLLMSettings:
     corpus_tokens: Annotated[int, Ge(2)] = 96
     n_questions: Annotated[int, Ge(0)] = 8
     text_column: str = "text"
-    corpus_limit: int = CORPUS_LIMIT
+    corpus_limit: Count | None = CORPUS_LIMIT
     dependence_scans: Annotated[int, Ge(0)] = 12
     dependence_questions: Count = 24
     validation_examples: Count = 16
@@ -215,7 +215,7 @@ class FitLLMSettings:
                 "base_training: 'frozen', but plain text (t2t) alone trains nothing else; give "
                 "'adapters', or another loss a weight above 0"
             )
-        if self.corpus_limit < 2 * self.corpus_tokens:
+        if self.corpus_limit is not None and self.corpus_limit < 2 * self.corpus_tokens:
             raise InputError(
                 f"corpus_limit: {self.corpus_limit}; give at least {2 * self.corpus_tokens}, twice "
                 "corpus_tokens"

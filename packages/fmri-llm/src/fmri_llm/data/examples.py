@@ -111,7 +111,7 @@ class PretrainingDataset(Dataset):
         From `fmri_vqtok.formats.captions.read_captions`; a plain text is taken as a `Caption`
         without known sentences.
     corpus : ndarray of int, shape (n,)
-        Plain text as tokens of the language model.
+        Plain text as tokens of the language model; it may be mapped from a file.
     tokenizer : PreTrainedTokenizerBase
         That of the language model.
     text_tokens : int

@@ -30,8 +30,8 @@ from fmri_vqtok.distributed import barrier, init_process_group, is_main_process
 from fmri_vqtok.formats.captions import read_captions
 from fmri_vqtok.formats.tokens import read_tokens_record
 from fmri_vqtok.formats.zscores import read_zscores
-from fmri_vqtok.text import features
 from fmri_vqtok.text.cache import model_fingerprint
+from fmri_vqtok.text.token_stream import token_stream
 from fmri_vqtok.tokens.dataset import check_tokens_of
 from fmri_vqtok.training import loop
 from fmri_vqtok.training.log import write_losses
@@ -126,7 +126,7 @@ def fit_llm(  # noqa: PLR0913 - what the stage reads and writes, each named
     )
     model.max_windows = settings.max_windows
     initialise(model, train_windows, measures.z_scores(train_windows.scan_ids))
-    corpus, held_out = _corpus(model, language_model, text_path, settings)
+    corpus, held_out, corpus_digest = _corpus(model, language_model, text_path, settings)
     captions = read_captions(descriptors_dir / "captions.jsonl")
     asks = settings.n_questions > 0 and settings.weights.questions > 0
     questions = measures if asks else None
@@ -169,7 +169,7 @@ def fit_llm(  # noqa: PLR0913 - what the stage reads and writes, each named
             "tokens": record,
             "captions": digest([captions]),
             "measures": None if questions is None else questions.digest,
-            "text": digest([corpus, held_out]),
+            "text": corpus_digest,
             "base": model_fingerprint(language_model)[:16],
             "settings of the stage": asdict(replace(settings, loop=LoopSettings())),
         },
@@ -304,16 +304,16 @@ def _base_group(base_training: str, lora: LoraSettings, n_steps: int) -> Paramet
 
 def _corpus(
     model: FMRILM, language_model: Path, text_path: Path | str, settings: FitLLMSettings
-) -> tuple[np.ndarray, np.ndarray]:
-    """Plain text as tokens of this model: what is trained on, and what is held out."""
-    stream = features.token_stream(
+) -> tuple[np.ndarray, np.ndarray, str]:
+    """Plain text as tokens of this model: what is trained on, what is held out, and a digest."""
+    stream = token_stream(
         language_model, text_path, column=settings.text_column, limit=settings.corpus_limit
     )
-    tokens = stream.numpy()
+    tokens = stream.tokens.numpy()
     n_held_out = max(len(tokens) // _HELD_OUT_TEXT, settings.corpus_tokens)
     checks.check_corpus(len(tokens), 2 * settings.corpus_tokens, text_path)
-    checks.check_vocabulary(int(tokens.max()), model.input_embeddings.num_embeddings)
-    return tokens[:-n_held_out], tokens[-n_held_out:]
+    checks.check_vocabulary(stream.highest, model.input_embeddings.num_embeddings)
+    return tokens[:-n_held_out], tokens[-n_held_out:], stream.digest[:16]
 
 
 def _left_out(plan: examples.PretrainingDataset, max_windows: int | None) -> dict[str, int]:

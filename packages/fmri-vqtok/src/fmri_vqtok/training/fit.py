@@ -199,7 +199,7 @@ def _identity(
         "configuration": tokenizer.config.to_dict(),
         "language model": None if text is None else model_fingerprint(text.language_model)[:16],
         "captions": None if targets is None else targets.captions_digest,
-        "text": None if targets is None else digest([targets.draws.stream]),
+        "text": None if targets is None else targets.corpus_digest,
         "z-scores": None
         if targets is None or targets.zscores is None
         else digest([targets.zscores]),

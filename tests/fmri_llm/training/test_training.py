@@ -14,6 +14,7 @@ import torch
 from fmri_llm import pretrained
 from fmri_llm.base_model import locate
 from fmri_llm.data import examples
+from fmri_llm.evaluation.text_perplexity import TextPerplexity
 from fmri_llm.model.fmri_lm import FMRILM
 from fmri_llm.settings import BrainInputSettings, FitLLMSettings, LoraSettings, LossWeights
 from fmri_llm.training import fit
@@ -369,6 +370,25 @@ def test_the_f2f_loss_stands_beside_forecasts_of_the_same_codes(stage):
     # The one validation scan is drawn twice; every step but the first is a target.
     assert found.n_targets == 2 * codes[1:].size
     assert found.equal_odds == pytest.approx(np.log(RECORD["n_codes"]))
+
+
+def test_the_perplexity_of_held_out_text_is_measured_before_and_after_training(stage):
+    changes = {"perplexity_tokens": 64, "lora": LoraSettings(from_fraction=1.0)}
+    stage["settings"] = replace(stage["settings"], **changes)
+    fit.fit_llm(**stage)
+    frozen = TextPerplexity.read(stage["directory"])
+    # Pieces of 16 tokens of the last twentieth, of which the first is not predicted.
+    n_held_out = len(stage["text_path"].read_bytes()) // 20
+    assert frozen.n_tokens == n_held_out // 16 * 15
+    assert frozen.after == frozen.before
+
+    stage["directory"] = stage["directory"].parent / "trained"
+    stage["directory"].mkdir()
+    stage["settings"] = replace(stage["settings"], lora=LoraSettings())
+    fit.fit_llm(**stage)
+    trained = TextPerplexity.read(stage["directory"])
+    assert trained.before == frozen.before
+    assert trained.after != trained.before
 
 
 def test_the_stage_holds_the_end_of_the_corpus_out(stage, monkeypatch):

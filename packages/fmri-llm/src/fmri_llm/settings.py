@@ -167,6 +167,9 @@ class FitLLMSettings:
         Column of a data set of texts (``--text``) that holds the text.
     corpus_limit : int or None
         Tokens of ``--text`` that are read, from its start; None reads all, at any size.
+    perplexity_tokens : int
+        Tokens of the held-out end of ``--text`` on which the base's perplexity is measured before
+        and after training; 0 for none.
     dependence_scans : int
         Held-out scans on which it is measured whether text depends on the scan; below 2, it is not.
     dependence_questions : int
@@ -192,6 +195,7 @@ class FitLLMSettings:
     n_questions: Annotated[int, Ge(0)] = 8
     text_column: str = "text"
     corpus_limit: Count | None = CORPUS_LIMIT
+    perplexity_tokens: Annotated[int, Ge(0)] = 2048
     dependence_scans: Annotated[int, Ge(0)] = 12
     dependence_questions: Count = 24
     validation_examples: Count = 16

@@ -17,6 +17,7 @@ from fmri_llm.base_model.quantise import check_device
 from fmri_llm.data import examples
 from fmri_llm.data.feature_questions import FeatureQuestions
 from fmri_llm.evaluation.scan_dependence import measure_scan_dependence
+from fmri_llm.evaluation.text_perplexity import TextPerplexity, text_perplexity
 from fmri_llm.model.checks import check_length
 from fmri_llm.model.fmri_lm import FMRILM
 from fmri_llm.packing.sequences import TEXT_LOSSES
@@ -81,8 +82,8 @@ def fit_llm(  # noqa: PLR0913 - what the stage reads and writes, each named
     text_path : Path or str
         Plain text for the T2T loss; see `fmri_vqtok.text.corpus.read_corpus`.
     directory : Path
-        Where the model's folder, ``losses.csv``, ``scan-dependence.json`` and, beside the F2F loss,
-        ``forecasts.json`` are written.
+        Where the model's folder, ``losses.csv``, ``scan-dependence.json``, ``text-perplexity.json``
+        and, beside the F2F loss, ``forecasts.json`` are written.
     settings : FitLLMSettings
     seed : int
     language_model : Path
@@ -156,6 +157,7 @@ def fit_llm(  # noqa: PLR0913 - what the stage reads and writes, each named
     note(**_left_out(training, settings.max_windows))
     if forecasts and len(validation.windows) and is_main_process():
         reference_forecasts(model, training, validation).write(directory)
+    before = _perplexity(model, held_out, settings)
     records = fine_tune(
         model,
         training,
@@ -178,6 +180,8 @@ def fit_llm(  # noqa: PLR0913 - what the stage reads and writes, each named
     )
     if questions is not None and is_main_process():
         _measure_dependence(model, tokens_dir, captions, questions, settings, seed, directory)
+    if before and (after := _perplexity(model, held_out, settings)):
+        TextPerplexity(before[0], *after).write(directory)
     barrier()
     return records
 
@@ -268,6 +272,17 @@ def _measure_dependence(
     )
     if found is not None:
         found.write(directory)
+
+
+def _perplexity(
+    model: FMRILM, held_out: np.ndarray, settings: FitLLMSettings
+) -> tuple[float, int] | None:
+    """Perplexity of held-out text, and its tokens; None in a process that writes nothing."""
+    if not settings.perplexity_tokens or not is_main_process():
+        return None
+    return text_perplexity(
+        model.language_model, held_out, settings.corpus_tokens, settings.perplexity_tokens
+    )
 
 
 def _held_out(tokens_dir: Path) -> examples.TokenWindows:

@@ -155,6 +155,9 @@ class FitLLMSettings:
         (QLoRA). Needs a GPU and bitsandbytes.
     lora : LoraSettings
     weights : LossWeights
+    code_softmax : {"codes", "joint"}
+        What the F2F loss normalises over: the codes alone, or the extended vocabulary of words and
+        codes (Eq. 5). The latter needs memory for as many more logits a code as there are words.
     text_tokens : int
         Most tokens of the consecutive caption sentences in an example. A longer single sentence is
         kept whole.
@@ -190,6 +193,7 @@ class FitLLMSettings:
     quantise: Literal["none", "int8", "nf4"] = "none"
     lora: LoraSettings = field(default_factory=LoraSettings)
     weights: LossWeights = field(default_factory=LossWeights)
+    code_softmax: Literal["codes", "joint"] = "codes"
     text_tokens: Count = 96
     corpus_tokens: Annotated[int, Ge(2)] = 96
     n_questions: Annotated[int, Ge(0)] = 8

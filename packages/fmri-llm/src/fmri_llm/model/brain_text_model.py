@@ -149,7 +149,8 @@ class BrainTextModel(nn.Module):
         block : BrainBlock
         text : PackedText
         text_to_keep : Tensor of int64, shape (k,)
-            Text columns, of the L, whose vocabulary logits are computed.
+            Text columns, of the L, whose vocabulary logits are computed; those of the brain block
+            count from -P.
         hidden : bool, default=False
             Whether hidden states are returned.
 
@@ -192,16 +193,25 @@ class BrainTextModel(nn.Module):
             output = self.forward_packed(block, text, every, hidden=hidden)
         return output.logits[0], output
 
-    def next_code_logits(self, scans: BrainScans, steps: SignalSteps) -> Tensor:
+    def next_code_logits(
+        self, scans: BrainScans, steps: SignalSteps, *, with_words: bool = False
+    ) -> Tensor:
         """Logits over the codes of the next step, (B, W, N, K), from a pass without text.
 
-        No token about the whole scan, which would hold the future, is in the sequence.
+        No token about the whole scan, which would hold the future, is in the sequence. With the
+        words in front they are over the extended vocabulary, (B, W, N, V + K).
         """
         block = self.brain_block(scans, steps, context=False)
+        columns = block.columns
         no_text = sequences.pack([[]] * len(scans)).to(self.device)
-        no_column = torch.zeros(0, dtype=torch.int64, device=self.device)
-        output = self.forward_packed(block, no_text, no_column, hidden=True)
-        return self.code_logits(output, block.columns)
+        signal = torch.arange(columns.n_columns, device=self.device)[columns.signal]
+        kept = signal if with_words else signal[:0]
+        output = self.forward_packed(block, no_text, kept - columns.n_columns, hidden=True)
+        codes = self.code_logits(output, columns)
+        if not with_words:
+            return codes
+        words = token_grid.unflatten(output.logits, columns.n_regions)
+        return torch.cat([words, codes], dim=-1)
 
     def code_logits(self, output: Any, columns: BrainColumns) -> Tensor:
         """Logits over the codes of the next step, (B, W, N, K), from a pass's hidden states."""

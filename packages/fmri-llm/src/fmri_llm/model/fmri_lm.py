@@ -80,6 +80,8 @@ class FMRILM(AnsweringModel):
     max_windows : int or None
         Most windows of a scan that it reads as signal tokens; all by default. Kept in the saved
         folder.
+    code_softmax : {"codes", "joint"}
+        What the F2F loss normalises over: the codes, or words and codes.
     parameter_groups : tuple of ParameterGroup
         Of `fmri_vqtok.training.loop.train`: rates and first steps.
     """
@@ -111,6 +113,7 @@ class FMRILM(AnsweringModel):
         self.quantise = quantise
         self.loss_weights = LossWeights()
         self.max_windows: int | None = None
+        self.code_softmax = "codes"
         self.parameter_groups: tuple[ParameterGroup, ...] = ()
         length = word_length(self.input_embeddings)
         above, below = self._words(("above", "below"))
@@ -299,20 +302,22 @@ class FMRILM(AnsweringModel):
         packed, scans = _split(batch)
         weights = self.loss_weights
         losses: dict[str, Tensor] = {}
+        joint = self.code_softmax == "joint"
         code_logits = None
         if any(vars(weights)[name] > 0 for name in TEXT_LOSSES):
             block = self.block_for_text(scans)
-            shared = weights.f2f > 0 and self.brain.settings.text_reads_signal
+            shared = weights.f2f > 0 and self.brain.settings.text_reads_signal and not joint
             logits, output = self.target_logits(block, packed, hidden=shared)
             losses |= self._text_losses(logits, packed)
             code_logits = self.code_logits(output, block.columns) if shared else None
         if weights.f2f > 0:
             steps = self.signal_steps(scans)
             if code_logits is None:
-                code_logits = self.next_code_logits(scans, steps)
+                code_logits = self.next_code_logits(scans, steps, with_words=joint)
+            n_words = code_logits.shape[-1] - self.head.out_features
             losses["f2f"] = next_step_loss(
                 code_logits,
-                steps.codes,
+                n_words + steps.codes,
                 self.brain_tokenizer.valid_codes(scans.region_mask),
                 steps.step_mask & steps.follows,
             )

@@ -126,6 +126,7 @@ def fit_llm(  # noqa: PLR0913 - what the stage reads and writes, each named
         seed=seed,
     )
     model.max_windows = settings.max_windows
+    model.code_softmax = settings.code_softmax
     initialise(model, train_windows, measures.z_scores(train_windows.scan_ids))
     corpus, held_out, corpus_digest = _corpus(model, language_model, text_path, settings)
     captions = read_captions(descriptors_dir / "captions.jsonl")

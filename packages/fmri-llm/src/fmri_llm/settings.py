@@ -161,6 +161,9 @@ class FitLLMSettings:
     text_tokens : int
         Most tokens of the consecutive caption sentences in an example. A longer single sentence is
         kept whole.
+    template_weight : float
+        Weight, in the F2T loss, of words that stand in every caption of a domain where they stand,
+        whatever the scan; 1 weighs all words alike.
     corpus_tokens : int
         Length of the piece of plain text in an example, in tokens.
     n_questions : int
@@ -195,6 +198,7 @@ class FitLLMSettings:
     weights: LossWeights = field(default_factory=LossWeights)
     code_softmax: Literal["codes", "joint"] = "codes"
     text_tokens: Count = 96
+    template_weight: Annotated[float, Ge(0), Le(1)] = 1.0
     corpus_tokens: Annotated[int, Ge(2)] = 96
     n_questions: Annotated[int, Ge(0)] = 8
     text_column: str = "text"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from fmri_llm.base_model import chat
 from fmri_llm.base_model.quantise import check_device
 from fmri_llm.data import examples
 from fmri_llm.data.feature_questions import FeatureQuestions
+from fmri_llm.data.template_words import TemplateWords
 from fmri_llm.evaluation.scan_dependence import measure_scan_dependence
 from fmri_llm.evaluation.text_perplexity import TextPerplexity, text_perplexity
 from fmri_llm.model.checks import check_length
@@ -143,6 +144,7 @@ def fit_llm(  # noqa: PLR0913 - what the stage reads and writes, each named
         questions=questions,
         n_questions=settings.n_questions,
         losses=[name for name in TEXT_LOSSES if vars(settings.weights)[name] > 0],
+        template=_template(captions, train_windows.scan_ids, settings),
     )
     n_examples = settings.loop.steps * settings.loop.batch_size
     training = plan(train_windows, corpus=corpus, n_examples=n_examples)
@@ -330,6 +332,18 @@ def _corpus(
     checks.check_corpus(len(tokens), 2 * settings.corpus_tokens, text_path)
     checks.check_vocabulary(stream.highest, model.input_embeddings.num_embeddings)
     return tokens[:-n_held_out], tokens[-n_held_out:], stream.digest[:16]
+
+
+def _template(
+    captions: Mapping[str, Mapping[str, Caption]], scan_ids: Sequence[str], settings: FitLLMSettings
+) -> TemplateWords | None:
+    """Template words of the training captions; None where they count as much as others."""
+    if settings.template_weight == 1:
+        return None
+    return TemplateWords(
+        (captions[scan_id] for scan_id in scan_ids if scan_id in captions),
+        settings.template_weight,
+    )
 
 
 def _left_out(plan: examples.PretrainingDataset, max_windows: int | None) -> dict[str, int]:

@@ -95,7 +95,8 @@ def fit_llm(  # noqa: PLR0913 - what the stage reads and writes, each named
     progress : callable, optional
         Called with (steps done, steps in all).
     note : callable, optional
-        Called with facts by name: what is not shown of the training scans and captions.
+        Called with facts by name: what is not shown of the training scans and captions, and how
+        fast training was.
 
     Returns
     -------
@@ -180,6 +181,7 @@ def fit_llm(  # noqa: PLR0913 - what the stage reads and writes, each named
         },
         device=device,
         progress=progress,
+        note=note,
     )
     if questions is not None and is_main_process():
         _measure_dependence(model, tokens_dir, captions, questions, settings, seed, directory)
@@ -202,6 +204,7 @@ def fine_tune(  # noqa: PLR0913 - what a run is made of, each named
     identity: Mapping[str, Any] = MappingProxyType({}),
     device: str = "cpu",
     progress: Progress = lambda _done, _total: None,
+    note: Note = lambda **_facts: None,
 ) -> list[LossRecord]:
     """Train a model on a plan of examples, and write its folder and ``losses.csv``.
 
@@ -224,7 +227,8 @@ def fine_tune(  # noqa: PLR0913 - what a run is made of, each named
         By name, what the data and the model are, so that no other run resumes from the checkpoints;
         see `fmri_vqtok.training.loop.train`.
     device : str, default="cpu"
-    progress : callable, optional
+    progress, note : callable, optional
+        As for `fmri_vqtok.training.loop.train`.
 
     Returns
     -------
@@ -245,6 +249,7 @@ def fine_tune(  # noqa: PLR0913 - what a run is made of, each named
         identity={"weights": asdict(weights), **identity},
         device=device,
         progress=progress,
+        note=note,
     )
     if is_main_process():
         model.save_pretrained(directory)

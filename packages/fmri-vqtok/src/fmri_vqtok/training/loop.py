@@ -38,6 +38,7 @@ from fmri_vqtok.training.checks import check_length, check_surroundings
 from fmri_vqtok.training.log import LossRecord, Sums, TrainingLog
 from fmri_vqtok.training.optimizer import drop_frozen_gradients, learning_rates, make_optimizer
 from fmri_vqtok.training.run_identity import batch_sample, model_digest
+from fmri_vqtok.training.speed import Speed
 
 Progress = Callable[[int, int], None]
 Collate = Callable[[list[Any]], dict[str, Any]]
@@ -60,6 +61,7 @@ def train(  # noqa: PLR0913 - what a run is made of, each named
     identity: Mapping[str, Any] = MappingProxyType({}),
     device: str = "cpu",
     progress: Progress = lambda _done, _total: None,
+    note: Callable[..., None] = lambda **_facts: None,
 ) -> list[LossRecord]:
     """Train ``model`` in place and return its losses by name, resuming a run that was killed.
 
@@ -87,6 +89,8 @@ def train(  # noqa: PLR0913 - what a run is made of, each named
         "cpu", or "cuda" for the GPUs that the process sees.
     progress : callable, optional
         ``progress(done, total)`` after each step.
+    note : callable, optional
+        Called at the end with ``speed=``, a mapping (see `fmri_vqtok.training.speed.Speed.facts`).
 
     Returns
     -------
@@ -125,7 +129,8 @@ def train(  # noqa: PLR0913 - what a run is made of, each named
     run = _Run(model, settings, directory, seed=seed, identity=identity, device=device)
     batches = run.resume(training_set, collate)
     while run.log.step < settings.steps and not run.has_stopped:
-        norm, rates = run.step(batches)
+        with run.speed.step(settings.batch_size):
+            norm, rates = run.step(batches)
         progress(run.log.step, settings.steps)
         if run.is_due(settings.log_every):
             run.log_interval({"grad_norm": float(norm), **rates})
@@ -134,6 +139,7 @@ def train(  # noqa: PLR0913 - what a run is made of, each named
         if run.is_due(settings.checkpoint_every) or run.has_stopped:
             run.save()
     run.finish()
+    note(speed=run.speed.facts)
     return run.log.records
 
 
@@ -153,6 +159,7 @@ class _Run:
         set_seed(seed)
         groups = getattr(model, "parameter_groups", ())
         self.settings = settings
+        self.speed = Speed()
         self.checkpoints = directory / "checkpoints"
         self.log = TrainingLog(
             {
@@ -206,7 +213,8 @@ class _Run:
 
     def step(self, batches: Iterator[dict[str, Any]]) -> tuple[Tensor, dict[str, float]]:
         """Take one optimizer step; the norm of its gradient, and the learning rates by name."""
-        parts = list(itertools.islice(batches, self.settings.accumulation_steps))
+        with self.speed.wait():
+            parts = list(itertools.islice(batches, self.settings.accumulation_steps))
         parts = [send_to_device(part, self.accelerator.device) for part in parts]
         if self.log.step == 0:
             self.log.require_same(_EXAMPLES, batch_sample(parts[0]))
@@ -237,9 +245,9 @@ class _Run:
         return norm, rates
 
     def log_interval(self, of_step: Mapping[str, float]) -> None:
-        """Write down the losses since the last time; trackers get numbers of the step too."""
+        """Write down the losses since the last time; trackers get the speed and the step's too."""
         values = self.log.close_interval(self._metrics)
-        self._track("train", {**values, **of_step})
+        self._track("train", {**values, **of_step, **self.speed.interval()})
 
     def evaluate(self, validation_set: Dataset, collate: Collate) -> None:
         """Write down losses and metrics over the validation set, and keep the best weights."""

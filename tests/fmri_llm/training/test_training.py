@@ -68,14 +68,20 @@ def fresh(tiny_folder, architecture="llama"):
     return model
 
 
-def tune(model, directory, steps, **kwargs):
+def tune(model, directory, steps, *, validation=None, **kwargs):
     dataset = make_dataset(
         examples.TokenWindows(token_table()), word_tokenizer(), n_examples=2 * steps
     )
     directory.mkdir(exist_ok=True)
     return fit.fine_tune(
-        model, dataset, None, loop(steps), directory, weights=LossWeights(), seed=0, **kwargs
+        model, dataset, validation, loop(steps), directory, weights=LossWeights(), seed=0, **kwargs
     )
+
+
+def tune_and_validate(model, directory, steps, **kwargs):
+    windows = examples.TokenWindows(token_table())
+    validation = make_dataset(windows, word_tokenizer(), seed=8, n_examples=3)
+    return tune(model, directory, steps, validation=validation, **kwargs)
 
 
 def values(model):

@@ -70,6 +70,11 @@ class BrainTextModel(nn.Module):
         """Where the model's weights are."""
         return self.brain.markers.device
 
+    @property
+    def _no_split_modules(self) -> list[str]:
+        """Classes of the base's blocks, by which accelerate shards a model that names none."""
+        return sorted(getattr(self.language_model, "_no_split_modules", None) or ())
+
     @torch.no_grad()
     def forecast(self, codes: Tensor, region_mask: Tensor | None = None) -> Tensor:
         """Logits over the codes of the next step, for each step and region.

@@ -76,7 +76,7 @@ def initialise(
         model.brain.fit_measures(batches, torch.from_numpy(z_scores))
     model.head.start(code_embeddings(tokenizer), counts)
     if model.code_softmax == "joint":
-        model.head.bias += _word_mass(model, windows)
+        model.head.bias.add_(_word_mass(model, windows))
 
 
 def _word_mass(model: FMRILM, windows: TokenWindows) -> float:

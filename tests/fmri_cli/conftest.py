@@ -1,4 +1,4 @@
-"""A small package with two stages, installed where `fmri` finds it as it finds ours."""
+"""A small package with two stages and a plain command, where `fmri` finds it as it finds ours."""
 
 import os
 import shutil
@@ -11,7 +11,10 @@ import pytest
 from fmri_cli.main import main
 
 HERE = Path(__file__).parent
-ENTRY_POINTS = "[fmri.commands]\ndraw = tiny_stages:draw\nsum = tiny_stages:add\n"
+ENTRY_POINTS = (
+    "[fmri.commands]\ndraw = tiny_stages:draw\nsum = tiny_stages:add\n"
+    "[fmri.plain_commands]\nshow = tiny_stages:show\n"
+)
 
 
 def install_tiny(site: Path, version: str) -> None:

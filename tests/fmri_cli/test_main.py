@@ -141,6 +141,22 @@ def test_help_lists_the_stages_in_the_order_of_a_run(tiny):
     assert places[:-1] == sorted(places[:-1])
 
 
+def test_a_command_that_makes_no_stage_has_its_own_options_alone(tiny):
+    assert tiny.fmri("show", "good") == (0, "good\n", "")
+    assert "--out" not in tiny.fmri("show", "--help")[1]
+    code, _, err = tiny.fmri("show", "bad", "--debug")
+    assert code == 1
+    assert "Traceback" in err
+    assert err.splitlines()[-1] == "fmri: word: bad; say good"
+
+
+def test_a_command_that_makes_no_stage_has_no_section_of_a_recipe(tiny):
+    (tiny.root / "recipe.yaml").write_text("show: {word: good}\n")
+    code, _, err = tiny.draw("--config", str(tiny.root / "recipe.yaml"))
+    assert code == 1
+    assert "show" in err
+
+
 def test_help_imports_nothing_heavy():
     script = (
         "import sys; from fmri_cli.main import main; main(['--help'])\n"

@@ -1,4 +1,4 @@
-"""Two real stages, small enough to be killed at every single step.
+"""Two real stages and a plain command, small enough to be killed at every single step.
 
 `conftest.py` installs this file as a package of its own, with entry points.
 """
@@ -81,3 +81,11 @@ def _add(stage, numbers):
         (checkpoints / f"{step + 1}.whole").touch()
     (stage.directory / "sum.txt").write_text(repr(total))
     return f"sum over {steps} steps"
+
+
+@click.command("show")
+@click.argument("word")
+def show(word: str) -> None:
+    if word == "bad":
+        raise RefusedError(f"word: {word}; say good")
+    click.echo(word)

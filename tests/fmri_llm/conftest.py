@@ -9,6 +9,7 @@ from fmri_llm.settings import BrainInputSettings
 
 from .tiny import (
     ARCHITECTURES,
+    MEASURES,
     PACKAGED,
     random_codes,
     random_filters,
@@ -60,6 +61,7 @@ def make_model(tiny_folder):
             name=architecture,
             filters=random_filters(),
             brain=BrainInputSettings(**brain),
+            measures=MEASURES,
             attention=attention,
             base_training=base_training,
             seed=seed,

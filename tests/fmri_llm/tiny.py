@@ -29,6 +29,9 @@ def tiny_tokenizer(text_space, width=WIDTH, **changes):
         return FMRITokenizer(config, None, "five", "f1").eval()
 
 
+MEASURES = ("the modularity of the connectome", "the fALFF of the Visual network")
+
+
 def word_tokenizer():
     """Byte-level tokenizer of 256 bytes and three special tokens, without a chat template."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())

@@ -30,7 +30,9 @@ def test_importing_a_package_loads_no_heavy_library(package: str):
 
 
 def test_loading_every_command_loads_no_heavy_library():
-    statements = [f"from {e.module} import {e.attr}" for e in entry_points(group="fmri.commands")]
+    groups = ("fmri.commands", "fmri.plain_commands")
+    found = [point for group in groups for point in entry_points(group=group)]
+    statements = [f"from {point.module} import {point.attr}" for point in found]
     assert not _imported_by("\n".join(statements)) & set(HEAVY)
 
 

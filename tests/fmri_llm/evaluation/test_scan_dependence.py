@@ -63,6 +63,7 @@ def blind(model):
         for part in (model.brain.relations, model.brain.scale):
             part.weight.zero_()
         model.brain.filter_tokens.weight.zero_()
+        model.brain.measures.direction.zero_()
     return model
 
 

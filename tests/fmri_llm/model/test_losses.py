@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from fmri_llm.model.losses import mean_over_targets, next_step_loss, weighted_sum
+from fmri_llm.model.losses import choice_loss, mean_over_targets, next_step_loss, weighted_sum
 from fmri_llm.packing.sequences import NO_TARGET
 from fmri_vqtok.errors import InputError
 
@@ -63,3 +63,24 @@ def test_losses_are_summed_by_the_weights_of_equation_six():
     losses = {"f2t": torch.tensor(2.0), "f2f": torch.tensor(10.0), "t2t": torch.tensor(4.0)}
     total = weighted_sum(losses, {"f2t": 1.0, "f2f": 0.1, "t2t": 0.5})
     assert total.item() == pytest.approx(2 + 0.1 * 10 + 0.5 * 4)
+
+
+def test_a_choice_compares_whole_answers_and_averages_over_questions():
+    # Question 7: answer 1 of two tokens and answer 2 of one; question 9: two answers alike.
+    log_p = torch.tensor([0.5, 0.4, 0.1, 0.3, 0.3]).log()
+    logits = torch.stack([log_p, torch.log1p(-log_p.exp())], dim=1)
+    labels = torch.zeros(5, dtype=torch.long)
+    answer, question = torch.tensor([1, 1, 2, 4, 5]), torch.tensor([7, 7, 7, 9, 9])
+    weights = torch.tensor([0.5, 0.5, 0.0, 0.25, 0.75])
+    first = -math.log(0.2 / (0.2 + 0.1))
+    found = choice_loss(logits, labels, weights, answer, question).item()
+    assert found == pytest.approx((first + math.log(2)) / 2)
+
+
+def test_a_choice_may_be_wanted_in_part():
+    logits = torch.tensor([[math.log(3), 0.0], [0.0, 0.0]])
+    numbers = torch.arange(2)
+    weights = torch.tensor([0.75, 0.25])
+    loss = choice_loss(logits, torch.zeros(2, dtype=torch.long), weights, numbers, 0 * numbers)
+    p = torch.tensor([0.75, 0.5]) / 1.25
+    assert loss.item() == pytest.approx(-(0.75 * p[0].log() + 0.25 * p[1].log()).item())

@@ -9,7 +9,7 @@ from fmri_llm.packing.sequences import TextSegment
 from fmri_vqtok.scan_scale import N_BANDS
 
 from ..inference.test_scoring import full_pass
-from ..tiny import N_CODES, N_REGIONS, N_STEPS, random_codes
+from ..tiny import MEASURES, N_CODES, N_REGIONS, N_STEPS, random_codes
 
 ANSWERS = ["yes", "no", "maybe so"]
 ALL_KINDS = {"region_tokens": True, "text_reads_signal": True}
@@ -86,9 +86,9 @@ def test_the_prefix_of_a_scan_without_amplitude_is_another_one(tiny_model):
     one, other = (prefix.cache.layers[0].keys for prefix in prefixes)
     assert one.shape == other.shape
     assert not torch.equal(one, other)
-    # Tokens about scale and those of the filters hold amplitudes; markers and relations do not.
+    # Tokens about scale, filters and measures hold amplitudes; markers and relations do not.
     brain = tiny_model.brain
-    n_with_amplitude = brain.settings.scale_tokens + brain.filters.n_filters
+    n_with_amplitude = brain.settings.scale_tokens + brain.filters.n_filters + len(MEASURES)
     assert (one != other).any(dim=(0, 1, 3)).sum() == n_with_amplitude
 
 

@@ -1,4 +1,4 @@
-"""Stage commands found in the installed packages, each loaded only when it is used."""
+"""Commands found in the installed packages, each loaded only when it is used."""
 
 import copy
 from collections.abc import Callable
@@ -14,22 +14,28 @@ from fmri_cli.settings.recipes import Recipe, load_recipe
 from fmri_cli.settings.rows import setting_rows, settings_class
 
 GROUP = "fmri.commands"
+"""Entry points of commands that make a stage: they are handed a `Context`."""
+
+PLAIN_GROUP = "fmri.plain_commands"
+"""Entry points of commands that make no stage, such as one that prints; they run as they are."""
 
 
 class CommandGroup(click.Group):
     """`fmri`: its own commands, and the stages of whatever packages are installed."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Stages in the order of a run, other stages, then the group's own commands."""
+        """Stages in the order of a run, other stages, plain commands, the group's own commands."""
         others = sorted(set(stage_entry_points()) - set(COMMANDS))
-        return [*COMMANDS, *others, *super().list_commands(ctx)]
+        plain = sorted(plain_entry_points())
+        return [*COMMANDS, *others, *plain, *super().list_commands(ctx)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Command of a name; one that cannot be loaded is replaced by one that says why."""
         own = super().get_command(ctx, cmd_name)
         if own is not None:
             return own
-        entry_point = stage_entry_points().get(cmd_name)
+        plain = plain_entry_points().get(cmd_name)
+        entry_point = plain or stage_entry_points().get(cmd_name)
         if entry_point is None:
             known = row_of(cmd_name) is not None
             return _refusing(cmd_name, "is not installed", "install") if known else None
@@ -37,6 +43,8 @@ class CommandGroup(click.Group):
             command = entry_point.load()
         except ImportError as error:
             return _unusable(cmd_name, entry_point, error)
+        if plain is not None:
+            return _plain_command(command)
         distribution = entry_point.dist.name if entry_point.dist else ""
         return stage_command(cmd_name, command, distribution)
 
@@ -44,6 +52,11 @@ class CommandGroup(click.Group):
 def stage_entry_points() -> dict[str, metadata.EntryPoint]:
     """Entry points of stage commands, by the command's name."""
     return {point.name: point for point in metadata.entry_points(group=GROUP)}
+
+
+def plain_entry_points() -> dict[str, metadata.EntryPoint]:
+    """Entry points of commands that make no stage, by the command's name."""
+    return {point.name: point for point in metadata.entry_points(group=PLAIN_GROUP)}
 
 
 def known_sections() -> set[str]:
@@ -145,6 +158,13 @@ class StageCommand(click.Command):
         if rows:
             with formatter.section(f"Settings (--set KEY=VALUE, or section {self.name}: of FILE)"):
                 formatter.write_dl(rows)
+
+
+def _plain_command(command: click.Command) -> click.Command:
+    """Command of a package as it is, with `--debug`."""
+    whole = copy.copy(command)
+    whole.params = [*command.params]
+    return debug_option()(whole)
 
 
 def _unusable(name: str, point: metadata.EntryPoint, error: ImportError) -> click.Command:

@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field
 from typing import Annotated, Literal, get_args
 
-from annotated_types import Gt, Lt, MinLen
+from annotated_types import Ge, Gt, Le, Lt, MinLen
 
 from fmri_vqtok.config.stages import LoopSettings
-from fmri_vqtok.formats.validation import Count, Positive, check_fields
+from fmri_vqtok.formats.validation import Count, NonNegative, Positive, check_fields
 
 Paradigm = Literal["single", "multi", "open"]
 PARADIGMS: tuple[Paradigm, ...] = get_args(Paradigm)
@@ -44,12 +44,20 @@ class TuneSettings:
     conversations : int
         Conversations packed after one brain block, so that one pass trains several paradigms. They
         do not see each other.
+    token_weight : float
+        Weight of the likelihood of the right answer's tokens, beside that of choosing it among the
+        possible ones.
+    distillation : float
+        Share of the wanted answer that comes from a linear classifier which has not seen the
+        subject; the rest is the subject's label.
     validation_examples : int
         Examples of validation scans that are scored at each evaluation.
     """
 
     loop: LoopSettings = field(default_factory=LoopSettings)
     conversations: Count = 4
+    token_weight: NonNegative = 0.1
+    distillation: Annotated[float, Ge(0), Le(1)] = 0.5
     validation_examples: Count = 4
 
     def __post_init__(self) -> None:

@@ -1,7 +1,7 @@
 """Settings of the language-model stage, with their defaults."""
 
-from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Literal, Self
 
 from annotated_types import Ge, Le
 
@@ -108,7 +108,7 @@ class LoraSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class LossWeights:
-    """Weights of the losses: three of Eq. 6, and questions; a loss of weight 0 is not computed.
+    """Weights of the losses: three of Eq. 6, and two of questions; one of weight 0 is not computed.
 
     Attributes
     ----------
@@ -119,23 +119,35 @@ class LossWeights:
     t2t : float
         Plain text (beta in the paper).
     questions : float
-        Answers to questions about the measures of a scan.
+        Answers to questions, token by token; in pretraining, to those about measures of a scan.
+    choices : float
+        The right answer to a question against the other possible ones, by their likelihoods.
     """
 
     f2t: NonNegative = 1.0
     f2f: NonNegative = 0.1
     t2t: NonNegative = 0.5
     questions: NonNegative = 1.0
+    choices: NonNegative = 0.0
 
     def __post_init__(self) -> None:
         check_fields(self)
-        if self.f2t == self.f2f == self.t2t == self.questions == 0:
+        if not any(vars(self).values()):
             raise InputError("weights: all are 0; give at least one above 0")
 
     @property
     def reads_scans(self) -> bool:
         """Whether any loss depends on the brain input or the code head."""
-        return self.f2t > 0 or self.f2f > 0 or self.questions > 0
+        return self.f2t > 0 or self.f2f > 0 or self.ask_questions
+
+    @property
+    def ask_questions(self) -> bool:
+        """Whether answers to questions are learned."""
+        return self.questions > 0 or self.choices > 0
+
+    def without_questions(self) -> Self:
+        """Weights of the other losses, where there are no questions."""
+        return replace(self, questions=0.0, choices=0.0)
 
 
 @dataclass(frozen=True, kw_only=True)

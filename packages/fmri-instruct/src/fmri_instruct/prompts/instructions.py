@@ -38,6 +38,8 @@ class Instruction:
         Unique name: scan, paradigm, task, copy.
     scan_id : str
         The scan in place of ``<fmri>``.
+    subject : str
+        Whose scan it is.
     task : str or list of str
         Task name; a list in the order asked for ``multi`` and ``open``.
     paradigm : str
@@ -52,6 +54,7 @@ class Instruction:
 
     id: str
     scan_id: str
+    subject: str
     task: str | list[str]
     paradigm: str
     messages: list[dict[str, str]]
@@ -116,11 +119,11 @@ def build_instructions(
     _check_training(counts, cohort_dir)
     bank = PromptBank.load()
     splits: dict[str, list[Instruction]] = {name: [] for name in SPLITS}
-    split_of = cohort["split"].to_dict()
+    split_of, subject_of = cohort["split"].to_dict(), cohort["sub"].astype(str).to_dict()
     for scan_id, row in labels.to_dict("index").items():
         answers = {str(name): answer for name, answer in row.items() if answer is not None}
         known = [task for task in tasks if task.name in answers]
-        scan = _LabelledScan(str(scan_id), answers, known)
+        scan = _LabelledScan(str(scan_id), subject_of[scan_id], answers, known)
         splits[split_of[scan_id]] += _converse(scan, split_of[scan_id], bank, settings, seed)
     return InstructionSet(splits=splits, counts=counts)
 
@@ -201,6 +204,7 @@ def read_tasks(directory: Path) -> tuple[Task, ...]:
 @dataclass(frozen=True)
 class _LabelledScan:
     scan_id: str
+    subject: str
     answers: Mapping[str, str]
     tasks: Sequence[Task]
 
@@ -248,6 +252,7 @@ def _single(
     return Instruction(
         id=name,
         scan_id=scan.scan_id,
+        subject=scan.subject,
         task=task.name,
         paradigm="single",
         messages=_messages(prompt, answer, asked, name),
@@ -298,6 +303,7 @@ def _several(
     return Instruction(
         id=name,
         scan_id=scan.scan_id,
+        subject=scan.subject,
         task=[task.name for task in asked],
         paradigm=paradigm,
         messages=messages,

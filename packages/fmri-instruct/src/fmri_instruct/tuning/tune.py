@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,7 +10,14 @@ from torch.utils.data import Dataset
 
 from fmri_instruct.prompts.instructions import Instruction, read_instructions
 from fmri_instruct.prompts.lengths import SHORTER, longest_conversation
-from fmri_llm.data.examples import Example, TokenWindows, conversation_segment, noise_seed
+from fmri_instruct.tuning.wanted_answers import Chances, wanted_answers
+from fmri_llm.data.examples import (
+    Example,
+    TokenWindows,
+    choice_segments,
+    conversation_segment,
+    noise_seed,
+)
 from fmri_llm.settings import LossWeights
 from fmri_vqtok.errors import InputError
 
@@ -17,9 +25,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from fmri_instruct.settings import TuneSettings
+    from fmri_llm.packing.sequences import TextSegment
     from fmri_vqtok.training.log import LossRecord
-
-ANSWERS_ONLY = LossWeights(f2t=1.0, f2f=0.0, t2t=0.0, questions=0.0)
 
 Progress = Callable[[int, int], None]
 
@@ -45,6 +52,9 @@ class PackedConversations(Dataset):
         Length.
     seed : int
         Seed of the draws.
+    chances : mapping of (scan, task) to mapping of str to float, optional
+        Probability that each answer to a single question should have; 1 for the true one where it
+        is not given.
 
     Raises
     ------
@@ -61,12 +71,14 @@ class PackedConversations(Dataset):
         conversations: int,
         n_examples: int,
         seed: int,
+        chances: Chances = MappingProxyType({}),
     ) -> None:
         self.windows = windows
         self.tokenizer = tokenizer
         self.conversations = conversations
         self.n_examples = n_examples
         self.seed = seed
+        self.chances = chances
         self.by_scan = _by_scan(instructions)
         self.scan_ids = sorted(self.by_scan)
         for scan_id in self.scan_ids:
@@ -84,13 +96,24 @@ class PackedConversations(Dataset):
         scan_id = self.scan_ids[order[place]]
         rng = np.random.default_rng([self.seed, 1, index])
         drawn = self._draw(self.by_scan[scan_id], rng)
-        segments = [conversation_segment(self.tokenizer, each.messages) for each in drawn]
+        segments: list[TextSegment] = []
+        for each in drawn:
+            segments += self._segments(each, len(segments))
         return Example(self.windows.scan(scan_id), segments, noise_seed(self.seed, index))
 
     def longest_conversation(self) -> int:
         """Tokens of the longest conversation about any scan."""
         kinds = (kind for kinds in self.by_scan.values() for kind in kinds)
         return longest_conversation(self.tokenizer, [each for kind in kinds for each in kind])
+
+    def _segments(self, asked: Instruction, place: int) -> "list[TextSegment]":
+        """Text segments of a conversation: of a single question, with all its possible answers."""
+        if not isinstance(asked.task, str):
+            return [conversation_segment(self.tokenizer, asked.messages)]
+        wanted = self.chances.get((asked.scan_id, asked.task), {asked.answer: 1.0})
+        # In the order of the prompt.
+        chances = {answer: wanted.get(answer, 0.0) for answer in asked.candidates[asked.task]}
+        return choice_segments(self.tokenizer, asked.messages[:-1], chances, place)
 
     def _draw(
         self, kinds: Sequence[Sequence[Instruction]], rng: np.random.Generator
@@ -161,14 +184,23 @@ def tune(  # noqa: PLR0913 - what the stage reads and writes, each named
     checks.check_order(record["order_hash"], model.brain_tokenizer.order_hash)
     check_tokens_of(tokens_dir, model.brain_tokenizer)
 
+    instructions = {
+        split: read_instructions(instructions_dir, split) for split in ("train", "validation")
+    }
+    windows = {split: TokenWindows.read(tokens_dir, split) for split in instructions}
+    chances, sources = wanted_answers(
+        model, windows["train"], instructions["train"], settings.distillation, seed
+    )
+
     def plan(split: str, n_examples: int) -> PackedConversations:
         return PackedConversations(
-            TokenWindows.read(tokens_dir, split),
-            read_instructions(instructions_dir, split),
+            windows[split],
+            instructions[split],
             model.text_tokenizer,
             conversations=settings.conversations,
             n_examples=n_examples,
             seed=seed,
+            chances=chances if split == "train" else {},
         )
 
     train = plan("train", settings.loop.steps * settings.loop.batch_size)
@@ -177,23 +209,26 @@ def tune(  # noqa: PLR0913 - what the stage reads and writes, each named
         n_signal = record["n_steps"] * plan_of_split.windows.most_windows(model.max_windows)
         longest = model.n_brain_positions(n_signal) + plan_of_split.longest_conversation()
         check_length(longest, model.language_model.config, SHORTER)
-    note(windows_left_out=train.windows.n_left_out(model.max_windows), windows=len(train.windows))
+    note(
+        windows_left_out=train.windows.n_left_out(model.max_windows),
+        windows=len(train.windows),
+        soft_targets=sources,
+    )
     return fit.fine_tune(
         model,
         train,
         validation if validation.scan_ids else None,
         settings.loop,
         directory,
-        weights=ANSWERS_ONLY,
+        weights=LossWeights(
+            f2t=1.0, f2f=0.0, t2t=0.0, questions=settings.token_weight, choices=1.0
+        ),
         seed=seed,
         identity={
             "tokens": read_tokens_record(tokens_dir),
-            "instructions": digest(
-                vars(each)
-                for split in ("train", "validation")
-                for each in read_instructions(instructions_dir, split)
-            ),
+            "instructions": digest(vars(each) for rows in instructions.values() for each in rows),
             "conversations": settings.conversations,
+            "distillation": settings.distillation,
         },
         device=device,
         progress=progress,

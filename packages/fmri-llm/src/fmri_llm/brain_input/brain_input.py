@@ -118,7 +118,7 @@ class BrainInput(nn.Module):
         Context
         """
         blocks = [covariance.new_zeros(len(scans), 0, self.markers.shape[1])]
-        relations, scale_features = self._features(scans, covariance)
+        relations, scale_features = self.features(scans, covariance)
         relations = self._noisy(relations, scans, 0)
         scale_features = self._noisy(scale_features, scans, 1)
         if self.relations is not None:
@@ -141,6 +141,24 @@ class BrainInput(nn.Module):
             offsets = _with_one_more(offsets, blocks[-1].shape[1])
             mask = torch.cat([mask, scans.region_mask], dim=1)
         return Context(torch.cat(blocks, dim=1), mask, offsets)
+
+    def features(self, scans: BrainScans, covariance: Tensor) -> tuple[Tensor, Tensor]:
+        """Numbers that tokens about whole scans are made of, standardised by training scans.
+
+        Parameters
+        ----------
+        scans : BrainScans
+        covariance : Tensor, shape (B, N, N)
+
+        Returns
+        -------
+        relations : Tensor, shape (B, Q (Q + 1) / 2)
+            Log powers and couplings of the spatial filters.
+        scale : Tensor, shape (B, Q + F)
+            Log amplitudes by filter, and the spectrum.
+        """
+        relations = self.relation_scaler(self.filters(covariance, scans.region_mask))
+        return relations, self.scale_scaler(self._scale_features(scans))
 
     @property
     def n_positions(self) -> int:
@@ -176,13 +194,8 @@ class BrainInput(nn.Module):
             Of the scans of all batches, in order.
         """
         if self.measures is not None:
-            rows = [torch.cat(self._features(scans, cov), dim=1) for scans, cov in batches]
+            rows = [torch.cat(self.features(scans, cov), dim=1) for scans, cov in batches]
             self.measures.fit(torch.cat(rows), z_scores)
-
-    def _features(self, scans: BrainScans, covariance: Tensor) -> tuple[Tensor, Tensor]:
-        """Standardised features of relations and of scale."""
-        relations = self.relation_scaler(self.filters(covariance, scans.region_mask))
-        return relations, self.scale_scaler(self._scale_features(scans))
 
     def _noisy(self, features: Tensor, scans: BrainScans, kind: int) -> Tensor:
         """Features with the noise of training, which each example draws by a seed of its own."""

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Self
 import torch
 from torch import Tensor
 
+from fmri_vqtok.model.pooling import MAX_CORRELATION
 from fmri_vqtok.model.relations import region_covariance
 
 if TYPE_CHECKING:
     from fmri_vqtok.tokenizer import FMRITokenizer
 
-__all__ = ["BrainScans", "scan_covariance"]
+__all__ = ["BrainScans", "connectome", "scan_covariance"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,3 +103,22 @@ def scan_covariance(tokenizer: FMRITokenizer, scans: BrainScans) -> Tensor:
         return scans.covariance
     coefficients = tokenizer.coefficients(scans.codes)
     return region_covariance(coefficients, scans.region_mask, scans.step_mask)
+
+
+def connectome(covariance: Tensor, region_mask: Tensor) -> Tensor:
+    """Fisher-z correlations between regions: the upper triangle, row by row.
+
+    Parameters
+    ----------
+    covariance : Tensor, shape (B, N, N)
+    region_mask : Tensor of bool, shape (B, N)
+
+    Returns
+    -------
+    Tensor, shape (B, N * (N - 1) / 2)
+        NaN for every pair with a region without signal.
+    """
+    spread = covariance.diagonal(dim1=1, dim2=2).sqrt().masked_fill(~region_mask, torch.nan)
+    first, second = torch.triu_indices(len(region_mask[0]), len(region_mask[0]), 1)
+    r = covariance[:, first, second] / (spread[:, first] * spread[:, second])
+    return r.clamp(-MAX_CORRELATION, MAX_CORRELATION).atanh()

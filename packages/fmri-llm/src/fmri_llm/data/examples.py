@@ -19,7 +19,7 @@ from torch.utils.data import Dataset
 from fmri_llm.base_model import chat
 from fmri_llm.brain_input.scans import BrainScans
 from fmri_llm.data.captions import DESCRIBE_PROMPTS
-from fmri_llm.data.feature_questions import FeatureQuestions
+from fmri_llm.data.feature_questions import FeatureQuestion, FeatureQuestions
 from fmri_llm.data.template_words import TemplateWords
 from fmri_llm.data.token_windows import ScanTokens, TokenWindows
 from fmri_llm.packing import sequences
@@ -35,6 +35,7 @@ __all__ = [
     "Example",
     "PretrainingDataset",
     "TokenWindows",
+    "choice_segments",
     "collate",
     "conversation_segment",
     "noise_seed",
@@ -185,8 +186,9 @@ class PretrainingDataset(Dataset):
             segments.append(self._described(scan_number, index // n_scans, random))
         if "t2t" in self.losses:
             segments.append(self._plain(random))
-        if "questions" in self.losses:
-            segments += self._asked(scan_id, random)
+        if "questions" in self.losses or "choices" in self.losses:
+            for each in self._asked(scan_id, random):
+                segments += self._question_segments(each, len(segments))
         return Example(self.windows.scan(scan_id), segments, noise_seed(self.seed, index))
 
     def sentence_counts(self) -> tuple[int, int]:
@@ -217,21 +219,22 @@ class PretrainingDataset(Dataset):
             weights = self.template.token_weights(domain, sentences, spans)
         return conversation_segment(self.tokenizer, messages, weights=weights)
 
-    def _asked(self, scan_id: str, random: np.random.Generator) -> list[TextSegment]:
-        """Questions about the measures of a scan, each with its answer."""
+    def _asked(self, scan_id: str, random: np.random.Generator) -> list[FeatureQuestion]:
+        """Questions about the measures of a scan."""
         if self.questions is None:
             return []
         others = self.windows.scan_ids
         drawn = (self.questions.draw(scan_id, random, others) for _ in range(self.n_questions))
-        return [
-            conversation_segment(
-                self.tokenizer,
-                [*chat.question(each.text), {"role": "assistant", "content": each.answer}],
-                loss="questions",
-            )
-            for each in drawn
-            if each is not None
-        ]
+        return [each for each in drawn if each is not None]
+
+    def _question_segments(self, asked: FeatureQuestion, place: int) -> list[TextSegment]:
+        """Segments of a question: with every possible answer, or with the right one alone."""
+        messages = chat.question(asked.text)
+        if "choices" in self.losses:
+            chances = {option: float(option == asked.answer) for option in asked.options}
+            return choice_segments(self.tokenizer, messages, chances, place)
+        answered = [*messages, {"role": "assistant", "content": asked.answer}]
+        return [conversation_segment(self.tokenizer, answered, loss="questions")]
 
     def _run_from(self, caption: Caption, start: int) -> list[str]:
         """As many sentences as fit, from one that makes sense by itself."""
@@ -264,6 +267,45 @@ def conversation_segment(
     prompt, answer = chat.encode(tokenizer, messages)
     of_all = None if weights is None else [0.0] * len(prompt) + list(weights)
     return TextSegment(ids=prompt + answer, n_given=len(prompt), loss=loss, weights=of_all)
+
+
+def choice_segments(
+    tokenizer: PreTrainedTokenizerBase,
+    messages: Sequence[chat.Message],
+    chances: Mapping[str, float],
+    place: int,
+) -> list[TextSegment]:
+    """Text segments of a question and of all its possible answers, for the loss "choices".
+
+    Parameters
+    ----------
+    tokenizer : PreTrainedTokenizerBase
+    messages : sequence of messages
+        Everything before the answer.
+    chances : mapping of str to float
+        By answer, the probability that it should have; they sum to 1.
+    place : int
+        Place of the first segment among those of its example.
+
+    Returns
+    -------
+    list of TextSegment
+        The prompt without its last token, and for each answer that token with the answer. So the
+        last token of the prompt predicts the first one of each.
+    """
+    prompt, answers = chat.encode_answers(tokenizer, messages, list(chances))
+    segments = [TextSegment(ids=prompt[:-1], n_given=len(prompt) - 1)]
+    for ids, chance in zip(answers, chances.values(), strict=True):
+        segments.append(
+            TextSegment(
+                ids=[prompt[-1], *ids],
+                n_given=1,
+                continues=place,
+                loss="choices",
+                weights=[0.0] + [chance / len(ids)] * len(ids),
+            )
+        )
+    return segments
 
 
 def token_lengths(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[int]:

@@ -14,7 +14,8 @@ from torch import Tensor
 from fmri_llm.base_model import chat
 from fmri_llm.base_model.chat import Prompt, listed
 from fmri_llm.brain_input.scans import BrainScans
-from fmri_llm.inference.generation import greedy_search
+from fmri_llm.inference.decoding import Decoding
+from fmri_llm.inference.generation import generate, seeds_of
 from fmri_llm.inference.prefix import BrainPrefix
 from fmri_llm.inference.scoring import answer_log_likelihoods
 from fmri_llm.model.brain_text_model import BrainTextModel
@@ -110,22 +111,42 @@ class AnsweringModel(BrainTextModel):
         return answer_log_likelihoods(self, prefix, [t[0] for t in tokens], [t[1] for t in tokens])
 
     @torch.no_grad()
-    def generate_text(
+    def generate_text(  # noqa: PLR0913 - how text is decoded, each named as in transformers
         self,
         scans: Tensor | BrainScans | BrainPrefix,
         prompts: Prompt | Sequence[Prompt],
         max_new_tokens: int = 128,
         region_mask: Tensor | None = None,
+        *,
+        temperature: float = 0.0,
+        top_p: float = 1.0,
+        num_beams: int = 1,
+        length_penalty: float = 1.0,
+        seed: int | Sequence[int] = 0,
     ) -> list[str]:
-        """Most likely text, token by token (greedy), as answer to each prompt.
+        """Text as answer to each prompt: the most likely token each time (greedy) by default.
 
         Parameters
         ----------
         scans : BrainScans, BrainPrefix, or Tensor of int64, shape (B, W, N)
+            Scans, codes of all their windows, or what `prefill` made of them. One scan serves
+            several prompts.
         prompts : str, or sequence of str or of messages
+            One per scan, or one that is asked of all.
         max_new_tokens : int, default=128
         region_mask : Tensor of bool, shape (B, N), optional
             Beside codes alone.
+        temperature : float, default=0
+            Above 0, tokens are drawn, from logits that are divided by it.
+        top_p : float, default=1
+            Tokens are drawn from the smallest set whose probabilities add up to this.
+        num_beams : int, default=1
+            Several make a beam search, the same as that of transformers.
+        length_penalty : float, default=1
+            Beams are ranked by log-likelihood over length to this power.
+        seed : int or sequence of int, default=0
+            Of the draws. A sequence has one for each prompt, whose text then does not depend on
+            what else is asked.
 
         Returns
         -------
@@ -134,13 +155,21 @@ class AnsweringModel(BrainTextModel):
         Raises
         ------
         InputError
-            If scan and text need more positions than the base has.
+            If scan and text need more positions than the base has, or a value is out of range.
         """
+        decoding = Decoding(
+            max_new_tokens=max_new_tokens,
+            temperature=temperature,
+            top_p=top_p,
+            num_beams=num_beams,
+            length_penalty=length_penalty,
+        )
         prefix = self._prefix(scans, region_mask)
         asked = [self._tokens(p, ())[0] for p in listed(prompts, prefix.n_scans)]
         self._check_length(prefix, max(map(len, asked)) + max_new_tokens)
         end_ids = chat.end_ids(self.text_tokenizer)
-        rows = greedy_search(self, prefix, asked, max_new_tokens, end_ids)
+        seeds = seeds_of(seed, len(asked))
+        rows = generate(self, prefix, asked, decoding, end_ids, seeds)
         texts = self.text_tokenizer.batch_decode(rows, skip_special_tokens=True)
         return [text.strip() for text in texts]
 

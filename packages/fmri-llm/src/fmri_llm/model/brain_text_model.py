@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from fmri_llm.base_model.language_model import input_embeddings, logits_at
-from fmri_llm.brain_input.scans import BrainScans, scan_covariance
+from fmri_llm.brain_input.scans import BrainScans, connectome, scan_covariance
 from fmri_llm.brain_input.signal_windows import SignalSteps, signal_steps
 from fmri_llm.inference.prefix import BrainPrefix
 from fmri_llm.model.checks import check_codes
@@ -76,25 +76,6 @@ class BrainTextModel(nn.Module):
         return sorted(getattr(self.language_model, "_no_split_modules", None) or ())
 
     @torch.no_grad()
-    def forecast(self, codes: Tensor, region_mask: Tensor | None = None) -> Tensor:
-        """Logits over the codes of the next step, for each step and region.
-
-        Parameters
-        ----------
-        codes : Tensor of int64, shape (B, W, N)
-        region_mask : Tensor of bool, shape (B, N), optional
-            False for a region without signal; all have signal by default.
-
-        Returns
-        -------
-        Tensor, shape (B, W, N, K)
-            Those at (w, n) predict (w + 1, n) and depend on the steps up to w only.
-        """
-        scans = self.checked(codes, region_mask)
-        steps = SignalSteps(scans.codes, scans.step_mask, scans.new_steps)
-        return self.next_code_logits(scans, steps)
-
-    @torch.no_grad()
     def prefill(self, scans: Tensor | BrainScans, region_mask: Tensor | None = None) -> BrainPrefix:
         """Cache the keys and values of scans, to ask many questions of them.
 
@@ -123,6 +104,25 @@ class BrainTextModel(nn.Module):
             logits_to_keep=torch.zeros(0, dtype=torch.int64, device=self.device),
         )
         return BrainPrefix(cache, block.columns.visible, block.columns.text_start)
+
+    @torch.no_grad()
+    def scan_features(self, scans: BrainScans) -> Tensor:
+        """Numbers that the tokens about whole scans are made of, shape (B, n_features).
+
+        See `fmri_llm.brain_input.brain_input.BrainInput.features`.
+        """
+        given = self.checked(scans, None)
+        covariance = scan_covariance(self.brain_tokenizer, given)
+        return torch.cat(self.brain.features(given, covariance), dim=1)
+
+    @torch.no_grad()
+    def scan_connectome(self, scans: BrainScans) -> Tensor:
+        """Fisher-z correlations of the regions' codes, (B, N * (N - 1) / 2), row by row.
+
+        NaN for every pair with a region without signal.
+        """
+        given = self.checked(scans, None)
+        return connectome(scan_covariance(self.brain_tokenizer, given), given.region_mask)
 
     def forward_with_cache(
         self,

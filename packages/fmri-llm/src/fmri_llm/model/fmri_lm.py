@@ -24,7 +24,8 @@ from fmri_llm.brain_input.measure_tokens import MeasureWords
 from fmri_llm.brain_input.scans import BrainScans
 from fmri_llm.model.answering_model import AnsweringModel
 from fmri_llm.model.checks import check_text_space
-from fmri_llm.model.losses import mean_over_targets, next_step_loss, weighted_sum
+from fmri_llm.model.forecasting_model import ForecastingModel
+from fmri_llm.model.losses import choice_loss, mean_over_targets, next_step_loss, weighted_sum
 from fmri_llm.model.trainable_state import expect_trainable, keep_trainable
 from fmri_llm.packing.sequences import NO_TARGET, TEXT_LOSSES, PackedText
 from fmri_llm.settings import BrainInputSettings, LoraSettings, LossWeights
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 __all__ = ["FMRILM"]
 
 
-class FMRILM(AnsweringModel):
+class FMRILM(AnsweringModel, ForecastingModel):
     """A causal language model with brain tokens in front of its text.
 
     Made by `from_base` or `from_pretrained`. The brain input and the code head are trained, and of
@@ -290,7 +291,8 @@ class FMRILM(AnsweringModel):
         Returns
         -------
         dict
-            "losses": each loss of non-zero weight by name ("f2t", "f2f", "t2t", "questions"), a
+            "losses": each loss of non-zero weight by name ("f2t", "f2f", "t2t", "questions",
+            "choices"), a
             mean over its targets in the whole batch, in nats. "loss": their sum (Eq. 6) by
             "weights".
 
@@ -327,13 +329,22 @@ class FMRILM(AnsweringModel):
     def _text_losses(self, logits: Tensor, packed: PackedText) -> dict[str, Tensor]:
         """Losses of text from the logits of its targets, by name."""
         is_target = packed.labels != NO_TARGET
-        columns = (packed.labels, packed.loss, packed.weight)
-        labels, kind, weight = (column[is_target] for column in columns)
+        row = torch.arange(len(is_target), device=is_target.device)[:, None]
+        answer, question = (
+            row * is_target.shape[1] + k for k in (packed.segment, packed.continues)
+        )
+        columns = (packed.labels, packed.weight, answer, question)
+        labels, weight, answer, question = (column[is_target] for column in columns)
         losses = {}
-        for place, name in enumerate(TEXT_LOSSES):
+        for name, counted in _targets(packed).items():
             if vars(self.loss_weights)[name] > 0:
-                own = kind == place
-                losses[name] = mean_over_targets(logits[own], labels[own], weight[own])
+                own = counted[is_target]
+                given = logits[own], labels[own], weight[own]
+                losses[name] = (
+                    choice_loss(*given, answer[own], question[own])
+                    if name == "choices"
+                    else mean_over_targets(*given)
+                )
         return losses
 
     def loss_counts(self, **batch: Tensor) -> dict[str, Tensor]:
@@ -341,10 +352,7 @@ class FMRILM(AnsweringModel):
         packed, scans = _split(batch)
         steps = self.signal_steps(scans)
         next_steps = (steps.step_mask & steps.follows)[:, 1:].sum(1)
-        of_text = {
-            name: (packed.weight * (packed.loss == place)).sum()
-            for place, name in enumerate(TEXT_LOSSES)
-        }
+        of_text = {name: (packed.weight * own).sum() for name, own in _targets(packed).items()}
         counts = {
             **of_text,
             "f2f": (self.brain_tokenizer.valid_codes(scans.region_mask).sum(1) * next_steps).sum(),
@@ -367,6 +375,12 @@ class FMRILM(AnsweringModel):
             table(torch.tensor(row["input_ids"], device=table.weight.device)).mean(0) for row in ids
         ]
         return torch.stack(rows).float().cpu() if rows else torch.zeros(0, self.width)
+
+
+def _targets(packed: PackedText) -> dict[str, Tensor]:
+    """Which text columns count for each loss, if they have a target; shape (B, L), bool."""
+    found = {name: packed.loss == place for place, name in enumerate(TEXT_LOSSES)}
+    return {**found, "questions": found["questions"] | found["choices"]}
 
 
 def _split(batch: Mapping[str, Tensor]) -> tuple[PackedText, BrainScans]:

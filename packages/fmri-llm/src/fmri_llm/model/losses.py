@@ -1,4 +1,4 @@
-"""The three losses of stage 2 and their weighted sum (paper, section 3.3).
+"""The losses over tokens and answers, and their weighted sum (paper, section 3.3).
 
 Each is a mean over all targets of the whole batch, so that short examples have no larger weight.
 """
@@ -14,7 +14,7 @@ from torch.nn.functional import cross_entropy
 from fmri_llm.packing.next_step import next_step
 from fmri_llm.packing.sequences import NO_TARGET
 
-__all__ = ["mean_over_targets", "next_step_loss", "weighted_sum"]
+__all__ = ["choice_loss", "mean_over_targets", "next_step_loss", "weighted_sum"]
 
 
 def mean_over_targets(logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
@@ -39,6 +39,45 @@ def mean_over_targets(logits: Tensor, labels: Tensor, weights: Tensor | None = N
     )
     total = weights.sum()
     return (losses * weights.flatten()).sum() / torch.where(total > 0, total, 1.0)
+
+
+def choice_loss(
+    logits: Tensor, labels: Tensor, weights: Tensor, answer: Tensor, question: Tensor
+) -> Tensor:
+    """Cross-entropy of a choice among the possible answers to a question, a mean over questions.
+
+    An answer is chosen in proportion to its likelihood, the product over its tokens. This is what
+    `fmri_llm.FMRILM.score_answers` compares.
+
+    Parameters
+    ----------
+    logits : Tensor, shape (n, V)
+        Of the tokens of all answers.
+    labels : Tensor of int64, shape (n,)
+    weights : Tensor, shape (n,)
+        Over the tokens of an answer, they sum to the probability that it should have.
+    answer, question : Tensor of int64, shape (n,)
+        Number of the answer that a token is of, and of the question that it answers. No two
+        questions share the number of an answer.
+
+    Returns
+    -------
+    Tensor, scalar
+        In nats; 0 without any question.
+    """
+    if len(labels) == 0:
+        return logits.sum()
+    log_likelihoods = -cross_entropy(logits, labels, reduction="none")
+    numbers, answer = answer.unique(return_inverse=True)
+    nothing = log_likelihoods.new_zeros(len(numbers))
+    scores = nothing.index_add(0, answer, log_likelihoods)
+    wanted = nothing.index_add(0, answer, weights.to(nothing))
+    of_answer = question.new_zeros(len(numbers)).index_copy(0, answer, question)
+    losses = []
+    for number in of_answer.unique():
+        own = of_answer == number
+        losses.append(-(wanted[own] * scores[own].log_softmax(0)).sum())
+    return torch.stack(losses).mean()
 
 
 def next_step_loss(

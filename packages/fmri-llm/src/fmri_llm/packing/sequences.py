@@ -32,8 +32,8 @@ __all__ = ["NO_TARGET", "TEXT_LOSSES", "PackedText", "TextSegment", "pack", "pos
 NO_TARGET = -100
 """Label of a column that predicts no target (the value that torch's cross-entropy ignores)."""
 
-TEXT_LOSSES = ("f2t", "t2t", "questions")
-"""Losses that a segment's targets can count for."""
+TEXT_LOSSES = ("f2t", "t2t", "questions", "choices")
+"""Losses that a segment's targets can count for. Targets of "choices" count for "questions" too."""
 
 _PADDING = -1
 _NOTHING = -2

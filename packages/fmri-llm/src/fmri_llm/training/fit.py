@@ -132,7 +132,7 @@ def fit_llm(  # noqa: PLR0913 - what the stage reads and writes, each named
     initialise(model, train_windows, measures.z_scores(train_windows.scan_ids))
     corpus, held_out, corpus_digest = _corpus(model, language_model, text_path, settings)
     captions = read_captions(descriptors_dir / "captions.jsonl")
-    asks = settings.n_questions > 0 and settings.weights.questions > 0
+    asks = settings.n_questions > 0 and settings.weights.ask_questions
     questions = measures if asks else None
 
     plan = partial(
@@ -168,7 +168,7 @@ def fit_llm(  # noqa: PLR0913 - what the stage reads and writes, each named
         validation if len(validation.windows) else None,
         settings.loop,
         directory,
-        weights=settings.weights if questions else replace(settings.weights, questions=0.0),
+        weights=settings.weights if questions else settings.weights.without_questions(),
         lora=settings.lora,
         seed=seed,
         identity={

@@ -54,7 +54,7 @@ def tiny_folder(tmp_path_factory):
 def make_model(tiny_folder):
     """Make a fresh model of an architecture, with trained-looking adapters and head."""
 
-    def make(architecture="llama", *, attention="sdpa", seed=1, **brain):
+    def make(architecture="llama", *, attention="sdpa", base_training="adapters", seed=1, **brain):
         model = FMRILM.from_base(
             tiny_folder(architecture),
             tiny_tokenizer(architecture),
@@ -63,6 +63,7 @@ def make_model(tiny_folder):
             brain=BrainInputSettings(**brain),
             measures=MEASURES,
             attention=attention,
+            base_training=base_training,
             seed=seed,
         )
         stir(model, seed)

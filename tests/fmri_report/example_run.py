@@ -25,6 +25,7 @@ from fmri_instruct.prompts.instructions import InstructionSet, write_instruction
 from fmri_instruct.settings import EvaluateSettings
 from fmri_instruct.tasks.definitions import Task, load_tasks
 from fmri_llm.evaluation.scan_dependence import ScanDependence
+from fmri_llm.evaluation.text_perplexity import TextPerplexity
 from fmri_llm.training.forecast_baselines import Forecasts
 
 PARCELLATION = load_parcellation("aal2")
@@ -51,6 +52,7 @@ def write_run(root: Path) -> Path:
     Forecasts(equal_odds=4.85, unigram=1.2, previous_code=0.9, linear=0.7, n_targets=40).write(
         root / "language-model"
     )
+    TextPerplexity(before=20.0, after=25.0, n_tokens=1880).write(root / "language-model")
     ScanDependence(
         n_scans=4,
         n_questions=60,

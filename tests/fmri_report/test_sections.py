@@ -52,6 +52,12 @@ def test_next_step_prediction_is_compared_with_forecasts_without_a_model(page: s
     assert page.count("The model forecasts no better than the best of these.") == 1
 
 
+def test_the_perplexity_of_plain_text_is_told_before_and_after_training(page: str) -> None:
+    told = "20.00 before training, 25.00 after, 25% more."
+    assert page.count(told) == 1
+    assert page.index("<h3>Language model</h3>") < page.index(told)
+
+
 def test_the_model_with_the_scan_stands_beside_itself_on_other_peoples_scans(page: str) -> None:
     assert "AUC 0.83 with the scan, 0.52 with another person" in page
     table = page[page.index("Does the model look at the scan?") :].split("</table>", maxsplit=1)[0]

@@ -9,7 +9,8 @@ from fmri_vqtok.errors import InputError
 from fmri_vqtok.formats.captions import read_captions
 from fmri_vqtok.formats.cohort import Cohort
 from fmri_vqtok.formats.reading import reading
-from fmri_vqtok.text.features import embedding_table, token_stream
+from fmri_vqtok.text.features import embedding_table
+from fmri_vqtok.text.token_stream import token_stream
 from fmri_vqtok.tokenizer import FMRITokenizer, FMRITokenizerConfig
 
 NOT_UTF8 = b"\xff\xfe"

@@ -1,10 +1,7 @@
-import errno
-import io
 import itertools
 import shutil
 import subprocess
 import sys
-import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
@@ -26,7 +23,7 @@ from transformers import (
 
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.text.cache import cached_tensor, model_fingerprint
-from fmri_vqtok.text.features import CPU_TOKENS, embedding_table, text_features, token_stream
+from fmri_vqtok.text.features import CPU_TOKENS, embedding_table, text_features
 from fmri_vqtok.text.models import load_model, probe_text_model
 
 TEXTS = [
@@ -323,50 +320,3 @@ def test_writers_at_the_same_time_leave_one_whole_entry_and_nothing_else(tmp_pat
     entry = cached_tensor({"kind": "numbers"}, lambda: torch.zeros(1), tmp_path)
     assert entry.shape == (1000, 50)
     assert (entry == entry[0, 0]).all()
-
-
-def test_the_stream_is_the_corpus_in_the_model_s_own_tokens(language_model, corpus):
-    tokenizer = AutoTokenizer.from_pretrained(language_model)
-    ids = token_stream(language_model, corpus)
-    assert tokenizer.convert_ids_to_tokens(ids.tolist()) == corpus.read_text().split()
-
-
-def test_the_stream_stops_at_its_limit(tmp_path, language_model, corpus):
-    everything = token_stream(language_model, corpus)
-    assert torch.equal(token_stream(language_model, corpus, limit=7), everything[:7])
-    # What lies beyond the limit is not even read.
-    for number in range(40):
-        (tmp_path / f"{number:02}.txt").write_text("the brain")
-    (tmp_path / "99.txt").write_bytes(b"\xff\xfe\xff")
-    assert len(token_stream(language_model, tmp_path, limit=50)) == 50
-    with pytest.raises(InputError, match=r"99\.txt: cannot be read"):
-        token_stream(language_model, tmp_path)
-
-
-def test_memory_does_not_grow_with_the_tokens_of_a_corpus(tmp_path, language_model):
-    with (tmp_path / "long.txt").open("w") as file:
-        for _ in range(100):
-            file.write("the brain has many moods " * 1000)
-    tracemalloc.start()
-    stream = token_stream(language_model, tmp_path / "long.txt")
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert len(stream) == 500_000
-    assert torch.equal(stream[-5:], stream[:5])
-    # 16 texts of 65,536 characters as lists of whole numbers, and not 4 MB of tokens more.
-    assert peak < 6_000_000
-
-
-def test_a_corpus_whose_tokens_find_no_space_is_refused(language_model, corpus, monkeypatch):
-    class Full(io.BytesIO):
-        def write(self, _content):
-            raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr("tempfile.TemporaryFile", Full)
-    with pytest.raises(InputError, match=r"No space left.*smaller corpus_limit"):
-        token_stream(language_model, corpus)
-
-
-def test_a_corpus_without_text_is_refused(tmp_path, language_model):
-    with pytest.raises(InputError, match="no text; give a text file"):
-        token_stream(language_model, tmp_path)

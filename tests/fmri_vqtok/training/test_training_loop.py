@@ -391,6 +391,7 @@ def test_tensorboard_gets_the_losses_by_name_and_the_rate(tmp_path, unparted):
     events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
     tags = set(events.Tags()["scalars"])
     assert {"train/masked", "train/plain", "train/total", "train/learning_rate"} <= tags
+    assert {"train/examples_per_second", "train/waiting_for_data"} <= tags
     expected = [r.value for r in unparted[1] if r[1:3] == ("train", "masked")]
     assert [e.value for e in events.Scalars("train/masked")] == pytest.approx(expected, rel=1e-5)
     assert [e.step for e in events.Scalars("eval/total")] == [2, 4]

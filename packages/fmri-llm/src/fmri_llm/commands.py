@@ -77,6 +77,7 @@ def _fit_llm(
     language_model: str,
 ) -> str:
     from fmri_llm.evaluation.scan_dependence import ScanDependence
+    from fmri_llm.evaluation.text_perplexity import TextPerplexity
     from fmri_llm.training.fit import fit_llm as train
     from fmri_llm.training.forecast_baselines import Forecasts
 
@@ -97,6 +98,8 @@ def _fit_llm(
     )
     references = Forecasts.read(stage.directory)
     beside = "" if references is None else f"; f2f without a language model: {references.summary}"
+    perplexity = TextPerplexity.read(stage.directory)
+    beside += "" if perplexity is None else f"; {perplexity.summary}"
     dependence = ScanDependence.read(stage.directory)
     if dependence is not None:
         beside += f"; {dependence.verdict[0].lower()}{dependence.verdict[1:].rstrip('.')}"

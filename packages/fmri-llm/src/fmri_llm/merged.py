@@ -4,8 +4,7 @@
 
     config.json, *.safetensors, tokenizer files     the merged base, as transformers writes it
     brain/                                          a model's folder (`fmri_llm.pretrained`), whose
-                                                    base is the folder above and whose adapters
-                                                    change nothing
+                                                    frozen base is the folder above
 """
 
 from __future__ import annotations
@@ -17,12 +16,10 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from fmri_llm import pretrained
 from fmri_llm.base_model import locate
-from fmri_llm.base_model.language_model import new_adapter
-from fmri_llm.settings import LoraSettings
 from fmri_vqtok.errors import InputError
 
 if TYPE_CHECKING:
-    from peft import LoraConfig, PeftModel
+    from peft import PeftModel
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from fmri_llm.brain_input.brain_input import BrainInput
@@ -44,12 +41,15 @@ class MergeableModel(pretrained.SavedModel, Protocol):
 class _MergedModel:
     """A model whose base has been replaced; see `fmri_llm.pretrained.SavedModel`."""
 
-    language_model: PeftModel
+    language_model: PreTrainedModel | PeftModel
+    text_tokenizer: PreTrainedTokenizerBase
     brain_tokenizer: FMRITokenizer
     brain: BrainInput
     head: CodeHead
     base_name: str
     base_digest: str | None
+    base_training: str
+    quantise: str
     attention: str
     max_windows: int | None
     measures: tuple[str, ...]
@@ -62,9 +62,15 @@ def export(model: MergeableModel, directory: Path) -> None:
     Raises
     ------
     InputError
-        If the directory holds a model of ours that is not merged, which would be overwritten.
+        If the directory holds a model of ours that is not merged, which would be overwritten, or
+        the base was loaded in few bits.
     """
-    if (directory / pretrained.ADAPTER).exists():
+    if model.quantise != "none":
+        raise InputError(
+            f"quantise: {model.quantise}; weights of few bits are not merged; share the folder "
+            "that save_pretrained writes"
+        )
+    if (directory / pretrained.BRAIN).exists():
         raise InputError(
             f"{directory}: it holds a model that is not merged; give another folder to export to"
         )
@@ -72,12 +78,15 @@ def export(model: MergeableModel, directory: Path) -> None:
     base.save_pretrained(directory)
     model.text_tokenizer.save_pretrained(directory)
     of_brain = _MergedModel(
-        _with_idle_adapter(base, model.language_model),
+        base,
+        model.text_tokenizer,
         model.brain_tokenizer,
         model.brain,
         model.head,
         model.base_name,
         locate.weights_digest(directory),
+        "frozen",
+        "none",
         model.attention,
         model.max_windows,
         model.measures,
@@ -93,20 +102,11 @@ def brain_and_base(directory: Path, base: str | Path | None) -> tuple[Path, str 
     return directory, base
 
 
-def _merged_base(adapted: PeftModel) -> PreTrainedModel:
-    """Copy of a base, with its adapters added to its weights."""
-    merging = cast("Any", copy.deepcopy(adapted))
+def _merged_base(language_model: PreTrainedModel | PeftModel) -> PreTrainedModel:
+    """Copy a base with its adapters added to its weights; without adapters, it is taken as it is."""
+    from peft import PeftModel
+
+    if not isinstance(language_model, PeftModel):
+        return language_model
+    merging = cast("Any", copy.deepcopy(language_model))
     return cast("PreTrainedModel", merging.merge_and_unload())
-
-
-def _with_idle_adapter(base: PreTrainedModel, adapted: PeftModel) -> PeftModel:
-    """Add new adapters like those of another model to a base; they change nothing."""
-    config = cast("LoraConfig", adapted.peft_config["default"])
-    names = cast("set[str]", config.target_modules)
-    settings = LoraSettings(
-        rank=config.r,
-        alpha=float(config.lora_alpha),
-        dropout=float(config.lora_dropout),
-        targets=tuple(sorted(names)),
-    )
-    return new_adapter(base, settings, seed=0)

@@ -14,7 +14,7 @@ __all__ = ["model_card"]
 
 TEMPLATE = Path(__file__).with_suffix(".md")
 
-TAGS = ["fmri", "neuroimaging", "brain", "lora"]
+TAGS = ["fmri", "neuroimaging", "brain"]
 
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -24,7 +24,7 @@ _CONDITIONS = ("own", "shuffled", "empty")
 def model_card(
     config: Mapping[str, Any],
     sizes: Mapping[str, int],
-    adapter: Mapping[str, Any],
+    adapter: Mapping[str, Any] | None,
     tokenizer: FMRITokenizer,
     dependence: Mapping[str, Any] | None = None,
 ) -> str:
@@ -36,8 +36,8 @@ def model_card(
         Content of the model's ``config.json``.
     sizes : mapping of str to int
         Number of parameters by part.
-    adapter : mapping
-        "rank", "alpha" and "targets" of the adapters.
+    adapter : mapping or None
+        "rank", "alpha" and "targets" of the adapters, where there are any.
     tokenizer : FMRITokenizer
         The model's brain tokenizer.
     dependence : mapping, optional
@@ -56,7 +56,7 @@ def model_card(
         base_model=name if _HUB_NAME.fullmatch(name) else None,
         library_name="fmri-llm",
         pipeline_tag="text-generation",
-        tags=TAGS,
+        tags=TAGS if adapter is None else [*TAGS, "lora"],
     )
     card = ModelCard.from_template(
         data,
@@ -65,6 +65,7 @@ def model_card(
         base_digest=config["base_digest"] or "not recorded",
         sizes=sizes,
         adapter=adapter,
+        base_training=config["base_training"],
         brain={**config["brain"]["input"], "n_filters": config["brain"]["n_filters"]},
         measures=config["brain"]["measures"],
         data=_data(tokenizer),

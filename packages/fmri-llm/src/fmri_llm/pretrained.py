@@ -1,9 +1,10 @@
-"""The folder of a trained model: adapters and brain weights, and the name of its base.
+"""The folder of a trained model: brain weights, and what of the base was trained.
 
 ::
 
     config.json           schema, base model and digest of its weights, what the brain tokens are
-    adapter/              as peft writes it
+    adapter/              as peft writes it, where adapters were trained
+    base/                 model and text tokenizer, as transformers writes them, where all was
     brain.safetensors     brain input and code head
     tokenizer/            the brain tokenizer
     README.md             model card
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from fmri_llm.base_model import locate
+from fmri_llm.base_model.checks import load_checked
 from fmri_llm.base_model.language_model import without_peft_notice
 from fmri_llm.brain_input.brain_input import BrainInput
 from fmri_llm.brain_input.code_head import CodeHead
@@ -33,7 +35,7 @@ from fmri_vqtok.pretrained import hub
 
 if TYPE_CHECKING:
     from peft import LoraConfig, PeftModel
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from fmri_vqtok.tokenizer import FMRITokenizer
 
@@ -47,6 +49,7 @@ __all__ = [
     "brain_tokenizer",
     "check_base",
     "load_adapter",
+    "load_base",
     "load_brain",
     "local_folder",
     "read_config",
@@ -57,6 +60,7 @@ __all__ = [
 
 SCHEMA = 4
 ADAPTER = "adapter"
+BASE = "base"
 BRAIN = "brain.safetensors"
 CARD = "README.md"
 CONFIG = "config.json"
@@ -64,19 +68,22 @@ DEPENDENCE = "scan-dependence.json"
 FIX = "give the folder that fit-llm or tune wrote"
 TOKENIZER = "tokenizer"
 
-_FILES = [CONFIG, BRAIN, CARD, DEPENDENCE, f"{ADAPTER}/*", f"{TOKENIZER}/*"]
+_FILES = [CONFIG, BRAIN, CARD, DEPENDENCE, *(f"{name}/*" for name in (ADAPTER, BASE, TOKENIZER))]
 _REPO_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 class SavedModel(Protocol):
     """What the folder holds of a model, such as `fmri_llm.FMRILM`."""
 
-    language_model: PeftModel
+    language_model: PreTrainedModel | PeftModel
+    text_tokenizer: PreTrainedTokenizerBase
     brain_tokenizer: FMRITokenizer
     brain: BrainInput
     head: CodeHead
     base_name: str
     base_digest: str | None
+    base_training: str
+    quantise: str
     attention: str
     max_windows: int | None
     measures: tuple[str, ...]
@@ -104,6 +111,38 @@ def brain_tokenizer(tokenizer: FMRITokenizer | str | Path) -> FMRITokenizer:
     from fmri_vqtok.tokenizer import FMRITokenizer
 
     return FMRITokenizer.from_pretrained(tokenizer)
+
+
+def load_base(
+    config: Mapping[str, Any], directory: Path, *, base: str | None, attention: str
+) -> tuple[PreTrainedModel | PeftModel, PreTrainedTokenizerBase]:
+    """Load the base of a model's folder as it was trained, with its text tokenizer.
+
+    Parameters
+    ----------
+    config : mapping
+        From `read_config`.
+    directory : Path
+    base : str or None
+        Where the base is, if not where its saved name says; not read where the folder holds it.
+    attention : str
+
+    Raises
+    ------
+    InputError
+        If the base is unavailable, broken, or has other weights than it was trained on.
+    """
+    training = config.get("base_training", "adapters")
+    if training == "full":
+        model, text_tokenizer = load_checked(directory / BASE, attention)
+        return model, text_tokenizer
+    name = config["base_model"]
+    folder = locate.resolve(base or name)
+    check_base(config["base_digest"], folder, name)
+    model, text_tokenizer = load_checked(folder, attention, config.get("quantise", "none"))
+    if training == "frozen":
+        return model.requires_grad_(False), text_tokenizer
+    return load_adapter(model, directory), text_tokenizer
 
 
 def load_adapter(base: PreTrainedModel, directory: Path) -> PeftModel:
@@ -188,8 +227,8 @@ def brain_settings(config: Mapping[str, Any], directory: Path) -> BrainInputSett
         return BrainInputSettings(**config["brain"]["input"])
 
 
-def check_base(digest: str | None, folder: Path, name: str) -> str:
-    """Digest of a base's weights; other weights than the model was trained on are refused.
+def check_base(digest: str | None, folder: Path, name: str) -> None:
+    """Refuse other weights of a base than the model was trained on.
 
     Parameters
     ----------
@@ -204,18 +243,16 @@ def check_base(digest: str | None, folder: Path, name: str) -> str:
     ------
     InputError
     """
-    found = locate.weights_digest(folder)
-    if digest not in (None, found):
+    if digest not in (None, locate.weights_digest(folder)):
         raise InputError(
             f"language model {name}: its weights are not those that this model was trained on; "
             "restore the old ones, or train again with fit-llm and tune"
         )
-    return found
 
 
 def remove_leftovers(directory: Path) -> None:
     """Remove partial weight files of a killed run: safetensors writes ``.tmp...`` and renames."""
-    for folder in (directory, directory / ADAPTER, directory / TOKENIZER):
+    for folder in (directory, *(directory / name for name in (ADAPTER, BASE, TOKENIZER))):
         for leftover in folder.glob(".tmp*"):
             if leftover.is_file():
                 leftover.unlink()
@@ -227,7 +264,11 @@ def save(model: SavedModel, directory: Path) -> None:
 
     directory.mkdir(parents=True, exist_ok=True)
     remove_leftovers(directory)
-    _save_adapter(model, directory / ADAPTER)
+    if model.base_training == "adapters":
+        _save_adapter(model, directory / ADAPTER)
+    elif model.base_training == "full":
+        model.language_model.save_pretrained(str(directory / BASE))
+        model.text_tokenizer.save_pretrained(str(directory / BASE))
     weights = {
         f"{name}.{key}": weight.detach().cpu().contiguous()
         for name, module in {"input": model.brain, "head": model.head}.items()
@@ -248,6 +289,8 @@ def _config(model: SavedModel) -> dict[str, Any]:
         "schema": SCHEMA,
         "base_model": model.base_name,
         "base_digest": model.base_digest,
+        "base_training": model.base_training,
+        "quantise": model.quantise,
         "attention": model.attention,
         "max_windows": model.max_windows,
         "brain": {
@@ -271,20 +314,24 @@ def _save_dependence(document: Mapping[str, Any] | None, path: Path) -> None:
 
 
 def _card(model: SavedModel, config: Mapping[str, Any]) -> str:
-    adapter = cast("LoraConfig", model.language_model.peft_config["default"])
+    return model_card(
+        config, _sizes(model), _adapter(model), model.brain_tokenizer, model.scan_dependence
+    )
+
+
+def _adapter(model: SavedModel) -> dict[str, Any] | None:
+    """Rank, scale and layers of the adapters; None for a model that has none."""
+    if model.base_training != "adapters":
+        return None
+    adapted = cast("PeftModel", model.language_model)
+    adapter = cast("LoraConfig", adapted.peft_config["default"])
     # A set, or one name that stands for several layers.
     targets = cast("set[str] | str", adapter.target_modules)
-    return model_card(
-        config,
-        _sizes(model),
-        {
-            "rank": adapter.r,
-            "alpha": adapter.lora_alpha,
-            "targets": [targets] if isinstance(targets, str) else sorted(targets),
-        },
-        model.brain_tokenizer,
-        model.scan_dependence,
-    )
+    return {
+        "rank": adapter.r,
+        "alpha": adapter.lora_alpha,
+        "targets": [targets] if isinstance(targets, str) else sorted(targets),
+    }
 
 
 def _sizes(model: SavedModel) -> dict[str, int]:

@@ -75,15 +75,16 @@ class BrainInputSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class LoraSettings:
-    """Low-rank adapters of the base language model.
+    """Low-rank adapters of the base language model, and when and how fast the base trains.
 
     Attributes
     ----------
     learning_rate : float or None
-        Peak rate of the adapters; that of the loop by default.
+        Peak rate of the adapters, or of the base where all of it trains; that of the loop by
+        default.
     from_fraction : float
         Share of the steps in which only the brain input and the code head train, before the
-        adapters do; 1 leaves the base as it is.
+        adapters or the base do; 1 leaves them as they are.
     rank : int
         Rank of the update of each adapted layer.
     alpha : float
@@ -135,6 +136,11 @@ class LossWeights:
             raise InputError("weights: all are 0; give at least one above 0")
 
     @property
+    def reads_scans(self) -> bool:
+        """Whether any loss depends on the brain input or the code head."""
+        return self.f2t > 0 or self.f2f > 0 or self.ask_questions
+
+    @property
     def ask_questions(self) -> bool:
         """Whether answers to questions are learned."""
         return self.questions > 0 or self.choices > 0
@@ -153,11 +159,23 @@ class FitLLMSettings:
     loop : LoopSettings
         Steps, batch size, rates and intervals.
     brain : BrainInputSettings
+    base_training : {"adapters", "full", "frozen"}
+        What of the base trains: low-rank adapters; all of its weights, which are then saved with
+        the model; or nothing.
+    quantise : {"none", "int8", "nf4"}
+        Weights of a base that does not train itself: as they are, in 8 bits (LLM.int8) or in 4
+        (QLoRA). Needs a GPU and bitsandbytes.
     lora : LoraSettings
     weights : LossWeights
+    code_softmax : {"codes", "joint"}
+        What the F2F loss normalises over: the codes alone, or the extended vocabulary of words and
+        codes (Eq. 5). The latter needs memory for as many more logits a code as there are words.
     text_tokens : int
         Most tokens of the consecutive caption sentences in an example. A longer single sentence is
         kept whole.
+    template_weight : float
+        Weight, in the F2T loss, of words that stand in every caption of a domain where they stand,
+        whatever the scan; 1 weighs all words alike.
     corpus_tokens : int
         Length of the piece of plain text in an example, in tokens.
     n_questions : int
@@ -165,8 +183,11 @@ class FitLLMSettings:
         two is higher, is a statement true.
     text_column : str
         Column of a data set of texts (``--text``) that holds the text.
-    corpus_limit : int
-        Tokens of ``--text`` that are read, from its start.
+    corpus_limit : int or None
+        Tokens of ``--text`` that are read, from its start; None reads all, at any size.
+    perplexity_tokens : int
+        Tokens of the held-out end of ``--text`` on which the base's perplexity is measured before
+        and after training; 0 for none.
     dependence_scans : int
         Held-out scans on which it is measured whether text depends on the scan; below 2, it is not.
     dependence_questions : int
@@ -183,13 +204,18 @@ class FitLLMSettings:
 
     loop: LoopSettings = field(default_factory=LoopSettings)
     brain: BrainInputSettings = field(default_factory=BrainInputSettings)
+    base_training: Literal["adapters", "full", "frozen"] = "adapters"
+    quantise: Literal["none", "int8", "nf4"] = "none"
     lora: LoraSettings = field(default_factory=LoraSettings)
     weights: LossWeights = field(default_factory=LossWeights)
+    code_softmax: Literal["codes", "joint"] = "codes"
     text_tokens: Count = 96
+    template_weight: Annotated[float, Ge(0), Le(1)] = 1.0
     corpus_tokens: Annotated[int, Ge(2)] = 96
     n_questions: Annotated[int, Ge(0)] = 8
     text_column: str = "text"
-    corpus_limit: int = CORPUS_LIMIT
+    corpus_limit: Count | None = CORPUS_LIMIT
+    perplexity_tokens: Annotated[int, Ge(0)] = 2048
     dependence_scans: Annotated[int, Ge(0)] = 12
     dependence_questions: Count = 24
     validation_examples: Count = 16
@@ -203,7 +229,17 @@ class FitLLMSettings:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        if self.corpus_limit < 2 * self.corpus_tokens:
+        if self.base_training == "full" and self.quantise != "none":
+            raise InputError(
+                f"quantise: '{self.quantise}', but quantised weights do not train; give 'none', or "
+                "base_training 'adapters'"
+            )
+        if self.base_training == "frozen" and not self.weights.reads_scans:
+            raise InputError(
+                "base_training: 'frozen', but plain text (t2t) alone trains nothing else; give "
+                "'adapters', or another loss a weight above 0"
+            )
+        if self.corpus_limit is not None and self.corpus_limit < 2 * self.corpus_tokens:
             raise InputError(
                 f"corpus_limit: {self.corpus_limit}; give at least {2 * self.corpus_tokens}, twice "
                 "corpus_tokens"

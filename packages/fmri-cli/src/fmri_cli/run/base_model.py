@@ -114,7 +114,9 @@ def _base_name(directory: Path) -> str | None:
         config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return None
-    name = config.get(BASE) if isinstance(config, dict) else None
+    if not isinstance(config, dict) or config.get("base_training") == "full":
+        return None  # the folder holds all weights
+    name = config.get(BASE)
     return name if isinstance(name, str) else None
 
 

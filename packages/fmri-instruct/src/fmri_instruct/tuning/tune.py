@@ -158,7 +158,8 @@ def tune(  # noqa: PLR0913 - what the stage reads and writes, each named
     progress : callable, optional
         ``progress(done, total)`` after each step.
     note : callable, optional
-        Called with facts by name: windows of the training scans, and those that are not shown.
+        Called with facts by name: windows of the training scans, those that are not shown, and how
+        fast training was.
 
     Returns
     -------
@@ -231,6 +232,7 @@ def tune(  # noqa: PLR0913 - what the stage reads and writes, each named
         },
         device=device,
         progress=progress,
+        note=note,
     )
 
 

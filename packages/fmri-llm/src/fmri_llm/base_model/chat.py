@@ -16,6 +16,7 @@ __all__ = [
     "SCAN_MARK",
     "Message",
     "Prompt",
+    "answer_spans",
     "default_system_prompt",
     "encode",
     "encode_answers",
@@ -115,6 +116,41 @@ def encode_answers(
     answer_ids : list of list of int
         One list per answer, each with its end of turn.
     """
+    before, after = _frame(tokenizer, _turns(tokenizer, messages))
+    texts = [after.replace(_ANSWER_SLOT, answer.strip()) for answer in answers]
+    return _ids(tokenizer, before), [_ids(tokenizer, text) for text in texts]
+
+
+def answer_spans(
+    tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]
+) -> list[tuple[int, int]]:
+    """Characters of a conversation's last answer that each of its tokens stands for.
+
+    Parameters
+    ----------
+    tokenizer : PreTrainedTokenizerBase
+        With a Rust implementation, which alone knows where a token comes from.
+    messages : sequence of {"role", "content"}
+        As for `encode`, whose answer ids these are the spans of.
+
+    Returns
+    -------
+    list of (int, int)
+        First character and the one after the last; (0, 0) for a token of none of them.
+    """
+    _, after = _frame(tokenizer, _turns(tokenizer, messages[:-1]))
+    answer = messages[-1]["content"].strip()
+    text, first = after.replace(_ANSWER_SLOT, answer), after.index(_ANSWER_SLOT)
+    found = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+    within = [
+        (max(start - first, 0), min(end - first, len(answer)))
+        for start, end in found["offset_mapping"]
+    ]
+    return [(start, end) if start < end else (0, 0) for start, end in within]
+
+
+def _turns(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> list[Message]:
+    """Take the mark of the scan out, and write an empty system prompt where one is the default."""
     turns = [
         {
             "role": message["role"],
@@ -127,9 +163,7 @@ def encode_answers(
     ]
     if turns and turns[0]["role"] != "system" and default_system_prompt(tokenizer):
         turns.insert(0, {"role": "system", "content": ""})
-    before, after = _frame(tokenizer, turns)
-    texts = [after.replace(_ANSWER_SLOT, answer.strip()) for answer in answers]
-    return _ids(tokenizer, before), [_ids(tokenizer, text) for text in texts]
+    return turns
 
 
 def default_system_prompt(tokenizer: PreTrainedTokenizerBase) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fmri_llm.base_model import chat, locate
+from fmri_llm.base_model import chat, locate, quantise
 from fmri_llm.base_model.attention_probe import first_fault
 from fmri_vqtok.errors import InputError
 
@@ -31,7 +31,9 @@ _STATE_LAYERS = {"linear_attention", "mamba", "recurrent", "conv", "ssm", "light
 _STATE_NAMES = ("mamba", "rwkv", "xlstm", "recurrent")
 
 
-def load_checked(folder: Path, attention: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def load_checked(
+    folder: Path, attention: str, quantised: str = "none"
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Load a base language model in float32 with its tokenizer, after all checks of this module.
 
     Parameters
@@ -39,6 +41,9 @@ def load_checked(folder: Path, attention: str) -> tuple[PreTrainedModel, PreTrai
     folder : Path
     attention : str
         "sdpa" or "eager".
+    quantised : {"none", "int8", "nf4"}, default="none"
+        With fewer bits it is on the GPU, where there is one, and is not probed numerically: its
+        rounding depends on what else is in the batch.
 
     Raises
     ------
@@ -53,8 +58,10 @@ def load_checked(folder: Path, attention: str) -> tuple[PreTrainedModel, PreTrai
     check_architecture(read_config(folder), str(folder), attention)
     tokenizer = load_text_tokenizer(folder)
     check_text(tokenizer, str(folder))
-    model = load_model(AutoModelForCausalLM, folder, attn_implementation=attention)
-    probe(model, tokenizer, str(folder))
+    options = quantise.loading_options(quantised)
+    model = load_model(AutoModelForCausalLM, folder, attn_implementation=attention, **options)
+    if quantised == "none":
+        probe(model, tokenizer, str(folder))
     return model, tokenizer
 
 

@@ -1,4 +1,4 @@
-"""Input embeddings and low-rank adapters (LoRA) of a base language model."""
+"""A base language model: its input embeddings, and what of it trains."""
 
 from __future__ import annotations
 
@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 
     from fmri_llm.settings import LoraSettings
 
-__all__ = ["input_embeddings", "logits_at", "new_adapter", "without_peft_notice"]
+__all__ = [
+    "input_embeddings",
+    "logits_at",
+    "new_adapter",
+    "prepared_to_train",
+    "without_peft_notice",
+]
 
 _PROJECTIONS = (
     ("q_proj", "v_proj"),
@@ -55,6 +61,31 @@ def logits_at(model: PreTrainedModel | PeftModel, rows: Tensor, columns: Tensor)
         yield
     finally:
         handle.remove()
+
+
+def prepared_to_train(
+    base: PreTrainedModel, base_training: str, lora: LoraSettings, seed: int
+) -> PreTrainedModel | PeftModel:
+    """Set which weights of a base train: low-rank adapters, all of them, or none.
+
+    Parameters
+    ----------
+    base : PreTrainedModel
+        Changed in place.
+    base_training : {"adapters", "full", "frozen"}
+    lora : LoraSettings
+        Of the adapters.
+    seed : int
+        Of the adapters' initial values.
+
+    Raises
+    ------
+    InputError
+        If no layer has one of the target names of the adapters.
+    """
+    if base_training == "adapters":
+        return new_adapter(base, lora, seed)
+    return base.requires_grad_(base_training == "full")
 
 
 def new_adapter(base: PreTrainedModel, settings: LoraSettings, seed: int) -> PeftModel:

@@ -20,6 +20,7 @@ from fmri_llm.base_model import chat
 from fmri_llm.brain_input.scans import BrainScans
 from fmri_llm.data.captions import DESCRIBE_PROMPTS
 from fmri_llm.data.feature_questions import FeatureQuestion, FeatureQuestions
+from fmri_llm.data.template_words import TemplateWords
 from fmri_llm.data.token_windows import ScanTokens, TokenWindows
 from fmri_llm.packing import sequences
 from fmri_llm.packing.sequences import TEXT_LOSSES, TextSegment
@@ -112,7 +113,7 @@ class PretrainingDataset(Dataset):
         From `fmri_vqtok.formats.captions.read_captions`; a plain text is taken as a `Caption`
         without known sentences.
     corpus : ndarray of int, shape (n,)
-        Plain text as tokens of the language model.
+        Plain text as tokens of the language model; it may be mapped from a file.
     tokenizer : PreTrainedTokenizerBase
         That of the language model.
     text_tokens : int
@@ -126,11 +127,14 @@ class PretrainingDataset(Dataset):
         Questions about the measures of the scan in an example.
     losses : collection of str
         Which of `fmri_llm.packing.sequences.TEXT_LOSSES` an example has text for; all by default.
+    template : TemplateWords, optional
+        Weights of the words of captions; equal by default.
 
     Raises
     ------
     InputError
-        If a scan has no caption.
+        If a scan has no caption, or words are weighted and the tokenizer does not say where in a
+        text its tokens are.
     """
 
     def __init__(  # noqa: PLR0913 - what an example is made of, each named
@@ -147,7 +151,13 @@ class PretrainingDataset(Dataset):
         questions: FeatureQuestions | None = None,
         n_questions: int = 0,
         losses: Collection[str] = TEXT_LOSSES,
+        template: TemplateWords | None = None,
     ) -> None:
+        if template is not None and not tokenizer.is_fast:
+            raise InputError(
+                "template_weight: needs a text tokenizer that says where its tokens are (a "
+                "tokenizer.json), which this language model has not; give 1"
+            )
         self.windows = windows
         self.corpus = corpus
         self.tokenizer = tokenizer
@@ -158,6 +168,7 @@ class PretrainingDataset(Dataset):
         self.questions = questions
         self.n_questions = n_questions
         self.losses = losses
+        self.template = template
         self.captions = {scan_id: _domains(captions, scan_id) for scan_id in windows.by_scan}
 
     def __len__(self) -> int:
@@ -199,11 +210,14 @@ class PretrainingDataset(Dataset):
         texts = self.captions[self.windows.scan_ids[scan_number]]
         place = _shuffled(self.seed, epoch, len(texts)) + scan_number
         domain = sorted(texts)[place % len(texts)]
-        answer = self._run_from(texts[domain], int(random.choice(texts[domain].starts)))
-        return conversation_segment(
-            self.tokenizer,
-            [*chat.question(DESCRIBE_PROMPTS[domain]), {"role": "assistant", "content": answer}],
-        )
+        sentences = self._run_from(texts[domain], int(random.choice(texts[domain].starts)))
+        answer = {"role": "assistant", "content": " ".join(sentences)}
+        messages = [*chat.question(DESCRIBE_PROMPTS[domain]), answer]
+        weights = None
+        if self.template is not None:
+            spans = chat.answer_spans(self.tokenizer, messages)
+            weights = self.template.token_weights(domain, sentences, spans)
+        return conversation_segment(self.tokenizer, messages, weights=weights)
 
     def _asked(self, scan_id: str, random: np.random.Generator) -> list[FeatureQuestion]:
         """Questions about the measures of a scan."""
@@ -222,10 +236,10 @@ class PretrainingDataset(Dataset):
         answered = [*messages, {"role": "assistant", "content": asked.answer}]
         return [conversation_segment(self.tokenizer, answered, loss="questions")]
 
-    def _run_from(self, caption: Caption, start: int) -> str:
+    def _run_from(self, caption: Caption, start: int) -> list[str]:
         """As many sentences as fit, from one that makes sense by itself."""
         n_fitting = self._n_fitting(self._lengths(caption)[start:])
-        return " ".join(s.text for s in caption.sentences[start : start + n_fitting])
+        return [s.text for s in caption.sentences[start : start + n_fitting]]
 
     def _lengths(self, caption: Caption) -> list[int]:
         return token_lengths(self.tokenizer, [sentence.text for sentence in caption.sentences])
@@ -241,11 +255,18 @@ class PretrainingDataset(Dataset):
 
 
 def conversation_segment(
-    tokenizer: PreTrainedTokenizerBase, messages: Sequence[chat.Message], loss: str = "f2t"
+    tokenizer: PreTrainedTokenizerBase,
+    messages: Sequence[chat.Message],
+    loss: str = "f2t",
+    weights: Sequence[float] | None = None,
 ) -> TextSegment:
-    """Text segment of a conversation whose last answer is the target, of this loss."""
+    """Text segment of a conversation whose last answer is the target, of this loss.
+
+    Weights are those of the answer's tokens; 1 by default.
+    """
     prompt, answer = chat.encode(tokenizer, messages)
-    return TextSegment(ids=prompt + answer, n_given=len(prompt), loss=loss)
+    of_all = None if weights is None else [0.0] * len(prompt) + list(weights)
+    return TextSegment(ids=prompt + answer, n_given=len(prompt), loss=loss, weights=of_all)
 
 
 def choice_segments(

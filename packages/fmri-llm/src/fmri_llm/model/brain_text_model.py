@@ -25,7 +25,7 @@ from fmri_llm.packing.sequences import NO_TARGET
 
 if TYPE_CHECKING:
     from peft import PeftModel
-    from transformers import Cache
+    from transformers import Cache, PreTrainedModel
 
     from fmri_llm.brain_input.brain_input import BrainInput
     from fmri_llm.brain_input.code_head import CodeHead
@@ -54,7 +54,7 @@ class BrainBlock(NamedTuple):
 class BrainTextModel(nn.Module):
     """The forward passes of `fmri_llm.FMRILM`."""
 
-    language_model: PeftModel
+    language_model: PreTrainedModel | PeftModel
     brain_tokenizer: FMRITokenizer
     brain: BrainInput
     head: CodeHead
@@ -74,6 +74,11 @@ class BrainTextModel(nn.Module):
     def device(self) -> torch.device:
         """Where the model's weights are."""
         return self.brain.markers.device
+
+    @property
+    def _no_split_modules(self) -> list[str]:
+        """Classes of the base's blocks, by which accelerate shards a model that names none."""
+        return sorted(getattr(self.language_model, "_no_split_modules", None) or ())
 
     @torch.no_grad()
     def prefill(self, scans: Tensor | BrainScans, region_mask: Tensor | None = None) -> BrainPrefix:
@@ -177,7 +182,8 @@ class BrainTextModel(nn.Module):
         block : BrainBlock
         text : PackedText
         text_to_keep : Tensor of int64, shape (k,)
-            Text columns, of the L, whose vocabulary logits are computed.
+            Text columns, of the L, whose vocabulary logits are computed; those of the brain block
+            count from -P.
         hidden : bool, default=False
             Whether hidden states are returned.
 
@@ -221,16 +227,25 @@ class BrainTextModel(nn.Module):
             output = self.forward_packed(block, text, every, hidden=hidden)
         return output.logits[0], output
 
-    def next_code_logits(self, scans: BrainScans, steps: SignalSteps) -> Tensor:
+    def next_code_logits(
+        self, scans: BrainScans, steps: SignalSteps, *, with_words: bool = False
+    ) -> Tensor:
         """Logits over the codes of the next step, (B, W, N, K), from a pass without text.
 
-        No token about the whole scan, which would hold the future, is in the sequence.
+        No token about the whole scan, which would hold the future, is in the sequence. With the
+        words in front they are over the extended vocabulary, (B, W, N, V + K).
         """
         block = self.brain_block(scans, steps, context=False)
+        columns = block.columns
         no_text = sequences.pack([[]] * len(scans)).to(self.device)
-        no_column = torch.zeros(0, dtype=torch.int64, device=self.device)
-        output = self.forward_packed(block, no_text, no_column, hidden=True)
-        return self.code_logits(output, block.columns)
+        signal = torch.arange(columns.n_columns, device=self.device)[columns.signal]
+        kept = signal if with_words else signal[:0]
+        output = self.forward_packed(block, no_text, kept - columns.n_columns, hidden=True)
+        codes = self.code_logits(output, columns)
+        if not with_words:
+            return codes
+        words = token_grid.unflatten(output.logits, columns.n_regions)
+        return torch.cat([words, codes], dim=-1)
 
     def code_logits(self, output: Any, columns: BrainColumns) -> Tensor:
         """Logits over the codes of the next step, (B, W, N, K), from a pass's hidden states."""

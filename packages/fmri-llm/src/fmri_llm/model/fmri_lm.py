@@ -16,7 +16,7 @@ from torch import Tensor
 from fmri_llm import merged, pretrained
 from fmri_llm.base_model import locate
 from fmri_llm.base_model.checks import load_checked
-from fmri_llm.base_model.language_model import input_embeddings, new_adapter
+from fmri_llm.base_model.language_model import input_embeddings, prepared_to_train
 from fmri_llm.brain_input.brain_input import BrainInput
 from fmri_llm.brain_input.code_head import CodeHead
 from fmri_llm.brain_input.lengths import code_length, word_length
@@ -35,7 +35,7 @@ from fmri_vqtok.scan_scale import N_BANDS
 
 if TYPE_CHECKING:
     from peft import PeftModel
-    from transformers import PreTrainedTokenizerBase
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from fmri_vqtok.tokenizer import FMRITokenizer
     from fmri_vqtok.training.optimizer import ParameterGroup
@@ -46,9 +46,9 @@ __all__ = ["FMRILM"]
 class FMRILM(AnsweringModel, ForecastingModel, SharedModel):
     """A causal language model with brain tokens in front of its text.
 
-    Made by `from_base` or `from_pretrained`. The adapters, the brain input and the code head are
-    trained. The base model and the brain tokenizer are frozen, and left out of
-    ``state_dict``; the tokenizer always stays in evaluation mode.
+    Made by `from_base` or `from_pretrained`. The brain input and the code head are trained, and of
+    the base adapters, everything or nothing. What is frozen, as the brain tokenizer always is, is
+    left out of ``state_dict``; the tokenizer always stays in evaluation mode.
 
     Only public extension points of the base are used (``inputs_embeds``, a 4-D additive mask,
     ``position_ids``, ``past_key_values``), so any causal model of transformers will do. The mask
@@ -56,8 +56,8 @@ class FMRILM(AnsweringModel, ForecastingModel, SharedModel):
 
     Parameters
     ----------
-    language_model : PeftModel
-        The base with its adapters.
+    language_model : PreTrainedModel or PeftModel
+        The base, with its adapters if it has any.
     text_tokenizer : PreTrainedTokenizerBase
         The base's own.
     brain_tokenizer : FMRITokenizer
@@ -72,12 +72,18 @@ class FMRILM(AnsweringModel, ForecastingModel, SharedModel):
         Names in words of the measures that text reads.
     base_digest : str, optional
         Of the base's weights; kept with the model, so that other weights are noticed.
+    base_training : {"adapters", "full", "frozen"}
+        What of the base trains.
+    quantise : {"none", "int8", "nf4"}
+        Bits that the base was loaded in.
 
     Attributes
     ----------
     max_windows : int or None
         Most windows of a scan that it reads as signal tokens; all by default. Kept in the saved
         folder.
+    code_softmax : {"codes", "joint"}
+        What the F2F loss normalises over: the codes, or words and codes.
     parameter_groups : tuple of ParameterGroup
         Of `fmri_vqtok.training.loop.train`: rates and first steps.
     scan_dependence : dict or None
@@ -87,7 +93,7 @@ class FMRILM(AnsweringModel, ForecastingModel, SharedModel):
 
     def __init__(  # noqa: PLR0913 - what a model is made of, each named
         self,
-        language_model: PeftModel,
+        language_model: PreTrainedModel | PeftModel,
         text_tokenizer: PreTrainedTokenizerBase,
         brain_tokenizer: FMRITokenizer,
         *,
@@ -97,6 +103,8 @@ class FMRILM(AnsweringModel, ForecastingModel, SharedModel):
         attention: str,
         measures: Sequence[str] = (),
         base_digest: str | None = None,
+        base_training: str = "adapters",
+        quantise: str = "none",
     ) -> None:
         super().__init__()
         self.language_model = language_model
@@ -107,8 +115,11 @@ class FMRILM(AnsweringModel, ForecastingModel, SharedModel):
         self.measures = tuple(measures)
         self.base_digest = base_digest
         self.scan_dependence: dict[str, Any] | None = None
+        self.base_training = base_training
+        self.quantise = quantise
         self.loss_weights = LossWeights()
         self.max_windows: int | None = None
+        self.code_softmax = "codes"
         self.parameter_groups: tuple[ParameterGroup, ...] = ()
         length = word_length(self.input_embeddings)
         above, below = self._words(("above", "below"))
@@ -137,11 +148,13 @@ class FMRILM(AnsweringModel, ForecastingModel, SharedModel):
         filters: Tensor | None = None,
         brain: BrainInputSettings | None = None,
         measures: Sequence[str] = (),
+        base_training: str = "adapters",
+        quantise: str = "none",
         lora: LoraSettings | None = None,
         attention: str = "sdpa",
         seed: int = 0,
     ) -> Self:
-        """Model with fresh adapters on a base language model.
+        """Model on a base language model, with fresh adapters unless asked for otherwise.
 
         Parameters
         ----------
@@ -157,6 +170,10 @@ class FMRILM(AnsweringModel, ForecastingModel, SharedModel):
         brain : BrainInputSettings, optional
         measures : sequence of str, optional
             Names in words of the measures that text reads, where the settings ask for it.
+        base_training : {"adapters", "full", "frozen"}, default="adapters"
+            What of the base trains: low-rank adapters, all of its weights, or nothing.
+        quantise : {"none", "int8", "nf4"}, default="none"
+            Bits of the base's weights, where they do not train; needs bitsandbytes.
         lora : LoraSettings, optional
         attention : str, default="sdpa"
         seed : int, default=0
@@ -170,21 +187,21 @@ class FMRILM(AnsweringModel, ForecastingModel, SharedModel):
         Raises
         ------
         InputError
-            If the tokenizer was aligned with another language model.
+            If the tokenizer was aligned with another language model, or bitsandbytes is missing.
         """
         name = locate.canonical(name or str(base))
         brain_tokenizer = pretrained.brain_tokenizer(tokenizer)
         folder = locate.resolve(str(base))
-        language_model, text_tokenizer = load_checked(folder, attention)
-        width = input_embeddings(language_model).embedding_dim
+        base_model, text_tokenizer = load_checked(folder, attention, quantise)
+        width = input_embeddings(base_model).embedding_dim
         check_text_space(brain_tokenizer.config, name, width)
-        adapted = new_adapter(language_model, lora or LoraSettings(), seed)
+        language_model = prepared_to_train(base_model, base_training, lora or LoraSettings(), seed)
         n_regions = brain_tokenizer.config.n_regions
         networks = brain_tokenizer.networks or ("",) * n_regions
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             return cls(
-                adapted,
+                language_model,
                 text_tokenizer,
                 brain_tokenizer,
                 filters=network_filters(networks) if filters is None else filters,
@@ -193,6 +210,8 @@ class FMRILM(AnsweringModel, ForecastingModel, SharedModel):
                 attention=attention,
                 measures=measures,
                 base_digest=locate.weights_digest(folder),
+                base_training=base_training,
+                quantise=quantise,
             )
 
     @classmethod
@@ -211,7 +230,8 @@ class FMRILM(AnsweringModel, ForecastingModel, SharedModel):
         directory : str or Path
             A folder, or "owner/name" on the Hugging Face Hub.
         base : str or Path, optional
-            Where the base model is, if not where its saved name says.
+            Where the base model is, if not where its saved name says. A model whose base was
+            trained whole needs none.
         attention : str, optional
             By default the one that the model was trained with.
         revision : str, optional
@@ -231,29 +251,31 @@ class FMRILM(AnsweringModel, ForecastingModel, SharedModel):
         directory = pretrained.local_folder(directory, revision)
         directory, base = merged.brain_and_base(directory, base)
         config = pretrained.read_config(directory)
-        name, attention = config["base_model"], attention or config["attention"]
-        folder = locate.resolve(str(base or name))
-        digest = pretrained.check_base(config["base_digest"], folder, name)
-        language_model, text_tokenizer = load_checked(folder, attention)
+        attention = attention or config["attention"]
+        language_model, text_tokenizer = pretrained.load_base(
+            config, directory, base=None if base is None else str(base), attention=attention
+        )
         tokenizer = pretrained.brain_tokenizer(directory / pretrained.TOKENIZER)
         width = input_embeddings(language_model).embedding_dim
-        check_text_space(tokenizer.config, name, width)
-        adapted = pretrained.load_adapter(language_model, directory)
+        check_text_space(tokenizer.config, config["base_model"], width)
         model = cls(
-            adapted,
+            language_model,
             text_tokenizer,
             tokenizer,
             filters=torch.zeros(config["brain"]["n_filters"], tokenizer.config.n_regions),
             settings=pretrained.brain_settings(config, directory),
-            base_name=name,
+            base_name=config["base_model"],
             attention=attention,
             measures=config["brain"]["measures"],
-            base_digest=digest,
+            base_digest=config["base_digest"],
+            base_training=config.get("base_training", "adapters"),
+            quantise=config.get("quantise", "none"),
         )
         model.max_windows = config["max_windows"]
         pretrained.load_brain(model, directory)
         model.scan_dependence = pretrained.read_dependence(directory)
-        return model
+        # Quantised weights lie where they were made, and the rest has to be there too.
+        return model if model.quantise == "none" else model.to(model.input_embeddings.weight.device)
 
     def forward(self, **batch: Tensor) -> dict[str, Any]:
         """Losses of a batch of packed sequences.
@@ -280,20 +302,22 @@ class FMRILM(AnsweringModel, ForecastingModel, SharedModel):
         packed, scans = _split(batch)
         weights = self.loss_weights
         losses: dict[str, Tensor] = {}
+        joint = self.code_softmax == "joint"
         code_logits = None
         if any(vars(weights)[name] > 0 for name in TEXT_LOSSES):
             block = self.block_for_text(scans)
-            shared = weights.f2f > 0 and self.brain.settings.text_reads_signal
+            shared = weights.f2f > 0 and self.brain.settings.text_reads_signal and not joint
             logits, output = self.target_logits(block, packed, hidden=shared)
             losses |= self._text_losses(logits, packed)
             code_logits = self.code_logits(output, block.columns) if shared else None
         if weights.f2f > 0:
             steps = self.signal_steps(scans)
             if code_logits is None:
-                code_logits = self.next_code_logits(scans, steps)
+                code_logits = self.next_code_logits(scans, steps, with_words=joint)
+            n_words = code_logits.shape[-1] - self.head.out_features
             losses["f2f"] = next_step_loss(
                 code_logits,
-                steps.codes,
+                n_words + steps.codes,
                 self.brain_tokenizer.valid_codes(scans.region_mask),
                 steps.step_mask & steps.follows,
             )
@@ -344,8 +368,11 @@ class FMRILM(AnsweringModel, ForecastingModel, SharedModel):
     def _words(self, phrases: Sequence[str]) -> Tensor:
         """Mean input embedding of the tokens of each phrase, shape (n_phrases, D)."""
         ids = (self.text_tokenizer(f" {each}", add_special_tokens=False) for each in phrases)
-        rows = [self.input_embeddings(torch.tensor(row["input_ids"])).mean(0) for row in ids]
-        return torch.stack(rows).float() if rows else torch.zeros(0, self.width)
+        table = self.input_embeddings
+        rows = [
+            table(torch.tensor(row["input_ids"], device=table.weight.device)).mean(0) for row in ids
+        ]
+        return torch.stack(rows).float().cpu() if rows else torch.zeros(0, self.width)
 
 
 def _targets(packed: PackedText) -> dict[str, Tensor]:

@@ -22,6 +22,8 @@ class SharedModel(BrainTextModel):
     text_tokenizer: PreTrainedTokenizerBase
     base_name: str
     base_digest: str | None
+    base_training: str
+    quantise: str
     attention: str
     measures: tuple[str, ...]
     scan_dependence: dict[str, Any] | None
@@ -38,7 +40,7 @@ class SharedModel(BrainTextModel):
         return self
 
     def save_pretrained(self, directory: str | Path) -> None:
-        """Write adapters, brain weights, the brain tokenizer and a model card; the base by name.
+        """Write what was trained, the brain tokenizer and a model card; an untrained base by name.
 
         The same weights give the same bytes.
         """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -13,9 +13,12 @@ import numpy as np
 
 from fmri_llm import pretrained
 from fmri_llm.base_model import chat
+from fmri_llm.base_model.quantise import check_device
 from fmri_llm.data import examples
 from fmri_llm.data.feature_questions import FeatureQuestions
+from fmri_llm.data.template_words import TemplateWords
 from fmri_llm.evaluation.scan_dependence import measure_scan_dependence
+from fmri_llm.evaluation.text_perplexity import TextPerplexity, text_perplexity
 from fmri_llm.model.checks import check_length
 from fmri_llm.model.fmri_lm import FMRILM
 from fmri_llm.packing.sequences import TEXT_LOSSES
@@ -29,8 +32,8 @@ from fmri_vqtok.distributed import barrier, init_process_group, is_main_process
 from fmri_vqtok.formats.captions import read_captions
 from fmri_vqtok.formats.tokens import read_tokens_record
 from fmri_vqtok.formats.zscores import read_zscores
-from fmri_vqtok.text import features
 from fmri_vqtok.text.cache import model_fingerprint
+from fmri_vqtok.text.token_stream import token_stream
 from fmri_vqtok.tokens.dataset import check_tokens_of
 from fmri_vqtok.training import loop
 from fmri_vqtok.training.log import write_losses
@@ -80,8 +83,8 @@ def fit_llm(  # noqa: PLR0913 - what the stage reads and writes, each named
     text_path : Path or str
         Plain text for the T2T loss; see `fmri_vqtok.text.corpus.read_corpus`.
     directory : Path
-        Where the model's folder, ``losses.csv``, ``scan-dependence.json`` and, beside the F2F loss,
-        ``forecasts.json`` are written.
+        Where the model's folder, ``losses.csv``, ``scan-dependence.json``, ``text-perplexity.json``
+        and, beside the F2F loss, ``forecasts.json`` are written.
     settings : FitLLMSettings
     seed : int
     language_model : Path
@@ -92,7 +95,8 @@ def fit_llm(  # noqa: PLR0913 - what the stage reads and writes, each named
     progress : callable, optional
         Called with (steps done, steps in all).
     note : callable, optional
-        Called with facts by name: what is not shown of the training scans and captions.
+        Called with facts by name: what is not shown of the training scans and captions, and how
+        fast training was.
 
     Returns
     -------
@@ -101,9 +105,10 @@ def fit_llm(  # noqa: PLR0913 - what the stage reads and writes, each named
     Raises
     ------
     InputError
-        If the parts do not fit together (see `fmri_llm.training.checks`), or the tokens are those
-        of another tokenizer.
+        If the parts do not fit together (see `fmri_llm.training.checks`), the tokens are those of
+        another tokenizer, or quantised weights lack a GPU or bitsandbytes.
     """
+    check_device(settings.quantise, device)
     init_process_group(device)
     record = read_tokens_record(tokens_dir)
     tokenizer = _checked_tokenizer(tokenizer_dir, tokens_dir, settings)
@@ -116,13 +121,16 @@ def fit_llm(  # noqa: PLR0913 - what the stage reads and writes, each named
         filters=initial_filters(tokenizer, train_windows, settings.brain),
         brain=settings.brain,
         measures=measures.phrases,
+        base_training=settings.base_training,
+        quantise=settings.quantise,
         lora=settings.lora,
         attention=settings.attention,
         seed=seed,
     )
     model.max_windows = settings.max_windows
+    model.code_softmax = settings.code_softmax
     initialise(model, train_windows, measures.z_scores(train_windows.scan_ids))
-    corpus, held_out = _corpus(model, language_model, text_path, settings)
+    corpus, held_out, corpus_digest = _corpus(model, language_model, text_path, settings)
     captions = read_captions(descriptors_dir / "captions.jsonl")
     asks = settings.n_questions > 0 and settings.weights.ask_questions
     questions = measures if asks else None
@@ -137,6 +145,7 @@ def fit_llm(  # noqa: PLR0913 - what the stage reads and writes, each named
         questions=questions,
         n_questions=settings.n_questions,
         losses=[name for name in TEXT_LOSSES if vars(settings.weights)[name] > 0],
+        template=_template(captions, train_windows.scan_ids, settings),
     )
     n_examples = settings.loop.steps * settings.loop.batch_size
     training = plan(train_windows, corpus=corpus, n_examples=n_examples)
@@ -152,6 +161,7 @@ def fit_llm(  # noqa: PLR0913 - what the stage reads and writes, each named
     note(**_left_out(training, settings.max_windows))
     if forecasts and len(validation.windows) and is_main_process():
         reference_forecasts(model, training, validation).write(directory)
+    before = _perplexity(model, held_out, settings)
     records = fine_tune(
         model,
         training,
@@ -165,15 +175,18 @@ def fit_llm(  # noqa: PLR0913 - what the stage reads and writes, each named
             "tokens": record,
             "captions": digest([captions]),
             "measures": None if questions is None else questions.digest,
-            "text": digest([corpus, held_out]),
+            "text": corpus_digest,
             "base": model_fingerprint(language_model)[:16],
             "settings of the stage": asdict(replace(settings, loop=LoopSettings())),
         },
         device=device,
         progress=progress,
+        note=note,
     )
     if questions is not None and is_main_process():
         _measure_dependence(model, tokens_dir, captions, questions, settings, seed, directory)
+    if before and (after := _perplexity(model, held_out, settings)):
+        TextPerplexity(before[0], *after).write(directory)
     barrier()
     return records
 
@@ -191,6 +204,7 @@ def fine_tune(  # noqa: PLR0913 - what a run is made of, each named
     identity: Mapping[str, Any] = MappingProxyType({}),
     device: str = "cpu",
     progress: Progress = lambda _done, _total: None,
+    note: Note = lambda **_facts: None,
 ) -> list[LossRecord]:
     """Train a model on a plan of examples, and write its folder and ``losses.csv``.
 
@@ -206,20 +220,24 @@ def fine_tune(  # noqa: PLR0913 - what a run is made of, each named
     weights : LossWeights
         ``LossWeights(f2f=0, t2t=0, questions=0)`` trains on answers alone.
     lora : LoraSettings, optional
-        Rate and first step of the adapters; as the brain input's by default.
+        Rate and first step of the adapters, or of the base where all of it trains; as the brain
+        input's by default.
     seed : int
     identity : mapping, optional
         By name, what the data and the model are, so that no other run resumes from the checkpoints;
         see `fmri_vqtok.training.loop.train`.
     device : str, default="cpu"
-    progress : callable, optional
+    progress, note : callable, optional
+        As for `fmri_vqtok.training.loop.train`.
 
     Returns
     -------
     list of LossRecord
     """
     model.loss_weights = weights
-    model.parameter_groups = (_adapters(lora or LoraSettings(), settings.steps),)
+    if model.base_training != "frozen":
+        group = _base_group(model.base_training, lora or LoraSettings(), settings.steps)
+        model.parameter_groups = (group,)
     records = loop.train(
         model,
         plan,
@@ -231,6 +249,7 @@ def fine_tune(  # noqa: PLR0913 - what a run is made of, each named
         identity={"weights": asdict(weights), **identity},
         device=device,
         progress=progress,
+        note=note,
     )
     if is_main_process():
         model.save_pretrained(directory)
@@ -263,6 +282,17 @@ def _measure_dependence(
         found.write(directory)
 
 
+def _perplexity(
+    model: FMRILM, held_out: np.ndarray, settings: FitLLMSettings
+) -> tuple[float, int] | None:
+    """Perplexity of held-out text, and its tokens; None in a process that writes nothing."""
+    if not settings.perplexity_tokens or not is_main_process():
+        return None
+    return text_perplexity(
+        model.language_model, held_out, settings.corpus_tokens, settings.perplexity_tokens
+    )
+
+
 def _held_out(tokens_dir: Path) -> examples.TokenWindows:
     """Read scans that training has not seen: of the test, or of validation where that is empty."""
     test = examples.TokenWindows.read(tokens_dir, "test")
@@ -284,11 +314,11 @@ def _checked_tokenizer(
     return tokenizer
 
 
-def _adapters(lora: LoraSettings, n_steps: int) -> ParameterGroup:
-    """Parameter group of the adapters."""
+def _base_group(base_training: str, lora: LoraSettings, n_steps: int) -> ParameterGroup:
+    """Parameter group of the base: its adapters, or all of it."""
     first = round(lora.from_fraction * n_steps)
     return ParameterGroup(
-        name="adapters",
+        name="adapters" if base_training == "adapters" else "base",
         select=r"^language_model\.",
         learning_rate=lora.learning_rate,
         from_step=first if first < n_steps else None,
@@ -297,16 +327,28 @@ def _adapters(lora: LoraSettings, n_steps: int) -> ParameterGroup:
 
 def _corpus(
     model: FMRILM, language_model: Path, text_path: Path | str, settings: FitLLMSettings
-) -> tuple[np.ndarray, np.ndarray]:
-    """Plain text as tokens of this model: what is trained on, and what is held out."""
-    stream = features.token_stream(
+) -> tuple[np.ndarray, np.ndarray, str]:
+    """Plain text as tokens of this model: what is trained on, what is held out, and a digest."""
+    stream = token_stream(
         language_model, text_path, column=settings.text_column, limit=settings.corpus_limit
     )
-    tokens = stream.numpy()
+    tokens = stream.tokens.numpy()
     n_held_out = max(len(tokens) // _HELD_OUT_TEXT, settings.corpus_tokens)
     checks.check_corpus(len(tokens), 2 * settings.corpus_tokens, text_path)
-    checks.check_vocabulary(int(tokens.max()), model.input_embeddings.num_embeddings)
-    return tokens[:-n_held_out], tokens[-n_held_out:]
+    checks.check_vocabulary(stream.highest, model.input_embeddings.num_embeddings)
+    return tokens[:-n_held_out], tokens[-n_held_out:], stream.digest[:16]
+
+
+def _template(
+    captions: Mapping[str, Mapping[str, Caption]], scan_ids: Sequence[str], settings: FitLLMSettings
+) -> TemplateWords | None:
+    """Template words of the training captions; None where they count as much as others."""
+    if settings.template_weight == 1:
+        return None
+    return TemplateWords(
+        (captions[scan_id] for scan_id in scan_ids if scan_id in captions),
+        settings.template_weight,
+    )
 
 
 def _left_out(plan: examples.PretrainingDataset, max_windows: int | None) -> dict[str, int]:

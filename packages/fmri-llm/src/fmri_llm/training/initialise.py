@@ -53,6 +53,8 @@ def initialise(
 ) -> None:
     """Fit the scalers and read-outs of a model's brain input, and start its code head.
 
+    Where the F2F loss is over words too, the codes start as likely as all words together.
+
     Parameters
     ----------
     model : FMRILM
@@ -73,6 +75,18 @@ def initialise(
     if z_scores is not None:
         model.brain.fit_measures(batches, torch.from_numpy(z_scores))
     model.head.start(code_embeddings(tokenizer), counts)
+    if model.code_softmax == "joint":
+        model.head.bias.add_(_word_mass(model, windows))
+
+
+def _word_mass(model: FMRILM, windows: TokenWindows) -> float:
+    """Mean log of the summed exponentials of word logits where codes are predicted, of one scan.
+
+    Codes that start as likely as all words together need not climb there first.
+    """
+    scan = scans_of([windows.scan(windows.scan_ids[0])]).to(model.device)
+    logits = model.next_code_logits(scan, model.signal_steps(scan), with_words=True)
+    return float(logits[..., : -model.head.out_features].logsumexp(-1).mean())
 
 
 def _batches(windows: TokenWindows) -> Iterator[BrainScans]:

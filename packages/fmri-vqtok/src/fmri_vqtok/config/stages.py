@@ -135,8 +135,8 @@ class FitTokenizerSettings(QuantizerChoice):
         couplings; more than 0 needs ``--descriptors``.
     text_column : str
         Column of a data set of texts (``--text``) that holds the text.
-    corpus_limit : int
-        Tokens of ``--text`` that are read, from its start.
+    corpus_limit : int or None
+        Tokens of ``--text`` that are read, from its start; None reads all, at any size.
     text_tokens : int
         Text embeddings drawn per training example; they have the same weight as its brain tokens.
     caption_tokens : int
@@ -172,7 +172,7 @@ class FitTokenizerSettings(QuantizerChoice):
     coupling_weight: NonNegative = 0.0
     readout_weight: NonNegative = 0.0
     text_column: str = "text"
-    corpus_limit: Count = CORPUS_LIMIT
+    corpus_limit: Count | None = CORPUS_LIMIT
     text_tokens: Count = 128
     caption_tokens: Count = 256
     start_stride: Count = 8

@@ -40,7 +40,7 @@ class TextDraws:
 
     Attributes
     ----------
-    stream : Tensor of int64, shape (n,)
+    stream : Tensor of int32, shape (n,)
         Tokens of a corpus.
     n_tokens : int
         Tokens per example.
@@ -51,7 +51,8 @@ class TextDraws:
 
     def draw(self, rng: np.random.Generator) -> Tensor:
         """Tokens at random positions of the corpus, shape (n_tokens,)."""
-        return self.stream[torch.from_numpy(rng.integers(len(self.stream), size=self.n_tokens))]
+        places = rng.integers(len(self.stream), size=self.n_tokens)
+        return self.stream[torch.from_numpy(places)].long()
 
 
 class TrainingWindowDataset(Dataset):

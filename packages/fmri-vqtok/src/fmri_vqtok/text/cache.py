@@ -38,14 +38,18 @@ def cached_tensor(
         In place of the folder "text" in `cache_folder`. One that cannot be written to is a
         warning in the log.
     """
-    text = json.dumps({"layout": LAYOUT, **about}, sort_keys=True)
-    key = hashlib.sha256(text.encode()).hexdigest()[:32]
-    path = (folder or cache_folder() / "text") / f"{about['kind']}-{key}.safetensors"
+    path = (folder or cache_folder() / "text") / f"{entry_name(about)}.safetensors"
     tensor = _read(path)
     if tensor is None:
         tensor = compute().cpu().contiguous()
         _write(path, tensor)
     return tensor
+
+
+def entry_name(about: dict[str, Any]) -> str:
+    """Name of the entry that all of this determines; its "kind" is in front."""
+    text = json.dumps({"layout": LAYOUT, **about}, sort_keys=True)
+    return f"{about['kind']}-{hashlib.sha256(text.encode()).hexdigest()[:32]}"
 
 
 def model_fingerprint(folder: Path) -> str:

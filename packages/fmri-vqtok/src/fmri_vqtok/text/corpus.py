@@ -17,6 +17,8 @@ TABLE_SUFFIXES = (".jsonl", ".parquet")
 _BLOCK = 2**16
 """Most characters of a text that are yielded at a time."""
 
+_PATIENCE = 10  # s, for the revision of a data set of the hub
+
 _ROWS = 256
 """Rows of a table that are read at a time."""
 
@@ -54,6 +56,38 @@ def read_corpus(source: Path | str, column: str = "text") -> Iterator[str]:
     """
     for text in _whole_texts(source, column):
         yield from _parts(text)
+
+
+def corpus_state(source: Path | str) -> Any:
+    """Tell what state a corpus is in, without reading it; None where that cannot be told.
+
+    Parameters
+    ----------
+    source : path or str
+        As for `read_corpus`.
+
+    Returns
+    -------
+    JSON value or None
+        Name, size and time of change of each file, or the revision of a data set of the hub.
+    """
+    name = str(source).removeprefix(HUB)
+    path = Path(name)
+    if name != str(source) and not path.is_dir():
+        return _hub_revision(name)
+    files = [path] if path.is_file() else sorted(f for f in path.rglob("*") if f.is_file())
+    stats = [(file, file.stat()) for file in files]
+    return [[str(file.absolute()), stat.st_size, stat.st_mtime_ns] for file, stat in stats]
+
+
+def _hub_revision(name: str) -> list[str] | None:
+    from huggingface_hub import HfApi
+
+    try:
+        revision = HfApi().dataset_info(name.partition(":")[0], timeout=_PATIENCE).sha
+    except Exception:  # noqa: BLE001 - no network, no such data set: reading it will say so
+        return None
+    return None if revision is None else [name, revision]
 
 
 def _whole_texts(source: Path | str, column: str) -> Iterator[str]:

@@ -1,12 +1,9 @@
-"""Frozen text targets of any causal language model: embeddings, features and token streams."""
+"""Frozen text targets of any causal language model: embeddings and features."""
 
-import tempfile
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
@@ -14,16 +11,12 @@ from torch.nn.utils.rnn import pad_sequence
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.formats.captions import split_sentences
 from fmri_vqtok.text.cache import cached_tensor, model_fingerprint
-from fmri_vqtok.text.corpus import read_corpus
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 CPU_TOKENS, GPU_TOKENS = 1024, 16_384
 """Tokens per batch, with padding; larger batches are no faster on a CPU."""
-
-_TEXTS = 16
-"""Texts of a corpus that are tokenized at a time."""
 
 
 def embedding_table(model_dir: Path, *, cache_dir: Path | None = None) -> Tensor:
@@ -92,64 +85,6 @@ def text_features(
     return cached_tensor(
         about, lambda: _features(model_dir, sentences, max_tokens, device), cache_dir
     )
-
-
-def token_stream(
-    model_dir: Path, source: Path | str, *, column: str = "text", limit: int | None = None
-) -> Tensor:
-    """Tokens of a text corpus by the language model's own tokenizer, shape (n,), int64.
-
-    The corpus is read piece by piece, and its tokens are memory-mapped from an unnamed temporary
-    file, so that memory does not grow with the corpus.
-
-    Parameters
-    ----------
-    model_dir : Path
-    source, column
-        Corpus, as for `fmri_vqtok.text.corpus.read_corpus`.
-    limit : int, optional
-        Reading stops after so many tokens.
-
-    Raises
-    ------
-    InputError
-        If the corpus cannot be read or has no text, or there is no space for its tokens.
-    """
-    from fmri_vqtok.text.models import load_text_tokenizer
-
-    tokenizer = load_text_tokenizer(model_dir)
-    with tempfile.TemporaryFile() as file:
-        n_tokens = 0
-        for texts in _in_groups(read_corpus(source, column), _TEXTS):
-            n_tokens += _append_tokens(tokenizer, texts, file)
-            if limit is not None and n_tokens >= limit:
-                n_tokens = limit
-                break
-        file.flush()
-        if not n_tokens:
-            raise InputError(
-                f"{source}: no text; give a text file, a folder of .txt, .md, .rst, .jsonl or "
-                ".parquet files, or a saved data set"
-            )
-        # The mapping stays valid after the file is closed.
-        return torch.from_numpy(np.memmap(file, np.int64, mode="r+", shape=(n_tokens,)))
-
-
-def _append_tokens(
-    tokenizer: "PreTrainedTokenizerBase", texts: Sequence[str], file: IO[bytes]
-) -> int:
-    """Write the tokens of some texts to a file; return their number."""
-    # The stream is cut into sequences later, so it may be longer than the model's limit.
-    rows = tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
-    try:
-        for row in rows:
-            file.write(np.asarray(row, dtype=np.int64).tobytes())
-    except OSError as error:
-        raise InputError(
-            f"{tempfile.gettempdir()}: no space for the tokens of the corpus ({error}); give a "
-            "smaller corpus_limit, or set TMPDIR to a folder with more space"
-        ) from error
-    return sum(map(len, rows))
 
 
 @torch.no_grad()
@@ -265,9 +200,3 @@ def _padded_batches(rows: Sequence[Tensor], most: int) -> Iterator[list[int]]:
         batch.append(place)
     if batch:
         yield batch
-
-
-def _in_groups(texts: Iterable[str], size: int) -> Iterator[list[str]]:
-    iterator = iter(texts)
-    while group := list(islice(iterator, size)):
-        yield group

@@ -77,7 +77,8 @@ def fit_tokenizer(
     progress : callable, optional
         ``progress(done, total)`` over the training steps.
     note : callable, optional
-        Called with ``captions=``, what of them entered the contrast, for the run's record.
+        Called with ``captions=``, what of them entered the contrast, and ``speed=``, for the run's
+        record.
 
     Returns
     -------
@@ -114,6 +115,7 @@ def fit_tokenizer(
         identity=_identity(cohort, tokenizer, targets, text, settings),
         device=device,
         progress=progress,
+        note=note,
     )
     objective.to("cpu")
     quality = _quality(objective, scans)
@@ -199,7 +201,7 @@ def _identity(
         "configuration": tokenizer.config.to_dict(),
         "language model": None if text is None else model_fingerprint(text.language_model)[:16],
         "captions": None if targets is None else targets.captions_digest,
-        "text": None if targets is None else digest([targets.draws.stream]),
+        "text": None if targets is None else targets.corpus_digest,
         "z-scores": None
         if targets is None or targets.zscores is None
         else digest([targets.zscores]),

@@ -17,9 +17,7 @@ from types import MappingProxyType
 from typing import Any, cast
 
 import torch
-from accelerate import Accelerator, DataLoaderConfiguration, DistributedDataParallelKwargs
-from accelerate.tracking import TensorBoardTracker, get_available_trackers
-from accelerate.utils import GradientAccumulationPlugin, send_to_device, set_seed
+from accelerate.utils import send_to_device, set_seed
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
@@ -34,16 +32,16 @@ from fmri_vqtok.distributed import (
     no_sync,
     rank_and_world_size,
 )
+from fmri_vqtok.training.accelerator import load_whole, make_accelerator, model_to_shard
 from fmri_vqtok.training.checks import check_length, check_surroundings
 from fmri_vqtok.training.log import LossRecord, Sums, TrainingLog
 from fmri_vqtok.training.optimizer import drop_frozen_gradients, learning_rates, make_optimizer
 from fmri_vqtok.training.run_identity import batch_sample, model_digest
+from fmri_vqtok.training.speed import Speed
 
 Progress = Callable[[int, int], None]
 Collate = Callable[[list[Any]], dict[str, Any]]
 
-_PRECISIONS = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}
-_PROJECT = "fmri-lm"
 _EXAMPLES = "examples"
 """What a log calls the examples that a run saw first."""
 
@@ -60,6 +58,7 @@ def train(  # noqa: PLR0913 - what a run is made of, each named
     identity: Mapping[str, Any] = MappingProxyType({}),
     device: str = "cpu",
     progress: Progress = lambda _done, _total: None,
+    note: Callable[..., None] = lambda **_facts: None,
 ) -> list[LossRecord]:
     """Train ``model`` in place and return its losses by name, resuming a run that was killed.
 
@@ -87,11 +86,14 @@ def train(  # noqa: PLR0913 - what a run is made of, each named
         "cpu", or "cuda" for the GPUs that the process sees.
     progress : callable, optional
         ``progress(done, total)`` after each step.
+    note : callable, optional
+        Called at the end with ``speed=``, a mapping (see `fmri_vqtok.training.speed.Speed.facts`).
 
     Returns
     -------
     list of LossRecord
-        Including those from before a resume. The model is left in evaluation mode.
+        Including those from before a resume. The model is left in evaluation mode; where weights
+        are sharded, that of the first process alone is trained.
 
     Raises
     ------
@@ -125,7 +127,8 @@ def train(  # noqa: PLR0913 - what a run is made of, each named
     run = _Run(model, settings, directory, seed=seed, identity=identity, device=device)
     batches = run.resume(training_set, collate)
     while run.log.step < settings.steps and not run.has_stopped:
-        norm, rates = run.step(batches)
+        with run.speed.step(settings.batch_size):
+            norm, rates = run.step(batches)
         progress(run.log.step, settings.steps)
         if run.is_due(settings.log_every):
             run.log_interval({"grad_norm": float(norm), **rates})
@@ -134,6 +137,7 @@ def train(  # noqa: PLR0913 - what a run is made of, each named
         if run.is_due(settings.checkpoint_every) or run.has_stopped:
             run.save()
     run.finish()
+    note(speed=run.speed.facts)
     return run.log.records
 
 
@@ -153,6 +157,7 @@ class _Run:
         set_seed(seed)
         groups = getattr(model, "parameter_groups", ())
         self.settings = settings
+        self.speed = Speed()
         self.checkpoints = directory / "checkpoints"
         self.log = TrainingLog(
             {
@@ -164,13 +169,14 @@ class _Run:
                 "model": model_digest(model),
             }
         )
-        optimizer = make_optimizer(model, groups, settings)
+        self.accelerator = make_accelerator(settings, directory, device)
+        self.given = model
+        self.model: Any = model_to_shard(self.accelerator, model)
+        optimizer = make_optimizer(self.model, groups, settings)
         n_warmup = round(settings.warmup_fraction * settings.steps)
         schedule = get_cosine_schedule_with_warmup(optimizer, n_warmup, settings.steps)
-        self.accelerator = _accelerator(settings, directory, device)
-        self.model: Any = model
         self.prepared, self.optimizer, self.schedule = self.accelerator.prepare(
-            model, optimizer, schedule
+            self.model, optimizer, schedule
         )
 
     @property
@@ -206,7 +212,8 @@ class _Run:
 
     def step(self, batches: Iterator[dict[str, Any]]) -> tuple[Tensor, dict[str, float]]:
         """Take one optimizer step; the norm of its gradient, and the learning rates by name."""
-        parts = list(itertools.islice(batches, self.settings.accumulation_steps))
+        with self.speed.wait():
+            parts = list(itertools.islice(batches, self.settings.accumulation_steps))
         parts = [send_to_device(part, self.accelerator.device) for part in parts]
         if self.log.step == 0:
             self.log.require_same(_EXAMPLES, batch_sample(parts[0]))
@@ -237,9 +244,9 @@ class _Run:
         return norm, rates
 
     def log_interval(self, of_step: Mapping[str, float]) -> None:
-        """Write down the losses since the last time; trackers get numbers of the step too."""
+        """Write down the losses since the last time; trackers get the speed and the step's too."""
         values = self.log.close_interval(self._metrics)
-        self._track("train", {**values, **of_step})
+        self._track("train", {**values, **of_step, **self.speed.interval()})
 
     def evaluate(self, validation_set: Dataset, collate: Collate) -> None:
         """Write down losses and metrics over the validation set, and keep the best weights."""
@@ -272,10 +279,12 @@ class _Run:
         self.accelerator.unwrap_model(self.prepared, keep_fp32_wrapper=False)
         # Accelerate leaves a model with this mark as it is: another run has to prepare it again.
         vars(self.model).pop("_is_accelerate_prepared", None)
+        if self.model is not self.given:
+            load_whole(self.given, self.accelerator.get_state_dict(self.prepared))
         if self.settings.patience:
             barrier()
-            self.model.load_state_dict(load_file(self._best), strict=False)
-        self.model.eval()
+            load_whole(self.given, load_file(self._best))
+        self.given.eval()
 
     @torch.no_grad()
     def _validate(self, validation_set: Dataset, collate: Collate) -> dict[str, float]:
@@ -337,31 +346,6 @@ class _Run:
         """Checkpoints, the oldest first."""
         found = self.checkpoints.glob("checkpoint-*")
         return sorted(found, key=lambda path: int(path.name.rpartition("-")[2]))
-
-
-def _accelerator(settings: LoopSettings, directory: Path, device: str) -> Accelerator:
-    names = {"none": [], "all": list(map(str, get_available_trackers()))}
-    trackers = [
-        TensorBoardTracker("", directory / "tensorboard") if name == "tensorboard" else name
-        for name in names.get(settings.report_to, [settings.report_to])
-    ]
-    accelerator = Accelerator(
-        cpu=device == "cpu",
-        mixed_precision=_PRECISIONS[settings.precision],
-        gradient_accumulation_plugin=GradientAccumulationPlugin(
-            num_steps=settings.accumulation_steps
-        ),
-        # Then the schedule advances once per step, whatever the number of processes.
-        dataloader_config=DataLoaderConfiguration(split_batches=True),
-        kwargs_handlers=[
-            # The codebook is kept equal by the quantizer; other buffers never change.
-            DistributedDataParallelKwargs(broadcast_buffers=False, find_unused_parameters=True)
-        ],
-        log_with=trackers or None,
-        project_dir=directory,
-    )
-    accelerator.init_trackers(_PROJECT)
-    return accelerator
 
 
 def _parts_of_process(settings: LoopSettings) -> list[list[int]]:

@@ -13,7 +13,8 @@ from fmri_vqtok.digest import digest
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.formats.zscores import read_zscores
 from fmri_vqtok.text.caption_targets import CaptionCounts, caption_targets, read_sentences
-from fmri_vqtok.text.features import embedding_table, token_stream
+from fmri_vqtok.text.features import embedding_table
+from fmri_vqtok.text.token_stream import token_stream
 
 Scans = dict[str, list[NormalisedScan]]
 
@@ -55,7 +56,7 @@ class TextTargets:
     draws : TextDraws
         Where the words of the domain loss are drawn from.
     counts : CaptionCounts
-    captions_digest : str
+    captions_digest, corpus_digest : str
     held_out : Tensor
         Rows of the validation scans.
     zscores : Tensor, shape (n_scans, n_features), or None
@@ -68,6 +69,7 @@ class TextTargets:
     draws: TextDraws
     counts: CaptionCounts
     captions_digest: str
+    corpus_digest: str
     held_out: Tensor
     zscores: Tensor | None
 
@@ -119,18 +121,19 @@ def text_targets(
         text.language_model, text.corpus, column=settings.text_column, limit=settings.corpus_limit
     )
     table = embedding_table(text.language_model)
-    if (highest := int(stream.max())) >= len(table):
+    if stream.highest >= len(table):
         raise InputError(
-            f"text {text.corpus}: token {highest}, but language model {text.name} has embeddings "
-            f"of {len(table)} tokens; give the tokenizer that belongs to the model"
+            f"text {text.corpus}: token {stream.highest}, but language model {text.name} has "
+            f"embeddings of {len(table)} tokens; give the tokenizer that belongs to the model"
         )
     return TextTargets(
         table=table,
         captions=by_row,
         center=found.center,
-        draws=TextDraws(stream, settings.text_tokens),
+        draws=TextDraws(stream.tokens, settings.text_tokens),
         counts=found.counts,
         captions_digest=digest(captions),
+        corpus_digest=stream.digest[:16],
         held_out=torch.tensor(
             [scan.row for scan in scans.get("validation", [])], dtype=torch.int64
         ),

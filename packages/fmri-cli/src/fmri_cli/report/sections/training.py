@@ -28,6 +28,7 @@ def build(run: Run, settings: ReportSettings) -> Section:  # noqa: ARG001
                 "steps": int(losses["step"].max()),
                 "figure": loss_curves(losses),
                 "forecasts": _forecasts(run, stage),
+                "perplexity": _perplexity(run, stage),
                 "dependence": _dependence(run, stage),
                 "measured": [MEASURED[name] for name in drawn_names(losses) if name in MEASURED],
             }
@@ -87,6 +88,20 @@ def _dependence(run: Run, stage: str) -> dict[str, Any] | None:
             f"(chance {found['retrieval_chance']:.0%})."
         ),
     }
+
+
+def _perplexity(run: Run, stage: str) -> str | None:
+    """Compare the base's perplexity of held-out plain text before and after training."""
+    if not run.has(stage, "text-perplexity.json"):
+        return None
+    found = run.json(stage, "text-perplexity.json")
+    change = found["after"] / found["before"] - 1
+    verdict = f"{abs(change):.0%} {'more' if change > 0 else 'less'}"
+    return (
+        f"Perplexity of held-out plain text ({found['n_tokens']:,} tokens; less is better): "
+        f"{found['before']:.2f} before training, {found['after']:.2f} after, {verdict}. "
+        "A rise says how much of its language the base has lost."
+    )
 
 
 def _forecasts(run: Run, stage: str) -> str | None:

@@ -103,7 +103,7 @@ def brain_and_base(directory: Path, base: str | Path | None) -> tuple[Path, str 
 
 
 def _merged_base(language_model: PreTrainedModel | PeftModel) -> PreTrainedModel:
-    """Copy a base with its adapters added to its weights; without adapters, it is taken as it is."""
+    """Copy a base with its adapters added to its weights; one without adapters is not copied."""
     from peft import PeftModel
 
     if not isinstance(language_model, PeftModel):

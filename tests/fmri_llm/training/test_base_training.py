@@ -117,7 +117,7 @@ def test_a_folder_holds_the_base_only_where_all_of_it_was_trained(tiny_folder, t
         tune(fresh(tiny_folder("llama"), base_training), directory, steps=1)
         found[base_training] = files_of(directory)
     folders = {kind: {name.partition("/")[0] for name in found[kind]} for kind in found}
-    others = {"brain.safetensors", "config.json", "losses.csv", "tokenizer"}
+    others = {"README.md", "brain.safetensors", "config.json", "losses.csv", "tokenizer"}
     assert folders == {"full": others | {"base"}, "frozen": others}
     assert str(tiny_folder("llama")).encode() not in b"".join(found["full"].values())
 

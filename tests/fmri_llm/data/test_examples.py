@@ -4,10 +4,12 @@ import json
 
 import datasets
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from fmri_llm.data import examples
+from fmri_llm.data.feature_questions import FeatureQuestions
 from fmri_llm.packing.sequences import NO_TARGET
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.formats.captions import Caption, Sentence, read_captions, split_sentences
@@ -57,7 +59,9 @@ def captions_of(*domains):
     }
 
 
-def make_dataset(windows, tokenizer, *, seed=7, n_examples=12, text_tokens=36, captions=None):
+def make_dataset(
+    windows, tokenizer, *, seed=7, n_examples=12, text_tokens=36, captions=None, questions=None
+):
     return examples.PretrainingDataset(
         windows,
         captions or captions_of("FC", "graph"),
@@ -67,6 +71,8 @@ def make_dataset(windows, tokenizer, *, seed=7, n_examples=12, text_tokens=36, c
         corpus_tokens=16,
         n_examples=n_examples,
         seed=seed,
+        **({} if questions is None else {"questions": questions, "n_questions": 8}),
+        losses=("f2t", "t2t") if questions is None else ("questions",),
     )
 
 
@@ -84,6 +90,26 @@ def same(first, second):
             examples.collate([first]).values(), examples.collate([second]).values(), strict=True
         )
     )
+
+
+def test_the_first_half_asks_levels_alone_and_the_rest_every_kind(windows, tokenizer):
+    names = [f"graph.network_strength.{name}" for name in "ABCDEF"]
+    z = np.random.default_rng(0).normal(0, 2, size=(2, len(names)))
+    table = pd.DataFrame(z, index=["s1", "s2"], columns=names)
+    dataset = make_dataset(windows, tokenizer, n_examples=20, questions=FeatureQuestions(table))
+    kinds = [
+        [question_kind(tokenizer, segment) for segment in dataset[k].segments] for k in range(20)
+    ]
+    assert all(set(each) == {"Is the connection"} for each in kinds[:10])
+    assert {kind for each in kinds[10:] for kind in each} == {
+        "Is the connection", "Which is higher,", "Is this true:"
+    }  # fmt: skip
+
+
+def question_kind(tokenizer, segment):
+    """First three words of a question."""
+    text = tokenizer.decode(segment.ids[: segment.n_given]).removeprefix("Question: ")
+    return " ".join(text.split()[:3])
 
 
 def test_an_example_depends_only_on_seed_and_index(windows, tokenizer):

@@ -44,6 +44,12 @@ __all__ = [
 ]
 
 
+LEVELS_ONLY = 0.5
+"""Share of the examples, from the first one, that ask only whether measures are above or below
+average. Questions that compare measures or judge statements come after it: a model that finds the
+measure which words name learns them faster."""
+
+
 class Example(NamedTuple):
     """One training example before it is put into a batch.
 
@@ -187,7 +193,8 @@ class PretrainingDataset(Dataset):
         if "t2t" in self.losses:
             segments.append(self._plain(random))
         if "questions" in self.losses or "choices" in self.losses:
-            for each in self._asked(scan_id, random):
+            easy = index < LEVELS_ONLY * self.n_examples
+            for each in self._asked(scan_id, random, levels_only=easy):
                 segments += self._question_segments(each, len(segments))
         return Example(self.windows.scan(scan_id), segments, noise_seed(self.seed, index))
 
@@ -219,12 +226,17 @@ class PretrainingDataset(Dataset):
             weights = self.template.token_weights(domain, sentences, spans)
         return conversation_segment(self.tokenizer, messages, weights=weights)
 
-    def _asked(self, scan_id: str, random: np.random.Generator) -> list[FeatureQuestion]:
+    def _asked(
+        self, scan_id: str, random: np.random.Generator, *, levels_only: bool
+    ) -> list[FeatureQuestion]:
         """Questions about the measures of a scan."""
         if self.questions is None:
             return []
         others = self.windows.scan_ids
-        drawn = (self.questions.draw(scan_id, random, others) for _ in range(self.n_questions))
+        drawn = (
+            self.questions.draw(scan_id, random, others, levels_only=levels_only)
+            for _ in range(self.n_questions)
+        )
         return [each for each in drawn if each is not None]
 
     def _question_segments(self, asked: FeatureQuestion, place: int) -> list[TextSegment]:

@@ -85,7 +85,12 @@ class FeatureQuestions:
         return digest([list(self._rows), self.columns, self._values])
 
     def draw(
-        self, scan_id: str, rng: np.random.Generator, others: Sequence[str]
+        self,
+        scan_id: str,
+        rng: np.random.Generator,
+        others: Sequence[str],
+        *,
+        levels_only: bool = False,
     ) -> FeatureQuestion | None:
         """Draw a question about a scan; None if its measures give none.
 
@@ -95,6 +100,8 @@ class FeatureQuestions:
         rng : numpy.random.Generator
         others : sequence of str
             Scans whose measures wrong statements are taken from.
+        levels_only : bool, default=False
+            Whether to ask only whether a measure is above or below average, the easiest kind.
 
         Raises
         ------
@@ -102,7 +109,7 @@ class FeatureQuestions:
             If the scan has no z-scores.
         """
         values = self._of(scan_id)
-        kind = rng.integers(3)
+        kind = 0 if levels_only else rng.integers(3)
         if kind == 0:
             return self.level(self._clear(values, rng), values, first=bool(rng.integers(2)))
         if kind == 1:

@@ -6,6 +6,7 @@ first layers of SmolLM2-135M-Instruct as the base. On the held-out scans it is p
 
 - questions whether a measure is above or below average (AUC), and captions found among all, each
   with the scan itself, with another person's, and with none;
+- sex and diagnosis as the tuned model answers them, beside the baselines of `fmri evaluate`;
 - sex and diagnosis from the model's own hidden state at the end of a prompt (logistic regression,
   whose penalty validation scans choose), beside the connectome of the recordings, that of the
   codes, and the z-scores of the descriptors.
@@ -46,6 +47,23 @@ EFFECTS = (
     " {kind: amplitude, networks: [Visual], phenotype: diagnosis, size: 1.2},"
     " {kind: slowness, phenotype: diagnosis, size: 1.2}]"
 )
+LAYERS = "[q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj]"
+TASKS = """
+schema: 1
+tasks:
+  sex:
+    title: sex
+    answers: [female, male]
+    label: {phenotype: sex}
+    questions: [Is this person female or male?, What is the sex of this person?]
+    statements: ["The person is {answer}."]
+  diagnosis:
+    title: diagnosis
+    answers: [control, patient]
+    label: {phenotype: diagnosis}
+    questions: [Which group does this person belong to?, Which group does this scan suggest?]
+    statements: ["The person is a {answer}."]
+"""
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 PROMPT = "Is this person female or male, healthy or ill?"
 Features = dict[str, NDArray[np.float64]]
@@ -100,8 +118,8 @@ def make_run(out: Path, options: argparse.Namespace) -> None:
     fmri({}, "tokenize", out / "cohort", out / "tokenizer", "--out", out / "tokens", *seed)
     of_model = {
         "loop.steps": options.steps,
-        "loop.batch_size": 8,
-        "loop.learning_rate": 2e-3,
+        "loop.batch_size": 4,
+        "loop.learning_rate": 3e-3,
         "loop.evaluate_every": options.steps,
         "loop.checkpoint_every": 50,
         # Questions alone: captions and plain text would take most of the time.
@@ -110,11 +128,39 @@ def make_run(out: Path, options: argparse.Namespace) -> None:
         "weights.t2t": 0,
         "text_tokens": 64,
         "corpus_tokens": 32,
-        "dependence_scans": 40,
-        "dependence_questions": 24,
+        "perplexity_tokens": 64,
+        "dependence_scans": 24,
+        "dependence_questions": 40,
+        # The first layers of a base write no text by themselves: all of their layers are adapted.
+        "lora.rank": 32,
+        "lora.targets": LAYERS,
+        "n_questions": 16,
     }
     folders = (out / "tokens", out / "tokenizer", out / "descriptors")
     fmri(of_model, "fit-llm", *folders, "--out", out / "language-model", *texts)
+    ask(out, options, seed)
+
+
+def ask(out: Path, options: argparse.Namespace, seed: tuple[object, ...]) -> None:
+    """Tune the model on sex and diagnosis, and score its answers."""
+    tasks = out / "tasks.yaml"
+    tasks.write_text(TASKS)
+    cohort, tokens, instructions = (out / name for name in ("cohort", "tokens", "instructions"))
+    asked = (cohort, out / "descriptors", "--tasks", tasks, "--out", instructions, *seed)
+    fmri({"paradigms": "[single]"}, "make-instructions", *asked)
+    of_tuning = {
+        "loop.steps": options.tuning_steps,
+        "loop.batch_size": 16,
+        "loop.learning_rate": 2e-3,
+        "loop.evaluate_every": options.tuning_steps,
+        "loop.checkpoint_every": 50,
+        "conversations": 2,
+        "validation_examples": 48,
+    }
+    given = (out / "language-model", tokens, instructions)
+    fmri(of_tuning, "tune", *given, "--out", out / "tuned-model", *seed)
+    given = (out / "tuned-model", tokens, instructions, cohort)
+    fmri({}, "evaluate", *given, "--out", out / "evaluation", *seed)
 
 
 def features_of(out: Path) -> dict[str, Features]:
@@ -180,7 +226,8 @@ def main() -> None:
     parser.add_argument("--parcellation", default="schaefer100-7n")
     parser.add_argument("--subjects", type=int, default=600)
     parser.add_argument("--layers", type=int, default=2)
-    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--steps", type=int, default=160)
+    parser.add_argument("--tuning-steps", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     out = options.out
@@ -192,6 +239,16 @@ def main() -> None:
         loss = found["caption_loss"][condition]
         print(f"{condition:9} questions AUC: {figures}; caption loss {loss:.3f}")
     print(f"retrieval {found['retrieval']:.2f} (chance {found['retrieval_chance']:.2f})")
+    for task, entry in json.loads((out / "evaluation" / "scores.json").read_text())[
+        "tasks"
+    ].items():
+        for row in entry["rows"]:
+            figures = ", ".join(
+                f"{name} {row[name]['value']:.3f} [{row[name]['low']:.3f}, {row[name]['high']:.3f}]"
+                for name in ("accuracy", "auc")
+                if row.get(name)
+            )
+            print(f"{task:10} {row['method']:36} {figures}")
     table = read_scan_table(out / "cohort")
     ids = {split: TokenWindows.read(out / "tokens", split).scan_ids for split in SPLITS}
     for method, features in features_of(out).items():

@@ -10,7 +10,7 @@ import pytest
 
 from fmri_instruct.answers.probabilities import choose, choose_in_turn, softmax
 from fmri_instruct.evaluation.baseline_answers import baseline_methods, read_connectomes
-from fmri_instruct.evaluation.evaluate import evaluate_reader
+from fmri_instruct.evaluation.evaluate import METHODS, evaluate_reader
 from fmri_instruct.prompts.bank import described, numbered
 from fmri_instruct.prompts.instructions import (
     build_instructions,
@@ -113,13 +113,13 @@ def test_a_model_with_the_true_answers_is_correct_in_every_paradigm(run, truth, 
 
     for task in tasks:
         found = rows_of(results, task.name)
-        assert [name for name in found if name.startswith("fMRI-LM")] == [
+        assert list(found)[:3] == [
             "fMRI-LM, one question",
             "fMRI-LM, several questions",
             "fMRI-LM, open-ended",
         ]
         for name, row in found.items():
-            if name.startswith("fMRI-LM"):
+            if name in METHODS.values():
                 # Four of four: the exact 95 % interval begins at 0.025 to the power of 1/4.
                 interval = row["accuracy"]
                 assert (interval["value"], interval["high"]) == (1, 1)
@@ -132,8 +132,25 @@ def test_a_model_that_is_always_wrong_scores_zero(run, truth, tasks):
 
     for task in tasks:
         for name, row in rows_of(results, task.name).items():
-            if name.startswith("fMRI-LM"):
+            if name in METHODS.values():
                 assert row["accuracy"]["value"] == row["balanced_accuracy"]["value"] == 0.0
+
+
+def test_the_row_of_shuffled_scans_is_what_the_model_scores_when_it_is_shown_them(
+    run, truth, tasks
+):
+    places = sorted(truth)
+    half = len(places) // 2
+    elsewhere = dict(zip(places, [*places[half:], *places[:half]], strict=True))
+    shown = {place: truth[elsewhere[place]] for place in places}
+
+    own, others = run(knowing(truth, tasks)), run(knowing(shown, tasks))
+
+    for task in tasks:
+        shuffled = rows_of(own, task.name)["fMRI-LM, one question, another person's scan"]
+        asked_again = rows_of(others, task.name)["fMRI-LM, one question"]
+        for score in ("accuracy", "balanced_accuracy", "auc"):
+            assert shuffled[score] == asked_again[score]
 
 
 def test_every_task_has_both_baselines_beside_the_model(run, truth, tasks):

@@ -15,6 +15,7 @@ from fmri_instruct.evaluation.answer_table import ScanAnswer
 from fmri_instruct.evaluation.baseline_answers import baseline_methods, read_connectomes
 from fmri_instruct.evaluation.number_metrics import expected_value
 from fmri_instruct.evaluation.scores import Method, score_task
+from fmri_instruct.evaluation.shuffled import shuffled_between_people
 from fmri_instruct.prompts.bank import PromptBank
 from fmri_instruct.prompts.instructions import (
     Instruction,
@@ -267,6 +268,13 @@ def _model_methods(task: Task, answers: Sequence[ScanAnswer]) -> Iterator[Method
     for paradigm, name in METHODS.items():
         own = [a for a in answers if a.task == task.name and a.paradigm == paradigm]
         yield Method(name=name, answers=own, note=_order_note(own, len(task.candidates)))
+    own = [a for a in answers if a.task == task.name and a.paradigm == "single"]
+    yield Method(
+        name=f"{METHODS['single']}, another person's scan",
+        answers=shuffled_between_people(own),
+        note="the same model on scans shuffled between people: one that reads the scan does better",
+        baseline=True,
+    )
 
 
 def _order_note(answers: Sequence[ScanAnswer], n_candidates: int) -> str | None:

@@ -14,7 +14,7 @@ from fmri_descriptors.features.cohort_features import measure_cohort
 from fmri_descriptors.features.extractor import FeatureExtractor
 from fmri_descriptors.features.gradients.reference import gradient_note
 from fmri_descriptors.norms.cohort_norms import POOLED, CohortNorms
-from fmri_descriptors.norms.typical_range import outside_typical_range
+from fmri_descriptors.norms.outside_counts import outside_typical_range
 from fmri_descriptors.phenotypes.dictionary import load_dictionary
 from fmri_descriptors.phenotypes.sentences import require_columns, write_semantic
 from fmri_descriptors.registry import DESCRIPTORS

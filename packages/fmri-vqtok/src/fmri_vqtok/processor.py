@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from fmri_vqtok.errors import InputError, check_choice
+from fmri_vqtok.region_scaling import Normalised, Scaling, present_regions, robust_z
 from fmri_vqtok.resampling import (
     resample,
     resampled_length,
@@ -21,7 +22,6 @@ from fmri_vqtok.resampling import (
     undo_upsampling,
     upsample,
 )
-from fmri_vqtok.robust_scaling import Normalised, Scaling, present_regions, robust_z
 from fmri_vqtok.scan_scale import (
     ScanScale,
     log_power_shares,

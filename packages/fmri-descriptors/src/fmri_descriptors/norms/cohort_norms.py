@@ -13,8 +13,8 @@ from fmri_descriptors.errors import InputError
 from fmri_descriptors.norms.files import StoredValues, read_norms, write_norms
 from fmri_descriptors.norms.leave_one_out import leave_one_out
 from fmri_descriptors.norms.merging import combined, require_mergeable, require_same_features
+from fmri_descriptors.norms.robust_z_scores import centre_and_spread, statistics, z_scores
 from fmri_descriptors.norms.sites import known_sites, why_pooled
-from fmri_descriptors.norms.statistics import centre_and_spread, statistics, z_scores
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fmri_descriptors.errors import InputError
-from fmri_descriptors.norms.statistics import STATISTICS
+from fmri_descriptors.norms.robust_z_scores import STATISTICS
 from fmri_descriptors.utils.files import file_digest, read_json, write_json
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from fmri_descriptors.norms.statistics import (
+from fmri_descriptors.norms.robust_z_scores import (
     NORMAL_MAD,
     person_sums,
     person_weights,

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fmri_descriptors.errors import InputError
-from fmri_descriptors.norms.statistics import combine
+from fmri_descriptors.norms.robust_z_scores import combine
 
 
 def require_same_features(

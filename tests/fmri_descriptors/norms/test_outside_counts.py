@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from fmri_descriptors import CohortNorms
-from fmri_descriptors.norms.typical_range import outside_typical_range
+from fmri_descriptors.norms.outside_counts import outside_typical_range
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from fmri_cli.settings.recipes import load_recipe, parse_assignment
 from fmri_cli.settings.yaml_files import LARGEST, YamlError, parse_yaml, read_yaml
 from fmri_descriptors.phenotypes.dictionary import load_dictionary
-from fmri_instruct.prompts.bank import PromptBank
+from fmri_instruct.prompts.paraphrases import PromptBank
 from fmri_instruct.tasks.definitions import load_tasks
 
 COPIES = (

@@ -6,7 +6,7 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedTokenizerFast
 
-from fmri_instruct.prompts.bank import BANK
+from fmri_instruct.prompts.paraphrases import BANK
 from fmri_llm.model.fmri_lm import FMRILM
 from fmri_llm.settings import LoraSettings
 from fmri_vqtok.tokenizer import FMRITokenizer, FMRITokenizerConfig

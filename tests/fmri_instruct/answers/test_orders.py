@@ -8,7 +8,7 @@ from fmri_instruct.answers.orders import (
     choose_over_orders,
 )
 from fmri_instruct.evaluation.evaluate import evaluate_reader
-from fmri_instruct.prompts.bank import PromptBank
+from fmri_instruct.prompts.paraphrases import PromptBank
 from fmri_instruct.settings import EvaluateSettings
 from fmri_llm.data.token_windows import ScanTokens
 

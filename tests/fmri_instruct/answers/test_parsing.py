@@ -3,7 +3,7 @@ import itertools
 import pytest
 
 from fmri_instruct.answers.parsing import parse_answers
-from fmri_instruct.prompts.bank import described
+from fmri_instruct.prompts.paraphrases import described
 from fmri_instruct.tasks.definitions import load_tasks
 
 TASKS = load_tasks()

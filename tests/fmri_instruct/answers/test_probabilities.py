@@ -7,7 +7,7 @@ import torch
 from fmri_instruct.answers.ask import answer_question
 from fmri_instruct.answers.probabilities import ModelReader, choose_in_turn, softmax
 from fmri_instruct.evaluation.evaluate import evaluate
-from fmri_instruct.prompts.bank import question_turn
+from fmri_instruct.prompts.paraphrases import question_turn
 from fmri_instruct.settings import EvaluateSettings
 from fmri_llm.data.token_windows import ScanTokens
 from fmri_llm.settings import BrainInputSettings

@@ -11,12 +11,12 @@ import pytest
 from fmri_instruct.answers.probabilities import choose, choose_in_turn, softmax
 from fmri_instruct.evaluation.baseline_answers import baseline_methods, read_connectomes
 from fmri_instruct.evaluation.evaluate import METHODS, evaluate_reader
-from fmri_instruct.prompts.bank import described, numbered
 from fmri_instruct.prompts.instructions import (
     build_instructions,
     read_instructions,
     write_instructions,
 )
+from fmri_instruct.prompts.paraphrases import described, numbered
 from fmri_instruct.settings import EvaluateSettings, MakeInstructionsSettings
 from fmri_instruct.tasks.prompt_leaks import mentions
 from fmri_vqtok.errors import InputError

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fmri_instruct.prompts.bank import PLACEHOLDER
 from fmri_instruct.prompts.instructions import (
     build_instructions,
     read_instructions,
     read_tasks,
     write_instructions,
 )
+from fmri_instruct.prompts.paraphrases import PLACEHOLDER
 from fmri_instruct.settings import MakeInstructionsSettings
 from fmri_instruct.tasks.definitions import load_tasks
 from fmri_instruct.tasks.labels import bin_of

@@ -3,7 +3,7 @@ import random
 import pytest
 import yaml
 
-from fmri_instruct.prompts.bank import BANK, PromptBank, described, numbered, spoken_list
+from fmri_instruct.prompts.paraphrases import BANK, PromptBank, described, numbered, spoken_list
 from fmri_instruct.settings import PARADIGMS
 from fmri_vqtok.errors import InputError
 

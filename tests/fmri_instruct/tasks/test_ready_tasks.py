@@ -17,8 +17,8 @@ from fmri_descriptors.parcellation.parcellation import load_parcellation
 from fmri_descriptors.readers import ReadOptions
 from fmri_descriptors.settings import CohortSettings
 from fmri_instruct.answers.parsing import parse_answers
-from fmri_instruct.prompts.bank import described
 from fmri_instruct.prompts.instructions import build_instructions
+from fmri_instruct.prompts.paraphrases import described
 from fmri_instruct.settings import MakeInstructionsSettings
 from fmri_instruct.tasks.definitions import load_tasks
 from fmri_instruct.tasks.fitting import fit_tasks

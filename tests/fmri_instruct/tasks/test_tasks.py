@@ -5,10 +5,10 @@ import pytest
 import yaml
 
 from fmri_instruct.tasks.definitions import load_tasks, read_task
-from fmri_instruct.tasks.give_away import turns_of
 from fmri_instruct.tasks.labels import bin_of, label_scans
 from fmri_instruct.tasks.prompt_leaks import mentions
 from fmri_instruct.tasks.ready import ready_tasks
+from fmri_instruct.tasks.separate_turns import turns_of
 from fmri_vqtok.errors import InputError
 
 COLOUR = {

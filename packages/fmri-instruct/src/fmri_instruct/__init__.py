@@ -9,7 +9,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "evaluation.evaluate": ["evaluate"],
         "prompts.instructions": ["Instruction", "build_instructions", "write_instructions"],
         "answers.parsing": ["parse_answers"],
-        "prompts.bank": ["PromptBank"],
+        "prompts.paraphrases": ["PromptBank"],
         "settings": ["EvaluateSettings", "MakeInstructionsSettings", "TuneSettings"],
         "tasks.definitions": ["Task", "load_tasks"],
         "tasks.fitting": ["fit_tasks"],

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from fmri_instruct.answers.orders import choose_over_orders
 from fmri_instruct.answers.probabilities import ModelReader, ScanReader, most_probable
-from fmri_instruct.prompts.bank import PromptBank
+from fmri_instruct.prompts.paraphrases import PromptBank
 from fmri_instruct.tasks.definitions import Task
 from fmri_vqtok.errors import InputError
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fmri_instruct.answers.probabilities import ScanReader, choose, choose_in_turn, most_probable
-from fmri_instruct.prompts.bank import question_turn
+from fmri_instruct.prompts.paraphrases import question_turn
 
 
 @dataclass(frozen=True)

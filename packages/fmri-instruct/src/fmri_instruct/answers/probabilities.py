@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fmri_instruct.prompts.bank import numbered
+from fmri_instruct.prompts.paraphrases import numbered
 
 if TYPE_CHECKING:
     from fmri_llm.data.token_windows import ScanTokens

@@ -16,13 +16,13 @@ from fmri_instruct.evaluation.baseline_answers import baseline_methods, read_con
 from fmri_instruct.evaluation.number_metrics import expected_value
 from fmri_instruct.evaluation.scores import Method, score_task
 from fmri_instruct.evaluation.shuffled import shuffled_between_people
-from fmri_instruct.prompts.bank import PromptBank
 from fmri_instruct.prompts.instructions import (
     Instruction,
     read_instructions,
     read_numbers,
     read_tasks,
 )
+from fmri_instruct.prompts.paraphrases import PromptBank
 from fmri_instruct.settings import EvaluateSettings
 from fmri_instruct.tasks.definitions import Task
 from fmri_instruct.tasks.kinds import METRIC_NAMES

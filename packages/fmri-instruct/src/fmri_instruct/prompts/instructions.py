@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fmri_instruct.prompts.bank import PromptBank, described, numbered, question_turn
+from fmri_instruct.prompts.paraphrases import PromptBank, described, numbered, question_turn
 from fmri_instruct.settings import MakeInstructionsSettings
 from fmri_instruct.tasks.definitions import SCHEMA, Task, read_task
-from fmri_instruct.tasks.give_away import turns_of
 from fmri_instruct.tasks.labels import label_scans, number_scans
 from fmri_instruct.tasks.prompt_leaks import refuse_hint
+from fmri_instruct.tasks.separate_turns import turns_of
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.formats.cohort import read_scan_table
 from fmri_vqtok.formats.json_files import (

@@ -1,4 +1,4 @@
-"""The wording of prompts: sampled by seed for training, canonical for held-out scans."""
+"""Paraphrases of prompts: sampled by seed for training, canonical for held-out scans."""
 
 import random
 from collections.abc import Mapping, Sequence

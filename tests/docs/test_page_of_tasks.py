@@ -79,6 +79,7 @@ def lab(tmp_path, smollm2, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_page_leads_from_a_table_of_people_to_scores(lab):
     names, printed = {}, []
     labels, baselines, scores = blocks("python")

@@ -134,6 +134,7 @@ def test_a_saved_model_is_saved_again_to_the_same_bytes(saved, tmp_path):
             assert copy.read_bytes() == path.read_bytes(), path.name
 
 
+@pytest.mark.slow
 def test_a_model_goes_to_a_hub_and_comes_back(hub, saved):
     MEASURED.write(saved)
     done = subprocess.run(

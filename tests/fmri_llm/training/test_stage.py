@@ -112,6 +112,7 @@ fit_llm(**arguments)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("base_training", ["adapters", "full"])
 def test_two_processes_that_resume_have_the_losses_of_one_and_write_the_model_once(
     stage, tmp_path, base_training

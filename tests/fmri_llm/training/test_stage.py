@@ -90,7 +90,9 @@ def test_the_stage_trains_on_training_scans_and_scores_validation_scans(stage):
         for name in ("f2t", "f2f", "t2t", "questions", "total")
     }
     assert read_losses(stage["directory"] / "losses.csv") == records
-    FMRILM.from_pretrained(stage["directory"], base=stage["language_model"])
+    model = FMRILM.from_pretrained(stage["directory"], base=stage["language_model"])
+    card = (stage["directory"] / "README.md").read_text()
+    assert model.scan_dependence["verdict"] in card
 
 
 TWO_PROCESSES = """

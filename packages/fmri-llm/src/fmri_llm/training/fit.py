@@ -280,6 +280,9 @@ def _measure_dependence(
     )
     if found is not None:
         found.write(directory)
+        # Once more, so that the model's card shows it.
+        model.scan_dependence = pretrained.read_dependence(directory)
+        model.save_pretrained(directory)
 
 
 def _perplexity(

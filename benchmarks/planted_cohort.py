@@ -55,13 +55,13 @@ tasks:
     title: sex
     answers: [female, male]
     label: {phenotype: sex}
-    questions: [Is this person female or male?, What is the sex of this person?]
+    questions: ["Is this person female or male?", "What is the sex of this person?"]
     statements: ["The person is {answer}."]
   diagnosis:
     title: diagnosis
     answers: [control, patient]
     label: {phenotype: diagnosis}
-    questions: [Which group does this person belong to?, Which group does this scan suggest?]
+    questions: ["Which group is this person of?", "Which group does this scan suggest?"]
     statements: ["The person is a {answer}."]
 """
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)

@@ -82,6 +82,7 @@ def test_two_processes_make_the_stage_that_one_makes(lab, tmp_path, stage):
     for record in records:
         for measured in ("wall_seconds", "digest", "outputs", "summary"):
             record.pop(measured)
+        record["code_path"].pop("speed")
     assert records[0] == records[1]
 
 

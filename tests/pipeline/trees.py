@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def tree(directory: Path) -> dict[str, str]:
-    """SHA-256 of every file, by relative name, without the working folder and wall times."""
+    """SHA-256 of every file, by relative name, without the working folder, wall times and speeds."""
     return {
         path.relative_to(directory).as_posix(): _digest(path)
         for path in sorted(directory.rglob("*"))
@@ -19,5 +19,6 @@ def _digest(path: Path) -> str:
     if path.name == "record.json":
         record = json.loads(content)
         record.pop("wall_seconds")
+        record["code_path"].pop("speed", None)
         content = json.dumps(record, sort_keys=True).encode()
     return hashlib.sha256(content).hexdigest()

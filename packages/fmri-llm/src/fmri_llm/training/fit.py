@@ -235,6 +235,8 @@ def fine_tune(  # noqa: PLR0913 - what a run is made of, each named
     list of LossRecord
     """
     model.loss_weights = weights
+    # Of other weights, also where a resumed run has no step left to take.
+    model.scan_dependence = None
     if model.base_training != "frozen":
         group = _base_group(model.base_training, lora or LoraSettings(), settings.steps)
         model.parameter_groups = (group,)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def tree(directory: Path) -> dict[str, str]:
-    """SHA-256 of every file, by relative name, without the working folder, wall times and speeds."""
+    """SHA-256 of every file, by relative name, without the working folder, times and speeds."""
     return {
         path.relative_to(directory).as_posix(): _digest(path)
         for path in sorted(directory.rglob("*"))

@@ -6,13 +6,20 @@ from sklearn.linear_model import Ridge
 
 from fmri_llm.brain_input.measure_reader import PENALTIES, MeasureReader, MeasureWords
 
-N_MEASURES, N_FEATURES, N_SCANS, WIDTH, LENGTH = 3, 5, 40, 8, 2.0
+N_MEASURES, N_FEATURES, N_SCANS, N_WORDS, WIDTH, LENGTH = 3, 5, 40, 6, 8, 2.0
+
+
+def make_names():
+    """Embeddings of the words of three names, of one word and of two and three."""
+    generator = torch.Generator().manual_seed(0)
+    return [torch.randn(n, WIDTH, generator=generator) + 3 for n in (1, 2, 3)]
 
 
 def make_reader():
-    generator = torch.Generator().manual_seed(0)
-    names = torch.randn(N_MEASURES, WIDTH, generator=generator) + 3
-    words = MeasureWords(names, torch.randn(WIDTH, generator=generator))
+    names = make_names()
+    direction = torch.randn(WIDTH, generator=torch.Generator().manual_seed(1))
+    means = torch.stack([name.mean(0) for name in names])
+    words = MeasureWords(means, tuple(map(len, names)), direction)
     return words, MeasureReader(words, N_FEATURES, LENGTH)
 
 
@@ -25,36 +32,52 @@ def planted(noise):
 
 
 @torch.no_grad()
-def read(reader, recent, values=((1.5, -0.5, 0.3),)):
-    has_words = torch.ones(recent.shape[:2], dtype=torch.bool)
-    return reader(recent, has_words, torch.tensor(values))
+def read(reader, texts, values=((1.5, -0.5, 0.3),)):
+    """What the last token of each text reads, (n_texts, WIDTH); words are (n_words, WIDTH)."""
+    found = []
+    for text, own in zip(texts, values * (len(texts) // len(values)), strict=True):
+        padded = torch.cat([torch.zeros(N_WORDS, WIDTH), text])[-N_WORDS:].flip(0)
+        n_known = torch.tensor([[min(len(text), N_WORDS)]])
+        found.append(reader((word[None, None] for word in padded), n_known, torch.tensor([own])))
+    return torch.cat(found)[:, 0]
 
 
-def test_the_name_of_a_measure_reads_its_value_and_the_sign_says_above_or_below():
+def along(found, words):
+    return found @ words.direction / words.direction.norm() / LENGTH
+
+
+def test_a_name_is_read_where_it_ends_whatever_comes_before_and_the_sign_is_that_of_the_value():
     words, reader = make_reader()
-    found = read(reader, words.names[None])[0]
-    along = found @ words.direction / words.direction.norm() / LENGTH
-    torch.testing.assert_close(along, torch.tensor([1.5, -0.5, 0.3]), atol=0.02, rtol=0)
+    before = torch.randn(4, WIDTH, generator=torch.Generator().manual_seed(2)) + 3
+    found = read(reader, [torch.cat([before, name]) for name in make_names()])
+    torch.testing.assert_close(
+        along(found, words), torch.tensor([1.5, -0.5, 0.3]), atol=0.02, rtol=0
+    )
+
+
+def test_the_order_of_the_words_of_a_name_does_not_matter():
+    _, reader = make_reader()
+    longest = make_names()[2]
+    first, second = read(reader, [longest, longest.flip(0)])
+    torch.testing.assert_close(first, second)
 
 
 def test_words_that_name_no_measure_read_nothing():
     words, reader = make_reader()
     shared = words.names.mean(0)
     other = torch.linalg.svd(words.names - shared).Vh[-1] + shared  # at right angles to all names
-    assert read(reader, other[None, None]).abs().max() < 1e-5
+    assert read(reader, [other.expand(3, -1)]).abs().max() < 1e-5
 
 
 def test_a_token_without_words_about_a_scan_reads_nothing():
-    words, reader = make_reader()
-    nothing = torch.zeros(1, N_MEASURES, dtype=torch.bool)
-    with torch.no_grad():
-        assert not reader(words.names[None], nothing, torch.ones(1, N_MEASURES)).any()
+    _, reader = make_reader()
+    assert not read(reader, [torch.zeros(0, WIDTH)]).any()
 
 
 def test_each_text_reads_of_its_own_scan():
-    words, reader = make_reader()
-    values = ((1.0, 1.0, 1.0), (-2.0, -2.0, -2.0))
-    found = read(reader, words.names.expand(2, -1, -1), values)
+    _, reader = make_reader()
+    name = make_names()[1]
+    found = read(reader, [name, name], ((1.0, 1.0, 1.0), (-2.0, -2.0, -2.0)))
     torch.testing.assert_close(found[1], -2 * found[0])
 
 

@@ -5,11 +5,14 @@ B scans or texts, L text columns, M measures, D width.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = ["MeasureReader", "MeasureWords"]
 
@@ -33,11 +36,14 @@ class MeasureWords(NamedTuple):
     ----------
     names : Tensor, shape (M, D)
         Of each measure's name: the mean over its tokens.
+    n_tokens : tuple of int, length M
+        Tokens of each name.
     direction : Tensor, shape (D,)
         From the word for a low value to the word for a high one.
     """
 
     names: Tensor
+    n_tokens: tuple[int, ...]
     direction: Tensor
 
 
@@ -45,9 +51,10 @@ class MeasureReader(nn.Module):
     """Attention of text to the measures of a scan, by name.
 
     A measure is a linear read-out of features of the scan, which starts as a ridge regression on
-    the z-scores of training scans. What a token reads is the mean of its last words compared with
-    the names of the measures; the value of the nearest one, times a direction that starts as that
-    from "below" to "above", is added to its embedding. Words that name no measure read nothing.
+    the z-scores of training scans. A token compares each name with the mean of its last words, of
+    as many as the name has, so that a name is recognised where it ends. The value of the nearest,
+    times a direction that starts as that from "below" to "above", is added to the embedding of the
+    token. Words that name no measure read nothing.
 
     Parameters
     ----------
@@ -63,6 +70,7 @@ class MeasureReader(nn.Module):
     def __init__(self, words: MeasureWords, n_features: int, length: float) -> None:
         super().__init__()
         centre = words.names.mean(0)
+        self.n_tokens = words.n_tokens
         self.register_buffer("centre", centre)
         self.name = nn.Parameter(functional.normalize(words.names - centre, dim=1))
         direction = length * functional.normalize(words.direction, dim=0)
@@ -97,15 +105,16 @@ class MeasureReader(nn.Module):
         self.readout.weight.copy_(torch.from_numpy(ridge.coef_.reshape(y.shape[1], -1)))
         self.readout.bias.copy_(torch.from_numpy(ridge.intercept_))
 
-    def forward(self, recent: Tensor, has_words: Tensor, values: Tensor) -> Tensor:
+    def forward(self, last_words: Iterable[Tensor], n_known: Tensor, values: Tensor) -> Tensor:
         """Read measures: what is added to the embeddings of text tokens.
 
         Parameters
         ----------
-        recent : Tensor, shape (B, L, D)
-            Mean embedding of the last words up to each token.
-        has_words : Tensor of bool, shape (B, L)
-            False for a token that reads nothing.
+        last_words : iterable of Tensor, each of shape (B, L, D)
+            Embeddings of the last words up to each token: of the token itself, of the word before
+            it, and so on; zero where there is none. Longer names are compared with all of them.
+        n_known : Tensor of int64, shape (B, L)
+            How many of these words there are. A token without any reads nothing.
         values : Tensor, shape (B, M)
             Of the scan that each text is about, from `readout`.
 
@@ -113,9 +122,23 @@ class MeasureReader(nn.Module):
         -------
         Tensor, shape (B, L, D)
         """
-        words = functional.normalize(recent - self.centre, dim=2)
-        cosines = words @ functional.normalize(self.name, dim=1).T
+        cosines = self._cosines(last_words, n_known)
         nothing = self.least_cosine.expand(*cosines.shape[:2], 1)
         weights = (self.sharpness * torch.cat([cosines, nothing], dim=2)).softmax(2)[..., :-1]
         read = (weights * values[:, None]) @ self.direction
-        return read * has_words[..., None]
+        return read * (n_known > 0)[..., None]
+
+    def _cosines(self, last_words: Iterable[Tensor], n_known: Tensor) -> Tensor:
+        """Cosines of last words with the names of measures, (B, L, M)."""
+        names = functional.normalize(self.name, dim=1)
+        places: list[int] = []
+        found: list[Tensor] = []
+        total = self.centre.new_zeros(())
+        for n_words, words in enumerate(last_words, start=1):
+            total = total + words
+            here = [k for k, n in enumerate(self.n_tokens) if n == n_words]
+            if here:
+                mean = total / n_known.clamp(1, n_words)[..., None]
+                found.append(functional.normalize(mean - self.centre, dim=2) @ names[here].T)
+                places += here
+        return torch.cat(found, dim=2)[..., torch.tensor(places).argsort()]

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import embedding_bag
 
 from fmri_llm.base_model.language_model import input_embeddings, logits_at
 from fmri_llm.brain_input.scans import BrainScans, connectome, scan_covariance
@@ -163,14 +162,11 @@ class BrainTextModel(nn.Module):
         if measures is None or self.brain.measures is None or words.ids.shape[1] == 0:
             return embeddings
         known = words.recent != NO_WORD
-        n_known = known.sum(2, keepdim=True)
-        means = embedding_bag(
-            words.recent.clamp(min=0).flatten(0, 1),
-            self.input_embeddings.weight,
-            mode="sum",
-            per_sample_weights=(known / n_known.clamp(min=1)).flatten(0, 1).to(embeddings.dtype),
-        ).unflatten(0, words.ids.shape)
-        return embeddings + self.brain.measures(means, n_known[..., 0] > 0, measures)
+        last_words = (
+            self.input_embeddings(ids.clamp(min=0)) * (ids != NO_WORD)[..., None]
+            for ids in words.recent.unbind(2)[::-1]
+        )
+        return embeddings + self.brain.measures(last_words, known.sum(2), measures)
 
     def forward_packed(
         self, block: BrainBlock, text: PackedText, text_to_keep: Tensor, *, hidden: bool = False

@@ -28,6 +28,7 @@ from fmri_llm.model.forecasting_model import ForecastingModel
 from fmri_llm.model.losses import choice_loss, mean_over_targets, next_step_loss, weighted_sum
 from fmri_llm.model.shared_model import SharedModel
 from fmri_llm.model.trainable_state import expect_trainable, keep_trainable
+from fmri_llm.packing.recent_words import N_WORDS
 from fmri_llm.packing.sequences import NO_TARGET, TEXT_LOSSES, PackedText
 from fmri_llm.settings import BrainInputSettings, LoraSettings, LossWeights
 from fmri_vqtok.model.relations import network_filters
@@ -122,7 +123,6 @@ class FMRILM(AnsweringModel, ForecastingModel, SharedModel):
         self.code_softmax = "codes"
         self.parameter_groups: tuple[ParameterGroup, ...] = ()
         length = word_length(self.input_embeddings)
-        above, below = self._words(("above", "below"))
         self.brain = BrainInput(
             settings,
             filters,
@@ -131,7 +131,7 @@ class FMRILM(AnsweringModel, ForecastingModel, SharedModel):
             self.width,
             length,
             length / code_length(brain_tokenizer),
-            MeasureWords(self._words(measures), above - below),
+            self._measure_words(measures),
         )
         self.head = CodeHead(self.width, brain_tokenizer.config.n_codes)
         self.register_state_dict_post_hook(keep_trainable)
@@ -364,15 +364,28 @@ class FMRILM(AnsweringModel, ForecastingModel, SharedModel):
             return torch.zeros(n_filters, self.width)
         return self._words(networks)
 
+    def _measure_words(self, names: Sequence[str]) -> MeasureWords:
+        """Words that reading measures starts from; of a long name, the last ones."""
+        n_tokens = tuple(min(len(ids), N_WORDS) for ids in self._word_ids(names))
+        above, below = self._words(("above", "below"))
+        return MeasureWords(self._words(names), n_tokens, above - below)
+
     @torch.no_grad()
     def _words(self, phrases: Sequence[str]) -> Tensor:
-        """Mean input embedding of the tokens of each phrase, shape (n_phrases, D)."""
-        ids = (self.text_tokenizer(f" {each}", add_special_tokens=False) for each in phrases)
+        """Mean input embedding of the last tokens of each phrase, shape (n_phrases, D)."""
         table = self.input_embeddings
         rows = [
-            table(torch.tensor(row["input_ids"], device=table.weight.device)).mean(0) for row in ids
+            table(torch.tensor(ids[-N_WORDS:], device=table.weight.device)).mean(0)
+            for ids in self._word_ids(phrases)
         ]
         return torch.stack(rows).float().cpu() if rows else torch.zeros(0, self.width)
+
+    def _word_ids(self, phrases: Sequence[str]) -> list[list[int]]:
+        """Tokens of phrases as they are within a sentence."""
+        return [
+            self.text_tokenizer(f" {each}", add_special_tokens=False)["input_ids"]
+            for each in phrases
+        ]
 
 
 def _targets(packed: PackedText) -> dict[str, Tensor]:

@@ -14,9 +14,9 @@ from fmri_llm.packing.sequences import PackedText
 
 __all__ = ["NO_WORD", "N_WORDS", "Words", "words_of"]
 
-N_WORDS = 10
-"""Tokens, up to and with the one that reads, whose mean is compared with the names of
-measures: about as many as a name has."""
+N_WORDS = 16
+"""Tokens, up to and with the one that reads, that are compared with the names of measures: most
+names have fewer, and of a longer one the last are compared."""
 
 NO_WORD = -1
 """Stands for a word before the first one of a text."""

@@ -4,7 +4,9 @@ import numpy as np
 import torch
 from sklearn.linear_model import Ridge
 
-from fmri_llm.brain_input.measure_reader import PENALTIES, MeasureReader, MeasureWords
+from fmri_llm.brain_input.measure_reader import WORD_LENGTHS, MeasureReader
+from fmri_llm.brain_input.measure_words import MeasureWords
+from fmri_llm.brain_input.ridge import PENALTIES, fit_ridge
 
 N_MEASURES, N_FEATURES, N_SCANS, N_WORDS, WIDTH, LENGTH = 3, 5, 40, 6, 8, 2.0
 
@@ -15,11 +17,14 @@ def make_names():
     return [torch.randn(n, WIDTH, generator=generator) + 3 for n in (1, 2, 3)]
 
 
-def make_reader():
-    names = make_names()
-    direction = torch.randn(WIDTH, generator=torch.Generator().manual_seed(1))
+def make_words(names):
     means = torch.stack([name.mean(0) for name in names])
-    words = MeasureWords(means, tuple(map(len, names)), direction)
+    directions = torch.randn(len(names), WIDTH, generator=torch.Generator().manual_seed(1))
+    return MeasureWords(means, tuple(map(len, names)), directions)
+
+
+def make_reader():
+    words = make_words(make_names())
     return words, MeasureReader(words, N_FEATURES, LENGTH)
 
 
@@ -43,7 +48,9 @@ def read(reader, texts, values=((1.5, -0.5, 0.3),)):
 
 
 def along(found, words):
-    return found @ words.direction / words.direction.norm() / LENGTH
+    """Parts of what is read along the measures' directions, in the units of their values."""
+    lengths = WORD_LENGTHS * LENGTH * words.directions.norm(dim=1)
+    return (found * words.directions).sum(1) / lengths
 
 
 def test_a_name_is_read_where_it_ends_whatever_comes_before_and_the_sign_is_that_of_the_value():
@@ -83,29 +90,50 @@ def test_each_text_reads_of_its_own_scan():
 
 def test_the_read_out_of_planted_measures_is_found():
     (_, reader), (x, z) = make_reader(), planted(noise=0.0)
-    reader.fit(x, z)
+    reader.fit(x, z, range(N_SCANS))
     found = reader.readout(x.float()).detach().double()
     torch.testing.assert_close(found, z, atol=0.02, rtol=0)
 
 
-def test_the_penalty_is_that_with_the_least_error_on_scans_left_out():
-    (_, reader), (x, z) = make_reader(), planted(noise=3.0)
-    reader.fit(x, z)
-    wanted = z.clamp(-3, 3).numpy()
+def test_the_penalty_is_that_with_the_least_error_on_subjects_left_out():
+    x, z = (each.numpy() for each in planted(noise=3.0))
+    subjects = np.arange(N_SCANS) // 8  # fewer than folds: each subject is a fold
+    weights, _ = fit_ridge(x, z, subjects)
     for measure in range(N_MEASURES):
         errors = []
         for penalty in PENALTIES:
-            left_out = [
-                Ridge(alpha=penalty * N_SCANS)
-                .fit(np.delete(x.numpy(), k, 0), np.delete(wanted[:, measure], k))
-                .predict(x[k : k + 1].numpy())[0]
-                for k in range(N_SCANS)
-            ]
-            errors.append(np.square(left_out - wanted[:, measure]).mean())
-        best = Ridge(alpha=PENALTIES[int(np.argmin(errors))] * N_SCANS)
-        best.fit(x.numpy(), wanted[:, measure])
-        found = reader.readout.weight[measure].detach().numpy()
-        np.testing.assert_allclose(found, best.coef_, atol=1e-5)
+            error = 0.0
+            for subject in range(5):
+                kept = subjects != subject
+                ridge = Ridge(alpha=penalty * kept.sum()).fit(x[kept], z[kept, measure])
+                error += np.square(ridge.predict(x[~kept]) - z[~kept, measure]).sum()
+            errors.append(error)
+        best = Ridge(alpha=PENALTIES[int(np.argmin(errors))] * N_SCANS).fit(x, z[:, measure])
+        np.testing.assert_allclose(weights[measure], best.coef_, atol=1e-5)
+
+
+def test_a_measure_that_is_predicted_in_part_is_read_along_a_longer_direction():
+    (_, reader), (x, z) = make_reader(), planted(noise=1.0)
+    before = reader.direction.detach().norm(dim=1)
+    reader.fit(x, z, range(N_SCANS))
+    spread = reader.readout(x.float()).detach().std(0, correction=0)
+    found = reader.direction.detach().norm(dim=1)
+    torch.testing.assert_close(found, before / spread.clamp(min=0.25), rtol=1e-3, atol=0)
+
+
+def test_further_measures_are_read_beside_the_first_which_stay_as_they_are():
+    _, reader = make_reader()
+    x, z = planted(noise=0.0)
+    reader.fit(x, z, range(N_SCANS))
+    before = reader.readout(x.float())
+    more = [torch.randn(4, WIDTH, generator=torch.Generator().manual_seed(3)) + 3]
+    reader.add(make_words(more))
+    reader.fit(x, z[:, :1], range(N_SCANS), measures=[N_MEASURES])
+    after = reader.readout(x.float())
+    torch.testing.assert_close(after[:, :N_MEASURES], before)
+    torch.testing.assert_close(after[:, N_MEASURES], before[:, 0])
+    found = read(reader, [*make_names(), *more], ((0.0, 0.0, 0.0, 1.0),))
+    assert found[:3].norm(dim=1).max() < 0.02 * found[3].norm()
 
 
 def test_an_unknown_z_score_counts_as_the_mean():
@@ -113,12 +141,12 @@ def test_an_unknown_z_score_counts_as_the_mean():
     gaps, filled = z.clone(), z.clone()
     gaps[3, 1], filled[3, 1] = torch.nan, 0.0
     (_, first), (_, second) = make_reader(), make_reader()
-    first.fit(x, gaps)
-    second.fit(x, filled)
+    first.fit(x, gaps, range(N_SCANS))
+    second.fit(x, filled, range(N_SCANS))
     assert torch.equal(first.readout.weight, second.readout.weight)
 
 
-def test_a_single_scan_leaves_every_read_out_at_zero():
+def test_a_single_subject_leaves_every_read_out_at_zero():
     (_, reader), (x, z) = make_reader(), planted(noise=0.0)
-    reader.fit(x[:1], z[:1])
+    reader.fit(x[:2], z[:2], ["one", "one"])
     assert not reader.readout.weight.any()

@@ -10,6 +10,7 @@ from torch.utils.data import Dataset
 
 from fmri_instruct.prompts.instructions import Instruction, read_instructions
 from fmri_instruct.prompts.lengths import SHORTER, longest_conversation
+from fmri_instruct.tuning.answer_measures import learn_answers
 from fmri_instruct.tuning.wanted_answers import Chances, wanted_answers
 from fmri_llm.data.examples import (
     Example,
@@ -192,6 +193,8 @@ def tune(  # noqa: PLR0913 - what the stage reads and writes, each named
         model, windows["train"], instructions["train"], settings.distillation, seed
     )
 
+    learned = learn_answers(model, windows["train"], instructions["train"])
+
     def plan(split: str, n_examples: int) -> PackedConversations:
         return PackedConversations(
             windows[split],
@@ -213,6 +216,7 @@ def tune(  # noqa: PLR0913 - what the stage reads and writes, each named
         windows_left_out=train.windows.n_left_out(model.max_windows),
         windows=len(train.windows),
         soft_targets=sources,
+        answers_read=learned,
     )
     return fit.fine_tune(
         model,

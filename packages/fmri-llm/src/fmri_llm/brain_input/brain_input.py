@@ -5,7 +5,7 @@ B scans, W time steps, N regions, M = W * N signal tokens, C context tokens, D w
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -18,7 +18,7 @@ from fmri_llm.brain_input.measure_reader import MeasureReader
 from fmri_vqtok.model.relations import Features, SpatialFilters, Standardiser
 
 if TYPE_CHECKING:
-    from fmri_llm.brain_input.measure_reader import MeasureWords
+    from fmri_llm.brain_input.measure_words import MeasureWords
     from fmri_llm.brain_input.scans import BrainScans
     from fmri_llm.settings import BrainInputSettings
 
@@ -35,11 +35,14 @@ class Context(NamedTuple):
         False for the token of a region without signal.
     offsets : Tensor of int64, shape (C,)
         Position of each token after the first one.
+    measures : Tensor, shape (B, M), or None
+        Values of the measures that text reads; None if it reads none.
     """
 
     embeddings: Tensor
     mask: Tensor
     offsets: Tensor
+    measures: Tensor | None
 
 
 class BrainInput(nn.Module):
@@ -98,6 +101,8 @@ class BrainInput(nn.Module):
         self.measures: MeasureReader | None = None
         if settings.text_reads_measures and measures is not None and len(measures.names):
             self.measures = MeasureReader(measures, n_features, token_length)
+            # Read-outs are fitted to the features that these filters give.
+            self.filters.requires_grad_(False)
         self.profiles = tokens(n_filters, int(settings.region_tokens))
 
     def signal(self, text_embeddings: Tensor) -> Tensor:
@@ -134,14 +139,10 @@ class BrainInput(nn.Module):
             blocks.append(self._region_tokens(scans, covariance))
             offsets = torch.cat([offsets, offsets.new_full((blocks[-1].shape[1],), len(offsets))])
             mask = torch.cat([mask, scans.region_mask], dim=1)
-        return Context(torch.cat(blocks, dim=1), mask, offsets)
-
-    def measure_values(self, scans: BrainScans, covariance: Tensor) -> Tensor | None:
-        """Values of the measures that text reads, (B, M), in standard deviations; None for none."""
-        if self.measures is None:
-            return None
-        features = torch.cat(self._noisy_features(scans, covariance), dim=1)
-        return self.measures.readout(features)
+        measures = None
+        if self.measures is not None:
+            measures = self.measures.readout(torch.cat([relations, scale_features], dim=1))
+        return Context(torch.cat(blocks, dim=1), mask, offsets, measures)
 
     def features(self, scans: BrainScans, covariance: Tensor) -> tuple[Tensor, Tensor]:
         """Numbers that tokens about whole scans are made of, standardised by training scans.
@@ -185,7 +186,13 @@ class BrainInput(nn.Module):
             scaler.fit(Features(*(torch.cat(column) for column in zip(*parts, strict=True))))
 
     @torch.no_grad()
-    def fit_measures(self, batches: Iterable[tuple[BrainScans, Tensor]], z_scores: Tensor) -> None:
+    def fit_measures(
+        self,
+        batches: Iterable[tuple[BrainScans, Tensor]],
+        z_scores: Tensor,
+        subjects: Sequence[Hashable],
+        measures: Sequence[int] | None = None,
+    ) -> None:
         """Start the read-outs of measures from the z-scores of training scans.
 
         Parameters
@@ -193,10 +200,12 @@ class BrainInput(nn.Module):
         batches : iterable of (scans, covariance)
         z_scores : Tensor, shape (n_scans, M)
             Of the scans of all batches, in order.
+        subjects, measures
+            As for `MeasureReader.fit`.
         """
         if self.measures is not None:
             rows = [torch.cat(self.features(scans, cov), dim=1) for scans, cov in batches]
-            self.measures.fit(torch.cat(rows), z_scores)
+            self.measures.fit(torch.cat(rows), z_scores, subjects, measures)
 
     def _noisy_features(self, scans: BrainScans, covariance: Tensor) -> tuple[Tensor, Tensor]:
         """Features as `features` gives them, with the noise of training."""

@@ -5,56 +5,44 @@ B scans or texts, L text columns, M measures, D width.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Hashable, Iterable, Sequence
 
-__all__ = ["MeasureReader", "MeasureWords"]
+    from fmri_llm.brain_input.measure_words import MeasureWords
 
-SHARPNESS = 30.0
+__all__ = ["MeasureReader"]
+
+SHARPNESS = 60.0
 """Initial factor of cosines as logits: names of two measures are often close to each other."""
 
-LEAST_COSINE = 0.65
+LEAST_COSINE = 0.8
 """Initial cosine that words must have with a name to read more of its measure than of nothing."""
 
 MAX_Z = 3.0
 """Larger z-scores count as this in the regression, which they would rule otherwise."""
 
-PENALTIES = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
-"""Of the ridge regression, for each scan."""
+WORD_LENGTHS = 4.0
+"""Initial length of what a standard deviation of a measure adds, in lengths of a word."""
 
-
-class MeasureWords(NamedTuple):
-    """Input embeddings of words that reading starts from.
-
-    Attributes
-    ----------
-    names : Tensor, shape (M, D)
-        Of each measure's name: the mean over its tokens.
-    n_tokens : tuple of int, length M
-        Tokens of each name.
-    direction : Tensor, shape (D,)
-        From the word for a low value to the word for a high one.
-    """
-
-    names: Tensor
-    n_tokens: tuple[int, ...]
-    direction: Tensor
+LEAST_SPREAD = 0.25
+"""Measures whose read-out varies less over training scans, in z-scores, are not raised further."""
 
 
 class MeasureReader(nn.Module):
     """Attention of text to the measures of a scan, by name.
 
-    A measure is a linear read-out of features of the scan, which starts as a ridge regression on
-    the z-scores of training scans. A token compares each name with the mean of its last words, of
-    as many as the name has, so that a name is recognised where it ends. The value of the nearest,
-    times a direction that starts as that from "below" to "above", is added to the embedding of the
-    token. Words that name no measure read nothing.
+    A measure is a linear read-out of features of the scan: a ridge regression on the z-scores of
+    training scans, which stays as `fit` leaves it. A token compares each name with the mean of its
+    last words, of as many as the name has, so that a name is recognised where it ends. The value of
+    the nearest, times a direction that starts as that from "below" to "above", is added to the
+    embedding of the token. Words that name no measure read nothing. Names, directions and the
+    comparison are trained.
 
     Parameters
     ----------
@@ -62,31 +50,47 @@ class MeasureReader(nn.Module):
     n_features : int
         F.
     length : float
-        Length of the direction at the start.
+        Length of the embedding of a word.
     """
 
     centre: Tensor
 
     def __init__(self, words: MeasureWords, n_features: int, length: float) -> None:
         super().__init__()
-        centre = words.names.mean(0)
         self.n_tokens = words.n_tokens
-        self.register_buffer("centre", centre)
-        self.name = nn.Parameter(functional.normalize(words.names - centre, dim=1))
-        direction = length * functional.normalize(words.direction, dim=0)
-        self.direction = nn.Parameter(direction.expand_as(words.names).clone())
+        self.length = WORD_LENGTHS * length
+        self.register_buffer("centre", words.names.mean(0))
+        self.name = nn.Parameter(functional.normalize(words.names - self.centre, dim=1))
+        self.direction = nn.Parameter(self.length * functional.normalize(words.directions, dim=1))
         self.sharpness = nn.Parameter(torch.tensor(SHARPNESS))
         self.least_cosine = nn.Parameter(torch.tensor(LEAST_COSINE))
-        self.readout = nn.Linear(n_features, len(words.names))
-        nn.init.zeros_(self.readout.weight)
-        nn.init.zeros_(self.readout.bias)
+        self.readout = _zeros(n_features, len(words.names))
 
     @torch.no_grad()
-    def fit(self, features: Tensor, z_scores: Tensor) -> None:
-        """Start the read-out as a ridge regression, with a penalty for each measure.
+    def add(self, words: MeasureWords) -> None:
+        """Let words read further measures, of which nothing is read out before `fit`."""
+        added = functional.normalize(words.names.to(self.name) - self.centre, dim=1)
+        directions = self.length * functional.normalize(words.directions.to(self.name), dim=1)
+        self.n_tokens += words.n_tokens
+        self.name = nn.Parameter(torch.cat([self.name, added]))
+        self.direction = nn.Parameter(torch.cat([self.direction, directions]))
+        before = self.readout
+        self.readout = _zeros(before.in_features, len(self.name)).to(before.weight)
+        for name, parameter in before.named_parameters():
+            getattr(self.readout, name)[: before.out_features] = parameter
 
-        Penalties are those of the least squared error with each scan left out. A single scan gives
-        no regression.
+    @torch.no_grad()
+    def fit(
+        self,
+        features: Tensor,
+        z_scores: Tensor,
+        subjects: Sequence[Hashable],
+        measures: Sequence[int] | None = None,
+    ) -> None:
+        """Start read-outs as ridge regressions.
+
+        A measure that is predicted only in part has a read-out of little spread: its direction is
+        as much longer. With fewer than two subjects nothing is fitted.
 
         Parameters
         ----------
@@ -94,16 +98,24 @@ class MeasureReader(nn.Module):
             Standardised, of training scans.
         z_scores : Tensor, shape (n_scans, M)
             Of the same scans. An unknown one, NaN, counts as the mean.
+        subjects : sequence of hashable
+            Subject of each scan. The penalty of each measure is that of the least squared error on
+            subjects left out.
+        measures : sequence of int, optional
+            Places of the M measures; all of them by default.
         """
-        from sklearn.linear_model import RidgeCV
+        from fmri_llm.brain_input.ridge import fit_ridge
 
         x = features.double().cpu().numpy()
-        if len(x) < 2:
+        if len(set(subjects)) < 2:
             return
         y = z_scores.nan_to_num().clamp(-MAX_Z, MAX_Z).double().cpu().numpy()
-        ridge = RidgeCV(alphas=[len(x) * p for p in PENALTIES], alpha_per_target=True).fit(x, y)
-        self.readout.weight.copy_(torch.from_numpy(ridge.coef_.reshape(y.shape[1], -1)))
-        self.readout.bias.copy_(torch.from_numpy(ridge.intercept_))
+        weights, intercepts = fit_ridge(x, y, subjects)
+        places = list(range(len(self.name))) if measures is None else list(measures)
+        spread = (x @ weights.T).std(0).clip(min=LEAST_SPREAD)
+        self.readout.weight[places] = torch.from_numpy(weights).to(self.readout.weight)
+        self.readout.bias[places] = torch.from_numpy(intercepts).to(self.readout.bias)
+        self.direction[places] /= torch.from_numpy(spread).to(self.direction)[:, None]
 
     def forward(self, last_words: Iterable[Tensor], n_known: Tensor, values: Tensor) -> Tensor:
         """Read measures: what is added to the embeddings of text tokens.
@@ -142,3 +154,11 @@ class MeasureReader(nn.Module):
                 found.append(functional.normalize(mean - self.centre, dim=2) @ names[here].T)
                 places += here
         return torch.cat(found, dim=2)[..., torch.tensor(places).argsort()]
+
+
+def _zeros(n_features: int, n_measures: int) -> nn.Linear:
+    """Read-outs of nothing, which `MeasureReader.fit` sets and training leaves as they are."""
+    readout = nn.Linear(n_features, n_measures).requires_grad_(False)
+    nn.init.zeros_(readout.weight)
+    nn.init.zeros_(readout.bias)
+    return readout

@@ -292,8 +292,7 @@ class BrainTextModel(nn.Module):
         offsets, measures = steps_per_scan[:0], None
         if context:
             covariance = scan_covariance(self.brain_tokenizer, scans)
-            about, about_mask, offsets = self.brain.context(scans, covariance)
-            measures = self.brain.measure_values(scans, covariance)
+            about, about_mask, offsets, measures = self.brain.context(scans, covariance)
         return BrainBlock(
             BrainColumns(signal_mask, steps_per_scan, n_regions, about_mask, offsets),
             torch.cat([opening, signal, about, closing], dim=1),

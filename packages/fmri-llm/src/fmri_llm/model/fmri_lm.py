@@ -17,10 +17,11 @@ from fmri_llm import merged, pretrained
 from fmri_llm.base_model import locate
 from fmri_llm.base_model.checks import load_checked
 from fmri_llm.base_model.language_model import input_embeddings, prepared_to_train
+from fmri_llm.base_model.phrases import mean_embeddings, phrase_ids
 from fmri_llm.brain_input.brain_input import BrainInput
 from fmri_llm.brain_input.code_head import CodeHead
 from fmri_llm.brain_input.lengths import code_length, word_length
-from fmri_llm.brain_input.measure_reader import MeasureWords
+from fmri_llm.brain_input.measure_words import LEVELS, measure_words
 from fmri_llm.brain_input.scans import BrainScans
 from fmri_llm.model.answering_model import AnsweringModel
 from fmri_llm.model.checks import check_text_space
@@ -28,7 +29,6 @@ from fmri_llm.model.forecasting_model import ForecastingModel
 from fmri_llm.model.losses import choice_loss, mean_over_targets, next_step_loss, weighted_sum
 from fmri_llm.model.shared_model import SharedModel
 from fmri_llm.model.trainable_state import expect_trainable, keep_trainable
-from fmri_llm.packing.recent_words import N_WORDS
 from fmri_llm.packing.sequences import NO_TARGET, TEXT_LOSSES, PackedText
 from fmri_llm.settings import BrainInputSettings, LoraSettings, LossWeights
 from fmri_vqtok.model.relations import network_filters
@@ -131,7 +131,9 @@ class FMRILM(AnsweringModel, ForecastingModel, SharedModel):
             self.width,
             length,
             length / code_length(brain_tokenizer),
-            self._measure_words(measures),
+            measure_words(
+                self.input_embeddings, text_tokenizer, measures, [LEVELS] * len(measures)
+            ),
         )
         self.head = CodeHead(self.width, brain_tokenizer.config.n_codes)
         self.register_state_dict_post_hook(keep_trainable)
@@ -362,30 +364,22 @@ class FMRILM(AnsweringModel, ForecastingModel, SharedModel):
         networks = list(dict.fromkeys(self.brain_tokenizer.networks or ()))
         if len(networks) != n_filters:
             return torch.zeros(n_filters, self.width)
-        return self._words(networks)
+        return mean_embeddings(self.input_embeddings, phrase_ids(self.text_tokenizer, networks))
 
-    def _measure_words(self, names: Sequence[str]) -> MeasureWords:
-        """Words that reading measures starts from; of a long name, the last ones."""
-        n_tokens = tuple(min(len(ids), N_WORDS) for ids in self._word_ids(names))
-        above, below = self._words(("above", "below"))
-        return MeasureWords(self._words(names), n_tokens, above - below)
+    def add_measures(self, names: Sequence[str], ends: Sequence[tuple[str, str]]) -> None:
+        """Let text read further measures, of which nothing is read out yet.
 
-    @torch.no_grad()
-    def _words(self, phrases: Sequence[str]) -> Tensor:
-        """Mean input embedding of the last tokens of each phrase, shape (n_phrases, D)."""
-        table = self.input_embeddings
-        rows = [
-            table(torch.tensor(ids[-N_WORDS:], device=table.weight.device)).mean(0)
-            for ids in self._word_ids(phrases)
-        ]
-        return torch.stack(rows).float().cpu() if rows else torch.zeros(0, self.width)
-
-    def _word_ids(self, phrases: Sequence[str]) -> list[list[int]]:
-        """Tokens of phrases as they are within a sentence."""
-        return [
-            self.text_tokenizer(f" {each}", add_special_tokens=False)["input_ids"]
-            for each in phrases
-        ]
+        Parameters
+        ----------
+        names : sequence of str, length M
+            What text calls each.
+        ends : sequence of (str, str), length M
+            Words for a low value of each, and for a high one.
+        """
+        if self.brain.measures is not None:
+            self.measures += tuple(names)
+            words = measure_words(self.input_embeddings, self.text_tokenizer, names, ends)
+            self.brain.measures.add(words)
 
 
 def _targets(packed: PackedText) -> dict[str, Tensor]:

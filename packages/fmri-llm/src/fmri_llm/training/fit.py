@@ -114,45 +114,15 @@ def fit_llm(  # noqa: PLR0913 - what the stage reads and writes, each named
     tokenizer = _checked_tokenizer(tokenizer_dir, tokens_dir, settings)
     train_windows = examples.TokenWindows.read(tokens_dir, "train")
     measures = FeatureQuestions(read_zscores(descriptors_dir))
-    model = FMRILM.from_base(
-        language_model,
-        tokenizer,
-        name=language_model_name,
-        filters=initial_filters(tokenizer, train_windows, settings.brain),
-        brain=settings.brain,
-        measures=measures.phrases,
-        base_training=settings.base_training,
-        quantise=settings.quantise,
-        lora=settings.lora,
-        attention=settings.attention,
-        seed=seed,
+    model = _initial_model(
+        language_model, language_model_name, tokenizer, train_windows, measures, settings, seed
     )
-    model.max_windows = settings.max_windows
-    model.code_softmax = settings.code_softmax
-    initialise(model, train_windows, measures.z_scores(train_windows.scan_ids))
     corpus, held_out, corpus_digest = _corpus(model, language_model, text_path, settings)
     captions = read_captions(descriptors_dir / "captions.jsonl")
     asks = settings.n_questions > 0 and settings.weights.ask_questions
     questions = measures if asks else None
-
-    plan = partial(
-        examples.PretrainingDataset,
-        captions=captions,
-        tokenizer=model.text_tokenizer,
-        text_tokens=settings.text_tokens,
-        corpus_tokens=settings.corpus_tokens,
-        seed=seed,
-        questions=questions,
-        n_questions=settings.n_questions,
-        losses=[name for name in TEXT_LOSSES if vars(settings.weights)[name] > 0],
-        template=_template(captions, train_windows.scan_ids, settings),
-    )
-    n_examples = settings.loop.steps * settings.loop.batch_size
-    training = plan(train_windows, corpus=corpus, n_examples=n_examples)
-    validation = plan(
-        examples.TokenWindows.read(tokens_dir, "validation"),
-        corpus=held_out,
-        n_examples=settings.validation_examples,
+    training, validation = _plans(
+        model, tokens_dir, captions, questions, (corpus, held_out), settings, seed
     )
     forecasts = settings.weights.f2f > 0
     for each in (training, validation):
@@ -302,6 +272,67 @@ def _held_out(tokens_dir: Path) -> examples.TokenWindows:
     """Read scans that training has not seen: of the test, or of validation where that is empty."""
     test = examples.TokenWindows.read(tokens_dir, "test")
     return test if len(test) else examples.TokenWindows.read(tokens_dir, "validation")
+
+
+def _initial_model(
+    language_model: Path,
+    name: str,
+    tokenizer: FMRITokenizer,
+    windows: examples.TokenWindows,
+    measures: FeatureQuestions,
+    settings: FitLLMSettings,
+    seed: int,
+) -> FMRILM:
+    """Build a model on a base, with what starts from the training scans fitted to them."""
+    model = FMRILM.from_base(
+        language_model,
+        tokenizer,
+        name=name,
+        filters=initial_filters(tokenizer, windows, settings.brain),
+        brain=settings.brain,
+        measures=measures.phrases,
+        base_training=settings.base_training,
+        quantise=settings.quantise,
+        lora=settings.lora,
+        attention=settings.attention,
+        seed=seed,
+    )
+    model.max_windows = settings.max_windows
+    model.code_softmax = settings.code_softmax
+    initialise(model, windows, measures.z_scores(windows.scan_ids))
+    return model
+
+
+def _plans(
+    model: FMRILM,
+    tokens_dir: Path,
+    captions: Mapping[str, Mapping[str, Caption]],
+    questions: FeatureQuestions | None,
+    corpora: tuple[np.ndarray, np.ndarray],
+    settings: FitLLMSettings,
+    seed: int,
+) -> tuple[examples.PretrainingDataset, examples.PretrainingDataset]:
+    """Examples of training and of validation scans, each with its own part of the corpus."""
+    training, validation = (
+        examples.TokenWindows.read(tokens_dir, split) for split in ("train", "validation")
+    )
+    plan = partial(
+        examples.PretrainingDataset,
+        captions=captions,
+        tokenizer=model.text_tokenizer,
+        text_tokens=settings.text_tokens,
+        corpus_tokens=settings.corpus_tokens,
+        seed=seed,
+        questions=questions,
+        n_questions=settings.n_questions,
+        losses=[name for name in TEXT_LOSSES if vars(settings.weights)[name] > 0],
+        template=_template(captions, training.scan_ids, settings),
+    )
+    n_examples = settings.loop.steps * settings.loop.batch_size
+    return (
+        plan(training, corpus=corpora[0], n_examples=n_examples),
+        plan(validation, corpus=corpora[1], n_examples=settings.validation_examples),
+    )
 
 
 def _checked_tokenizer(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from fmri_llm.settings import BrainInputSettings
     from fmri_vqtok.tokenizer import FMRITokenizer
 
-__all__ = ["initial_filters", "initialise"]
+__all__ = ["initial_filters", "initialise", "learn_measures"]
 
 _SCANS = 32  # at a time
 
@@ -42,7 +42,9 @@ def initial_filters(
     networks = tokenizer.networks
     if settings.filters == "networks" and networks is not None and len(set(networks)) > 1:
         return network_filters(networks)
-    totals = [scan_covariance(tokenizer, scans).sum(0) for scans in _batches(windows)]
+    totals = [
+        scan_covariance(tokenizer, scans).sum(0) for scans in _batches(windows, windows.scan_ids)
+    ]
     mean = torch.stack(totals).sum(0) / len(windows.scan_ids)
     return eigenvector_filters(mean, min(settings.n_filters, len(mean)))
 
@@ -66,17 +68,69 @@ def initialise(
     """
     tokenizer = model.brain_tokenizer
     counts = torch.zeros(tokenizer.config.n_codes)
-    batches = []
-    for scans in _batches(windows):
-        batches.append((scans, scan_covariance(tokenizer, scans)))
+    batches = list(_with_covariance(tokenizer, windows, windows.scan_ids))
+    for scans, _ in batches:
         valid = tokenizer.valid_codes(scans.region_mask)[:, None] & scans.step_mask[:, :, None]
         counts += torch.bincount(scans.codes[valid], minlength=len(counts))
     model.brain.fit(batches)
     if z_scores is not None:
-        model.brain.fit_measures(batches, torch.from_numpy(z_scores))
+        model.brain.fit_measures(
+            batches, torch.from_numpy(z_scores), [subject_of(name) for name in windows.scan_ids]
+        )
     model.head.start(code_embeddings(tokenizer), counts)
     if model.code_softmax == "joint":
         model.head.bias.add_(_word_mass(model, windows))
+
+
+@torch.no_grad()
+def learn_measures(
+    model: FMRILM,
+    windows: TokenWindows,
+    names: Sequence[str],
+    ends: Sequence[tuple[str, str]],
+    values: Mapping[str, NDArray[np.float64]],
+    subjects: Mapping[str, Hashable],
+) -> None:
+    """Let the text of a model read further measures of scans.
+
+    Parameters
+    ----------
+    model : FMRILM
+        Changed in place. One whose text reads no measures stays as it is.
+    windows : TokenWindows
+        Of the training scans.
+    names : sequence of str, length M
+        What text calls each measure.
+    ends : sequence of (str, str), length M
+        Words for a low value of each, and for a high one.
+    values : mapping of str to ndarray, shape (M,)
+        By scan, the measures in z-scores.
+    subjects : mapping of str to hashable
+        By scan; see `fmri_llm.brain_input.measure_reader.MeasureReader.fit`.
+    """
+    if model.brain.measures is None:
+        return
+    first = len(model.measures)
+    model.add_measures(names, ends)
+    scan_ids = list(values)
+    model.brain.fit_measures(
+        _with_covariance(model.brain_tokenizer, windows, scan_ids),
+        torch.from_numpy(np.array([values[name] for name in scan_ids])),
+        [subjects[name] for name in scan_ids],
+        range(first, len(model.measures)),
+    )
+
+
+def subject_of(scan_id: str) -> str:
+    """Label of the subject, with which a scan's id begins."""
+    return scan_id.partition("_")[0]
+
+
+def _with_covariance(
+    tokenizer: FMRITokenizer, windows: TokenWindows, scan_ids: Sequence[str]
+) -> Iterator[tuple[BrainScans, Tensor]]:
+    for scans in _batches(windows, scan_ids):
+        yield scans, scan_covariance(tokenizer, scans)
 
 
 def _word_mass(model: FMRILM, windows: TokenWindows) -> float:
@@ -89,6 +143,6 @@ def _word_mass(model: FMRILM, windows: TokenWindows) -> float:
     return float(logits[..., : -model.head.out_features].logsumexp(-1).mean())
 
 
-def _batches(windows: TokenWindows) -> Iterator[BrainScans]:
-    for start in range(0, len(windows.scan_ids), _SCANS):
-        yield scans_of([windows.scan(name) for name in windows.scan_ids[start : start + _SCANS]])
+def _batches(windows: TokenWindows, scan_ids: Sequence[str]) -> Iterator[BrainScans]:
+    for start in range(0, len(scan_ids), _SCANS):
+        yield scans_of([windows.scan(name) for name in scan_ids[start : start + _SCANS]])

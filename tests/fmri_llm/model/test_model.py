@@ -160,10 +160,11 @@ def test_the_brain_tokenizer_stays_in_evaluation_mode(make_model):
     assert not any(module.training for module in model.brain_tokenizer.modules())
 
 
-def test_the_state_holds_what_trains_and_nothing_else(tiny_model):
+def test_the_state_holds_what_trains_or_is_fitted_and_nothing_else(tiny_model):
     trainable = {name for name, p in tiny_model.named_parameters() if p.requires_grad}
-    fitted = {name for name in tiny_model.state_dict() if "_scaler." in name or "centre" in name}
-    assert len(fitted) == 5
+    parts = ("_scaler.", "centre", "readout.", "brain.filters.")
+    fitted = {name for name in tiny_model.state_dict() if any(part in name for part in parts)}
+    assert len(fitted) == 8
     assert set(tiny_model.state_dict()) == trainable | fitted
     assert {name.split(".")[0] for name in trainable} == {"language_model", "brain", "head"}
     assert all("lora_" in name for name in trainable if name.startswith("language_model"))

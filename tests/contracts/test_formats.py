@@ -23,7 +23,7 @@ from fmri_descriptors import (
 from fmri_descriptors.description import describe_cohort
 from fmri_descriptors.settings import CohortSettings, DescribeSettings, FeatureSettings
 from fmri_instruct import build_instructions, load_tasks
-from fmri_instruct.evaluation.baseline_answers import read_connectomes
+from fmri_instruct.baselines.scan_features import read_features
 from fmri_instruct.settings import MakeInstructionsSettings
 from fmri_llm.data.examples import PretrainingDataset, TokenWindows
 from fmri_llm.data.feature_names import networks_of, phrase
@@ -189,6 +189,7 @@ def test_the_baselines_connectome_agrees_with_the_connectivity_descriptor(run: P
     pairs = np.triu_indices(len(visual), k=1)
     within = visual[pairs[0]] & visual[pairs[1]]
     features = pd.read_parquet(run / "descriptors" / "features.parquet")["fc.Visual-Visual"]
-    for scan in read_connectomes(run / "cohort"):
-        # float32 in the cohort; both sides average the same Fisher z values.
-        assert scan.connectome[within].mean() == pytest.approx(features[scan.scan_id], abs=1e-5)
+    table = read_features(run / "cohort")
+    means = table.features["connectome"][:, within].mean(axis=1)
+    # float32 in the cohort; both sides average the same Fisher z values.
+    assert means == pytest.approx(features[list(table.scan_ids)].to_numpy(), abs=1e-5)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from fmri_instruct.answers.probabilities import choose, choose_in_turn, softmax
-from fmri_instruct.evaluation.baseline_answers import baseline_methods, read_connectomes
+from fmri_instruct.baselines.scan_features import read_features
+from fmri_instruct.evaluation.baseline_answers import baseline_methods
 from fmri_instruct.evaluation.evaluate import METHODS, evaluate_reader
 from fmri_instruct.prompts.instructions import (
     build_instructions,
@@ -72,7 +73,7 @@ def truth(instructions_dir, rows):
 
 
 @pytest.fixture
-def run(tokens_dir, instructions_dir, cohort_dir):
+def run(tokens_dir, instructions_dir, cohort_dir, descriptors_dir):
     def evaluate(reader, settings=SETTINGS, **folders):
         return evaluate_reader(
             reader,
@@ -80,6 +81,7 @@ def run(tokens_dir, instructions_dir, cohort_dir):
             folders.get("instructions", instructions_dir),
             folders.get("cohort", cohort_dir),
             settings,
+            descriptors_dir=folders.get("descriptors", descriptors_dir),
             seed=5,
         )
 
@@ -153,12 +155,41 @@ def test_the_row_of_shuffled_scans_is_what_the_model_scores_when_it_is_shown_the
             assert shuffled[score] == asked_again[score]
 
 
-def test_every_task_has_both_baselines_beside_the_model(run, truth, tasks):
+BASELINES = [
+    "majority class",
+    "connectome + logistic regression",
+    "tangent-space connectome + logistic regression",
+    "descriptors + gradient boosting",
+]
+
+
+def test_every_task_has_all_baselines_beside_the_model_and_on_the_same_scans(run, truth, tasks):
     results = run(knowing(truth, tasks))
 
     for task in tasks:
-        names = list(rows_of(results, task.name))
-        assert names[-2:] == ["majority class", "connectome + logistic regression"]
+        assert list(rows_of(results, task.name))[-4:] == BASELINES
+        compared = results.scores["tasks"][task.name]["comparisons"]
+        of_baselines = [each for each in compared if each["baseline"] in BASELINES]
+        assert {each["baseline"] for each in of_baselines} == set(BASELINES)
+        assert {each["n_subjects"] for each in of_baselines} == {4}
+
+
+def test_a_baseline_does_not_see_the_descriptor_that_the_answers_are_made_of(run, truth, tasks):
+    results = run(knowing(truth, tasks))
+    notes = {
+        task.name: rows_of(results, task.name)["descriptors + gradient boosting"]["note"]
+        for task in tasks
+    }
+
+    made_of = "without graph.network_strength.Visual, of which the answers are made"
+    assert notes["visual_strength"].endswith(made_of)
+    assert "without" not in notes["age_group"]
+
+
+def test_without_descriptors_the_other_baselines_stand_alone(run, truth, tasks):
+    results = run(knowing(truth, tasks), descriptors=None)
+
+    assert list(rows_of(results, "age_group"))[-3:] == BASELINES[:3]
 
 
 def test_auc_is_of_probabilities_and_is_left_out_for_free_text_with_the_reason(run, truth, tasks):
@@ -276,13 +307,12 @@ def test_changing_a_held_out_scan_changes_no_baseline_answer_about_the_others(
 
     def baseline_answers(folder):
         train, test = (read_instructions(instructions_dir, split) for split in ("train", "test"))
-        methods = baseline_methods(tasks[0], train, test, read_connectomes(folder), SETTINGS, 0)
-        return {a.scan_id: a.probabilities for a in methods[1].answers}
+        methods = baseline_methods(tasks[0], train, test, read_features(folder), SETTINGS, 0)
+        return [{a.scan_id: a.probabilities for a in method.answers} for method in methods[1:]]
 
-    before, after = baseline_answers(cohort_dir), baseline_answers(cohort)
-
-    assert before.pop(changed_scan) != after.pop(changed_scan)
-    assert before == after
+    for before, after in zip(baseline_answers(cohort_dir), baseline_answers(cohort), strict=True):
+        assert before.pop(changed_scan) != after.pop(changed_scan)
+        assert before == after
 
 
 def test_changing_validation_scans_changes_nothing_that_a_baseline_sees(
@@ -291,12 +321,12 @@ def test_changing_validation_scans_changes_nothing_that_a_baseline_sees(
     changed = [
         replace(row, bold=row.bold[::2]) if row.split == "validation" else row for row in rows
     ]
-    again = read_connectomes(write_cohort(changed, tmp_path))
+    again = read_features(write_cohort(changed, tmp_path))
 
-    before = read_connectomes(cohort_dir)
-    assert [r.scan_id for r in again] == [r.scan_id for r in before]
-    for one, other in zip(again, before, strict=True):
-        np.testing.assert_array_equal(one.connectome, other.connectome)
+    before = read_features(cohort_dir)
+    assert again.scan_ids == before.scan_ids
+    for kind, features in before.features.items():
+        np.testing.assert_array_equal(again.features[kind], features)
 
 
 def test_the_majority_is_that_of_training_subjects_even_if_held_out_ones_differ(
@@ -318,8 +348,8 @@ def test_the_majority_is_that_of_training_subjects_even_if_held_out_ones_differ(
     descriptors = write_descriptors(rows, tmp_path / "descriptors")
     built = build_instructions(cohort, descriptors, tasks, MakeInstructionsSettings(), 0)
 
-    majority, _ = baseline_methods(
-        tasks[0], built.splits["train"], built.splits["test"], read_connectomes(cohort), SETTINGS, 0
+    majority, *_ = baseline_methods(
+        tasks[0], built.splits["train"], built.splits["test"], read_features(cohort), SETTINGS, 0
     )
 
     assert {answer.answer for answer in majority.answers} == {"older"}

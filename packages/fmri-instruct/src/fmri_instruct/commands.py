@@ -57,9 +57,17 @@ def tune(context: "Context", model: Path, tokens: Path, instructions: Path) -> N
 @click.argument("tokens", type=FOLDER)
 @click.argument("instructions", type=FOLDER)
 @click.argument("cohort", type=FOLDER)
+@click.option(
+    "--descriptors", type=FOLDER, help="Descriptors of the cohort, for a baseline that sees them."
+)
 @click.pass_obj
 def evaluate(
-    context: "Context", model: Path, tokens: Path, instructions: Path, cohort: Path
+    context: "Context",
+    model: Path,
+    tokens: Path,
+    instructions: Path,
+    cohort: Path,
+    descriptors: Path | None,
 ) -> None:
     """Score a model on held-out subjects, with baselines beside every score."""
     context.run(
@@ -69,6 +77,7 @@ def evaluate(
         tokens=tokens,
         instructions=instructions,
         cohort=cohort,
+        descriptors=descriptors,
     )
 
 
@@ -111,7 +120,12 @@ def _tune(stage: "Stage[TuneSettings]", model: Path, tokens: Path, instructions:
 
 
 def _evaluate(
-    stage: "Stage[EvaluateSettings]", model: Path, tokens: Path, instructions: Path, cohort: Path
+    stage: "Stage[EvaluateSettings]",
+    model: Path,
+    tokens: Path,
+    instructions: Path,
+    cohort: Path,
+    descriptors: Path | None,
 ) -> str:
     from fmri_instruct.evaluation.evaluate import evaluate as evaluate_model
     from fmri_llm.model.fmri_lm import FMRILM
@@ -122,6 +136,7 @@ def _evaluate(
         instructions,
         cohort,
         stage.settings,
+        descriptors_dir=descriptors,
         seed=stage.seed,
         progress=stage.progress,
     )

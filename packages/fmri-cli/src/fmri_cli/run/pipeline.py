@@ -128,6 +128,7 @@ STAGES = (
         "evaluate",
         "fmri_instruct.settings:EvaluateSettings",
         ("tuned-model", "tokens", "instructions", "cohort"),
+        {"--descriptors": "descriptors"},
     ),
     StageRow("report", "report", "fmri_cli.report.settings:ReportSettings", (RUN,)),
 )

@@ -1,70 +1,108 @@
 """The baselines' answers about held-out scans, fitted on the training scans of the same task."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fmri_instruct.answers.probabilities import most_probable
+from fmri_instruct.baselines.blind import MajorityClass, TrainingMean
+from fmri_instruct.baselines.boosting import BoostedClassifier, BoostedRegressor
+from fmri_instruct.baselines.classes import align_classes
+from fmri_instruct.baselines.linear import LinearClassifier, LinearRegressor
+from fmri_instruct.baselines.scan_features import FeatureTable
 from fmri_instruct.evaluation.answer_table import ScanAnswer
-from fmri_instruct.evaluation.baselines import (
-    N_FOLDS,
-    ConnectomeClassifier,
-    MajorityClass,
-    align_classes,
-    connectome,
-)
-from fmri_instruct.evaluation.number_baselines import ConnectomeRegressor, TrainingMean
 from fmri_instruct.evaluation.scores import Method
 from fmri_instruct.prompts.instructions import Instruction
 from fmri_instruct.settings import EvaluateSettings
 from fmri_instruct.tasks.bins import bin_number
 from fmri_instruct.tasks.definitions import Task
 from fmri_instruct.tasks.labels import fitted_bins
-from fmri_vqtok.formats.cohort import Cohort, read_scan_table
+from fmri_instruct.tasks.sources import source_names
+
+__all__ = [
+    "Baseline",
+    "LabelledScans",
+    "baseline_methods",
+    "baselines_of",
+    "features_of",
+    "fitted_answers",
+    "labelled_scans",
+    "true_answers",
+]
 
 
 @dataclass(frozen=True)
-class ScanConnectome:
-    """What a baseline sees of a scan.
+class Baseline:
+    """A method and what it sees.
 
     Parameters
     ----------
-    scan_id, subject, split : str
-        Which scan it is.
-    connectome : (E,) ndarray
-        From `fmri_instruct.evaluation.baselines.connectome`.
+    name : str
+        As the table of scores calls it.
+    kind : str or None
+        Of the features that it sees; None for none.
+    make : callable
+        Makes the estimator, given the settings and the seed of the inner folds.
     """
 
-    scan_id: str
-    subject: str
-    split: str
-    connectome: NDArray[np.float64]
+    name: str
+    kind: str | None
+    make: Callable[[EvaluateSettings, int], Any]
 
 
-def read_connectomes(cohort_dir: Path) -> list[ScanConnectome]:
-    """Connectomes of the training and test scans of a cohort, in order of scan id.
+def _logistic(settings: EvaluateSettings, seed: int) -> LinearClassifier:
+    return LinearClassifier(settings.regularisation, seed)
+
+
+def _ridge(settings: EvaluateSettings, seed: int) -> LinearRegressor:
+    return LinearRegressor(settings.regularisation, seed)
+
+
+CLASSIFIERS = (
+    Baseline("majority class", None, lambda _settings, _seed: MajorityClass()),
+    Baseline("connectome + logistic regression", "connectome", _logistic),
+    Baseline("tangent-space connectome + logistic regression", "tangent", _logistic),
+    Baseline(
+        "descriptors + gradient boosting", "descriptors", lambda _, seed: BoostedClassifier(seed)
+    ),
+)
+REGRESSORS = (
+    Baseline("training mean", None, lambda _settings, _seed: TrainingMean()),
+    Baseline("connectome + ridge regression", "connectome", _ridge),
+    Baseline("tangent-space connectome + ridge regression", "tangent", _ridge),
+    Baseline(
+        "descriptors + gradient boosting", "descriptors", lambda _, seed: BoostedRegressor(seed)
+    ),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledScans:
+    """Scans that have a label for a task, as rows of a table of features.
 
     Parameters
     ----------
-    cohort_dir : Path
-        A cohort folder.
-
-    Returns
-    -------
-    list of ScanConnectome
-        Validation scans are left out: no baseline uses them.
+    task : Task
+        What is asked.
+    seen, unseen : list of int
+        Rows to fit on, and rows to ask about.
+    targets : list
+        Answers of the rows to fit on; of a continuous task numbers.
+    truth : mapping of str to str
+        True answers of the scans that are asked about, by scan id.
+    numbers : mapping of str to float
+        Of a continuous task: true numbers by scan id.
     """
-    cohort, subjects = Cohort(cohort_dir), read_scan_table(cohort_dir)["sub"]
-    found = [
-        ScanConnectome(scan.scan_id, str(subjects[scan.scan_id]), split, connectome(scan.bold))
-        for split in cohort.splits()
-        if split != "validation"
-        for scan in cohort.scans(split)
-    ]
-    return sorted(found, key=lambda scan: scan.scan_id)
+
+    task: Task
+    seen: list[int]
+    unseen: list[int]
+    targets: list[Any]
+    truth: Mapping[str, str]
+    numbers: Mapping[str, float]
 
 
 def true_answers(instructions: Sequence[Instruction], task: str) -> dict[str, str]:
@@ -91,16 +129,14 @@ def true_answers(instructions: Sequence[Instruction], task: str) -> dict[str, st
     return answers
 
 
-def baseline_methods(
+def labelled_scans(
     task: Task,
     train: Sequence[Instruction],
     held_out: Sequence[Instruction],
-    connectomes: Sequence[ScanConnectome],
-    settings: EvaluateSettings,
-    seed: int,
+    table: FeatureTable,
     numbers: Mapping[str, float] | None = None,
-) -> list[Method]:
-    """Answers of both baselines to one task.
+) -> LabelledScans:
+    """Find the scans that have a label for a task.
 
     Parameters
     ----------
@@ -108,8 +144,66 @@ def baseline_methods(
         What is asked.
     train, held_out : sequence of Instruction
         Training and test instructions; they show which scans have a label.
-    connectomes : sequence of ScanConnectome
-        From `read_connectomes`. Only those of the training split are fitted on.
+    table : FeatureTable
+        Of the cohort.
+    numbers : mapping of str to float, optional
+        Of a continuous task: the true number by scan id.
+
+    Returns
+    -------
+    LabelledScans
+    """
+    known, truth = true_answers(train, task.name), true_answers(held_out, task.name)
+    of_scan: Mapping[str, Any] = (numbers or {}) if task.kind == "continuous" else known
+    seen = table.rows("train", known)
+    return LabelledScans(
+        task,
+        seen,
+        table.rows("test", truth),
+        [of_scan[table.scan_ids[row]] for row in seen],
+        truth,
+        numbers or {},
+    )
+
+
+def baselines_of(task: Task, table: FeatureTable) -> list[Baseline]:
+    """Baselines for a task whose features are in a table.
+
+    Parameters
+    ----------
+    task : Task
+        What is asked.
+    table : FeatureTable
+        Of the cohort.
+
+    Returns
+    -------
+    list of Baseline
+    """
+    every = REGRESSORS if task.kind == "continuous" else CLASSIFIERS
+    return [each for each in every if each.kind is None or each.kind in table.features]
+
+
+def baseline_methods(
+    task: Task,
+    train: Sequence[Instruction],
+    held_out: Sequence[Instruction],
+    table: FeatureTable,
+    settings: EvaluateSettings,
+    seed: int,
+    numbers: Mapping[str, float] | None = None,
+) -> list[Method]:
+    """Answers of all baselines to one task.
+
+    Parameters
+    ----------
+    task : Task
+        What is asked.
+    train, held_out : sequence of Instruction
+        Training and test instructions; they show which scans have a label.
+    table : FeatureTable
+        From `fmri_instruct.baselines.scan_features.read_features`. Only training scans are fitted
+        on.
     settings : EvaluateSettings
         The fixed penalty.
     seed : int
@@ -120,121 +214,127 @@ def baseline_methods(
     Returns
     -------
     list of Method
-        The frequencies of the training answers and logistic regression; of a continuous task the
-        training mean and ridge regression.
+        The one that sees no scan first.
     """
-    known = true_answers(train, task.name)
-    asked = true_answers(held_out, task.name)
-    seen = [scan for scan in connectomes if scan.split == "train" and scan.scan_id in known]
-    unseen = [scan for scan in connectomes if scan.split == "test" and scan.scan_id in asked]
+    scans = labelled_scans(task, train, held_out, table, numbers)
+    return [_method(each, scans, table, settings, seed) for each in baselines_of(task, table)]
+
+
+def features_of(
+    kind: str | None, task: Task, table: FeatureTable
+) -> tuple[NDArray[np.float64], str | None]:
+    """Features of a kind, without any that the task's answers are made of.
+
+    Parameters
+    ----------
+    kind : str or None
+        Of `FeatureTable.features`; None for no features.
+    task : Task
+        What is asked.
+    table : FeatureTable
+        Of the cohort.
+
+    Returns
+    -------
+    features : (n, F) ndarray
+        Of all rows of the table.
+    note : str or None
+        What was left out.
+    """
+    if kind is None:
+        return np.zeros((len(table.scan_ids), 0)), None
+    features = table.features[kind]
+    # A phenotype may bear the name of a descriptor by chance alone.
+    source = source_names(task.label) if getattr(task.label, "zscore", None) else ()
+    names = table.columns.get(kind, ())
+    kept = [place for place, name in enumerate(names) if name not in source]
+    if not names or len(kept) == len(names):
+        return features, None
+    return features[:, kept], f"without {source[0]}, of which the answers are made"
+
+
+def fitted_answers(
+    fitted: Any,
+    features: NDArray[np.float64],
+    scans: Sequence[tuple[str, str]],
+    labelled: LabelledScans,
+) -> list[ScanAnswer]:
+    """Answers of a fitted estimator about scans.
+
+    Parameters
+    ----------
+    fitted : estimator
+        A classifier, or for a continuous task a regressor.
+    features : (n, F) ndarray
+        Of the scans.
+    scans : sequence of (str, str)
+        Scan id and subject of each.
+    labelled : LabelledScans
+        With the truth about them.
+
+    Returns
+    -------
+    list of ScanAnswer
+    """
+    if not scans:
+        return []
+    task = labelled.task
     if task.kind == "continuous":
-        return _number_methods(task, seen, unseen, asked, numbers or {}, settings, seed)
-    X = np.array([scan.connectome for scan in seen])
-    y = [known[scan.scan_id] for scan in seen]
-    subjects = [scan.subject for scan in seen]
-    majority = MajorityClass().fit(X, y, subjects)
-    regression = ConnectomeClassifier(settings.regularisation, seed).fit(X, y, subjects)
-    return [
-        _method("majority class", task, majority, unseen, asked, None),
-        _method(
-            "connectome + logistic regression", task, regression, unseen, asked, _note(regression)
-        ),
-    ]
+        predicted = fitted.predict(features).tolist()
+        pairs = zip(scans, predicted, strict=True)
+        return [_number_answer(*scan, number, labelled) for scan, number in pairs]
+    known = fitted.classes_.tolist()
+    rows = align_classes(fitted.predict_proba(features), known, task.candidates)
+    return [_answer(*scan, row, labelled) for scan, row in zip(scans, rows, strict=True)]
 
 
 def _method(
-    name: str,
-    task: Task,
-    fitted: MajorityClass | ConnectomeClassifier,
-    scans: Sequence[ScanConnectome],
-    truth: Mapping[str, str],
-    note: str | None,
+    baseline: Baseline,
+    scans: LabelledScans,
+    table: FeatureTable,
+    settings: EvaluateSettings,
+    seed: int,
 ) -> Method:
-    if not scans:
-        return Method(name=name, answers=[], note=note, baseline=True)
-    X = np.array([scan.connectome for scan in scans])
-    rows = align_classes(fitted.predict_proba(X), fitted.classes_.tolist(), task.candidates)
+    features, left_out = features_of(baseline.kind, scans.task, table)
+    subjects = [table.subjects[row] for row in scans.seen]
+    fitted = baseline.make(settings, seed).fit(features[scans.seen], scans.targets, subjects)
+    asked = [(table.scan_ids[row], table.subjects[row]) for row in scans.unseen]
+    notes = [note for note in (fitted.how, left_out) if note]
     return Method(
-        name=name,
-        note=note,
+        name=baseline.name,
+        answers=fitted_answers(fitted, features[scans.unseen], asked, scans),
+        note="; ".join(notes) or None,
         baseline=True,
-        answers=[
-            _answer(task, scan, truth[scan.scan_id], row)
-            for scan, row in zip(scans, rows, strict=True)
-        ],
     )
 
 
-def _answer(task: Task, scan: ScanConnectome, truth: str, row: NDArray[np.float64]) -> ScanAnswer:
-    probabilities = dict(zip(task.candidates, map(float, row), strict=True))
+def _answer(
+    scan_id: str, subject: str, row: NDArray[np.float64], labelled: LabelledScans
+) -> ScanAnswer:
+    probabilities = dict(zip(labelled.task.candidates, map(float, row), strict=True))
     return ScanAnswer(
-        scan_id=scan.scan_id,
-        subject=scan.subject,
-        task=task.name,
+        scan_id=scan_id,
+        subject=subject,
+        task=labelled.task.name,
         paradigm=None,
-        truth=truth,
+        truth=labelled.truth[scan_id],
         answer=most_probable(probabilities),
         probabilities=probabilities,
     )
 
 
-def _number_methods(
-    task: Task,
-    seen: Sequence[ScanConnectome],
-    unseen: Sequence[ScanConnectome],
-    truth: Mapping[str, str],
-    numbers: Mapping[str, float],
-    settings: EvaluateSettings,
-    seed: int,
-) -> list[Method]:
-    X = np.array([scan.connectome for scan in seen])
-    y = [numbers[scan.scan_id] for scan in seen]
-    subjects = [scan.subject for scan in seen]
-    ridge = ConnectomeRegressor(settings.regularisation, seed).fit(X, y, subjects)
-    fitted: list[tuple[str, TrainingMean | ConnectomeRegressor, str | None]] = [
-        ("training mean", TrainingMean().fit(X, y, subjects), None),
-        ("connectome + ridge regression", ridge, _ridge_note(ridge)),
-    ]
-    held_out = np.array([scan.connectome for scan in unseen])
-    methods = []
-    for name, regressor, note in fitted:
-        predicted = regressor.predict(held_out).tolist() if unseen else []
-        answers = [
-            _number_answer(task, scan, truth[scan.scan_id], numbers[scan.scan_id], number)
-            for scan, number in zip(unseen, predicted, strict=True)
-        ]
-        methods.append(Method(name=name, answers=answers, note=note, baseline=True))
-    return methods
-
-
 def _number_answer(
-    task: Task, scan: ScanConnectome, truth: str, true_number: float, number: float
+    scan_id: str, subject: str, number: float, labelled: LabelledScans
 ) -> ScanAnswer:
+    task = labelled.task
     return ScanAnswer(
-        scan_id=scan.scan_id,
-        subject=scan.subject,
+        scan_id=scan_id,
+        subject=subject,
         task=task.name,
         paradigm=None,
-        truth=truth,
+        truth=labelled.truth[scan_id],
         answer=task.candidates[bin_number(number, fitted_bins(task).edges)],
         probabilities=None,
-        true_number=true_number,
+        true_number=labelled.numbers[scan_id],
         number=number,
-    )
-
-
-def _ridge_note(fitted: ConnectomeRegressor) -> str:
-    if fitted.chosen_:
-        return f"alpha = {fitted.alpha_:g}, chosen by cross-validation on training subjects"
-    return f"alpha = {fitted.alpha_:g}, fixed: there are fewer than {N_FOLDS} training subjects"
-
-
-def _note(fitted: ConnectomeClassifier) -> str:
-    if fitted.pipeline_ is None:
-        return "every training scan has the same answer, so nothing was fitted"
-    if fitted.chosen_:
-        return f"C = {fitted.regularisation_:g}, chosen by cross-validation on training subjects"
-    return (
-        f"C = {fitted.regularisation_:g}, fixed: an answer has fewer than {N_FOLDS}"
-        " training subjects"
     )

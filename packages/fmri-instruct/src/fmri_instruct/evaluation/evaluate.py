@@ -11,8 +11,9 @@ import numpy as np
 from fmri_instruct.answers.orders import choose_in_turn_over_orders, choose_over_orders
 from fmri_instruct.answers.parsing import parse_answers
 from fmri_instruct.answers.probabilities import ModelReader, ScanReader, most_probable
+from fmri_instruct.baselines.scan_features import read_features
 from fmri_instruct.evaluation.answer_table import ScanAnswer
-from fmri_instruct.evaluation.baseline_answers import baseline_methods, read_connectomes
+from fmri_instruct.evaluation.baseline_answers import baseline_methods
 from fmri_instruct.evaluation.number_metrics import expected_value
 from fmri_instruct.evaluation.scores import Method, score_task
 from fmri_instruct.evaluation.shuffled import shuffled_between_people
@@ -41,6 +42,14 @@ METHODS = {
     "multi": "fMRI-LM, several questions",
     "open": "fMRI-LM, open-ended",
 }
+
+SUMMARISED = (
+    "majority class",
+    "training mean",
+    "connectome + logistic regression",
+    "connectome + ridge regression",
+)
+"""Baselines that the summary shows beside the model."""
 
 Progress = Callable[[int, int], None]
 
@@ -88,6 +97,7 @@ def evaluate(
     cohort_dir: Path,
     settings: EvaluateSettings,
     *,
+    descriptors_dir: Path | None = None,
     seed: int = 0,
     progress: Progress = lambda _done, _total: None,
 ) -> Results:
@@ -102,6 +112,8 @@ def evaluate(
         the baselines are fitted on training scans.
     settings : EvaluateSettings
         Length of generated text, bootstrap.
+    descriptors_dir : Path, optional
+        Descriptors of that cohort, for the baseline that sees them.
     seed : int, default=0
         Seed of the bootstrap and of the baselines' inner folds.
     progress : callable, optional
@@ -129,6 +141,7 @@ def evaluate(
         instructions_dir,
         cohort_dir,
         settings,
+        descriptors_dir=descriptors_dir,
         seed=seed,
         progress=progress,
     )
@@ -141,6 +154,7 @@ def evaluate_reader(
     cohort_dir: Path,
     settings: EvaluateSettings,
     *,
+    descriptors_dir: Path | None = None,
     seed: int = 0,
     progress: Progress = lambda _done, _total: None,
 ) -> Results:
@@ -153,6 +167,8 @@ def evaluate_reader(
     tokens_dir, instructions_dir, cohort_dir : Path
         As for `evaluate`.
     settings : EvaluateSettings
+        As for `evaluate`.
+    descriptors_dir : Path, optional
         As for `evaluate`.
     seed : int, default=0
         As for `evaluate`.
@@ -168,21 +184,21 @@ def evaluate_reader(
     train = read_instructions(instructions_dir, "train")
     held_out = read_instructions(instructions_dir, "test")
     numbers = read_numbers(instructions_dir, tasks)
-    connectomes = read_connectomes(cohort_dir)
-    subjects = {scan.scan_id: scan.subject for scan in connectomes}
+    table = read_features(cohort_dir, descriptors_dir)
+    subjects = dict(zip(table.scan_ids, table.subjects, strict=True))
     windows = TokenWindows.read(tokens_dir, "test")
     given = _answers(reader, held_out, tasks, windows, subjects, settings, progress)
     by_name = {task.name: task for task in tasks}
     answers = [_with_number(answer, by_name[answer.task], numbers) for answer in given]
-    table = {}
+    scores = {}
     for task in tasks:
         baselines = baseline_methods(
-            task, train, held_out, connectomes, settings, seed, numbers.get(task.name)
+            task, train, held_out, table, settings, seed, numbers.get(task.name)
         )
         methods = [*_model_methods(task, answers), *baselines]
-        table[task.name] = score_task(task, methods, settings, seed)
+        scores[task.name] = score_task(task, methods, settings, seed)
     bootstrap = {"resamples": settings.resamples, "unit": "subject", "level": settings.level}
-    return Results(answers=answers, scores={"schema": 1, "tasks": table, "bootstrap": bootstrap})
+    return Results(answers=answers, scores={"schema": 1, "tasks": scores, "bootstrap": bootstrap})
 
 
 def _answers(
@@ -291,7 +307,7 @@ def _order_note(answers: Sequence[ScanAnswer], n_candidates: int) -> str | None:
 
 def _main_scores(entry: Mapping[str, Any]) -> str:
     rows = entry["rows"]
-    shown = [rows[0], *rows[-2:]] if rows else []
+    shown = [*rows[:1], *(row for row in rows if row["method"] in SUMMARISED)]
     scores = [row[entry["metric"]] for row in shown]
     return " / ".join(f"{s['value']:.2f}" if s else "undefined" for s in scores) or "no label"
 

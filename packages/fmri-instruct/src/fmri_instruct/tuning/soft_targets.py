@@ -11,7 +11,8 @@ from collections.abc import Hashable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from fmri_instruct.evaluation.baselines import ConnectomeClassifier, align_classes
+from fmri_instruct.baselines.classes import align_classes
+from fmri_instruct.baselines.linear import LinearClassifier
 
 __all__ = ["N_FOLDS", "cross_fitted", "soft_targets"]
 
@@ -57,7 +58,7 @@ def cross_fitted(
     found = np.zeros((len(y), len(candidates)))
     folds = StratifiedGroupKFold(N_FOLDS, shuffle=True, random_state=seed)
     for fitted_on, left_out in folds.split(features, y, groups):
-        classifier = ConnectomeClassifier(seed=seed)
+        classifier = LinearClassifier(seed=seed)
         classifier.fit(features[fitted_on], y[fitted_on], groups[fitted_on].tolist())
         rows = classifier.predict_proba(features[left_out])
         found[left_out] = align_classes(rows, classifier.classes_.tolist(), candidates)

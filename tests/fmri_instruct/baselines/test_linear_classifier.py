@@ -5,13 +5,10 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, cross
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from fmri_instruct.evaluation.baselines import (
-    PENALTIES,
-    ConnectomeClassifier,
-    MajorityClass,
-    align_classes,
-    connectome,
-)
+from fmri_instruct.baselines.blind import MajorityClass
+from fmri_instruct.baselines.classes import align_classes
+from fmri_instruct.baselines.connectome import connectome
+from fmri_instruct.baselines.linear import PENALTIES, LinearClassifier
 
 
 def planted(n, rng, n_edges=60, shift=1.2):
@@ -71,7 +68,7 @@ def test_the_regression_learns_planted_differences():
     X, y = planted(60, rng)
     X_new, y_new = planted(200, rng)
 
-    model = ConnectomeClassifier().fit(X, y, np.arange(60))
+    model = LinearClassifier().fit(X, y, np.arange(60))
 
     assert np.mean(model.predict(X_new) == y_new) > 0.85
 
@@ -82,7 +79,7 @@ def test_the_regression_is_at_chance_on_permuted_labels():
     for _ in range(20):
         X, y = planted(30, rng)
         X_new, y_new = planted(100, rng)
-        model = ConnectomeClassifier().fit(X, rng.permutation(y), np.arange(30) // 8)
+        model = LinearClassifier().fit(X, rng.permutation(y), np.arange(30) // 8)
         hits.append(np.mean(model.predict(X_new) == y_new))
 
     # Standard error over 20 draws of a training set is about 0.03.
@@ -92,7 +89,7 @@ def test_the_regression_is_at_chance_on_permuted_labels():
 def test_a_masked_region_of_a_held_out_scan_is_filled_from_training_alone():
     rng = np.random.default_rng(3)
     X, y = planted(20, rng)
-    model = ConnectomeClassifier().fit(X, y, np.arange(20))
+    model = LinearClassifier().fit(X, y, np.arange(20))
     new = X[:1].copy()
     filled = new.copy()
     new[0, 5], filled[0, 5] = np.nan, X[:, 5].mean()
@@ -104,11 +101,11 @@ def test_an_edge_that_no_training_scan_has_changes_nothing():
     rng = np.random.default_rng(4)
     X, y = planted(20, rng)
     X[:, 7] = np.nan
-    model = ConnectomeClassifier().fit(X, y, np.arange(20))
+    model = LinearClassifier().fit(X, y, np.arange(20))
     new = X[:2].copy()
     new[:, 7] = [5.0, -5.0]
 
-    without = ConnectomeClassifier().fit(np.delete(X, 7, axis=1), y, np.arange(20))
+    without = LinearClassifier().fit(np.delete(X, 7, axis=1), y, np.arange(20))
 
     assert np.isfinite(model.predict_proba(X)).all()
     expected = without.predict_proba(np.delete(X, 7, axis=1))
@@ -120,8 +117,8 @@ def test_the_penalty_is_chosen_only_where_every_class_has_three_subjects():
 
     two_of_each_class = np.arange(12) % 4
 
-    enough = ConnectomeClassifier(regularisation=0.123).fit(X, y, np.arange(12))
-    too_few = ConnectomeClassifier(regularisation=0.123).fit(X, y, two_of_each_class)
+    enough = LinearClassifier(regularisation=0.123).fit(X, y, np.arange(12))
+    too_few = LinearClassifier(regularisation=0.123).fit(X, y, two_of_each_class)
 
     assert enough.regularisation_ != 0.123
     assert too_few.regularisation_ == 0.123
@@ -129,7 +126,7 @@ def test_the_penalty_is_chosen_only_where_every_class_has_three_subjects():
 
 def test_a_training_set_of_one_class_always_answers_that_class():
     X = np.random.default_rng(6).normal(size=(3, 4))
-    model = ConnectomeClassifier().fit(X, ["only"] * 3, [1, 2, 3])
+    model = LinearClassifier().fit(X, ["only"] * 3, [1, 2, 3])
 
     assert model.predict(X).tolist() == ["only"] * 3
 
@@ -144,8 +141,8 @@ def test_the_unit_of_an_edge_changes_no_answer():
     X, y = planted(40, np.random.default_rng(7))
     units = np.where(np.arange(X.shape[1]) % 2, 1000.0, 0.01)
 
-    plain = ConnectomeClassifier().fit(X, y, np.arange(40))
-    scaled = ConnectomeClassifier().fit(X * units, y, np.arange(40))
+    plain = LinearClassifier().fit(X, y, np.arange(40))
+    scaled = LinearClassifier().fit(X * units, y, np.arange(40))
 
     assert scaled.predict_proba(X * units) == pytest.approx(plain.predict_proba(X), abs=1e-4)
 
@@ -173,7 +170,7 @@ def test_the_penalty_is_chosen_on_subjects_that_the_fit_has_not_seen():
         ]
         return PENALTIES[int(np.argmax(scores))]
 
-    chosen = ConnectomeClassifier(seed=0).fit(X, y, people).regularisation_
+    chosen = LinearClassifier(seed=0).fit(X, y, people).regularisation_
 
     assert chosen == best(StratifiedGroupKFold, people)
     assert chosen != best(StratifiedKFold, None)

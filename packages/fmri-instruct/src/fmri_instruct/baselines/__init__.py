@@ -1,0 +1,1 @@
+"""Methods without a language model, and the numbers that they see of a scan."""

@@ -88,6 +88,15 @@ def test_hidden_states_are_in_time_major_order(make_model, codes):
     torch.testing.assert_close(model.forecast(codes), by_hand)
 
 
+def test_states_at_the_end_of_prompts_are_those_of_whole_passes(any_model, codes):
+    prompts = ["Hi", "How old is this person?"]
+    found = any_model.prompt_states(any_model.prefill(codes[:1]), prompts)
+    for prompt, states in zip(prompts, found, strict=True):
+        for layer, state in enumerate(states):
+            whole = any_model.hidden_states(codes[:1], prompt, layer=layer)[0, -1]
+            torch.testing.assert_close(state, whole, rtol=1e-4, atol=1e-4)
+
+
 def test_one_packed_pass_gives_the_losses_of_separate_passes(any_model, codes):
     packed = losses_of(any_model, codes, ABOUT_SCAN, PLAIN)
     about = losses_of(any_model, codes, ABOUT_SCAN)

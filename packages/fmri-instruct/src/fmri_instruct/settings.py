@@ -77,14 +77,18 @@ class EvaluateSettings:
     level : float
         Level of the percentile intervals, between 0 and 1.
     regularisation : float
-        Inverse strength C of the connectome baseline's L2 penalty where there are too few training
+        Inverse strength C of the linear baselines' L2 penalty where there are too few training
         subjects to choose it by cross-validation.
+    probe : bool
+        Whether a linear model on the hidden states of the tuned model, the probe, stands beside its
+        answers. The training and validation scans are read for it.
     """
 
     max_new_tokens: Count = 48
     resamples: Count = 1000
     level: Annotated[float, Gt(0), Lt(1)] = 0.95
     regularisation: Positive = 1.0
+    probe: bool = True
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -15,6 +15,7 @@ from fmri_instruct.baselines.scan_features import read_features
 from fmri_instruct.evaluation.answer_table import ScanAnswer
 from fmri_instruct.evaluation.baseline_answers import baseline_methods
 from fmri_instruct.evaluation.number_metrics import expected_value
+from fmri_instruct.evaluation.probe import PromptStates, probe_method
 from fmri_instruct.evaluation.scores import Method, score_task
 from fmri_instruct.evaluation.shuffled import shuffled_between_people
 from fmri_instruct.prompts.instructions import (
@@ -135,16 +136,37 @@ def evaluate(
 
     check_tokens_of(tokens_dir, model.brain_tokenizer)
     check_held_out_length(model, tokens_dir, instructions_dir, settings.max_new_tokens)
+    reader, states = ModelReader(model), None
+    if settings.probe:
+        states = PromptStates(model, read_tasks(instructions_dir))
+        _read_for_probe(reader, states, tokens_dir, instructions_dir, progress)
     return evaluate_reader(
-        ModelReader(model),
+        reader,
         tokens_dir,
         instructions_dir,
         cohort_dir,
         settings,
         descriptors_dir=descriptors_dir,
+        states=states,
         seed=seed,
         progress=progress,
     )
+
+
+def _read_for_probe(
+    reader: ModelReader,
+    states: PromptStates,
+    tokens_dir: Path,
+    instructions_dir: Path,
+    progress: Progress,
+) -> None:
+    """Read the training and validation scans that have a label."""
+    for split in ("train", "validation"):
+        windows = TokenWindows.read(tokens_dir, split)
+        labelled = sorted({each.scan_id for each in read_instructions(instructions_dir, split)})
+        for done, scan_id in enumerate(labelled, start=1):
+            _read(reader, windows, split, states, scan_id)
+            progress(done, len(labelled))
 
 
 def evaluate_reader(
@@ -155,6 +177,7 @@ def evaluate_reader(
     settings: EvaluateSettings,
     *,
     descriptors_dir: Path | None = None,
+    states: PromptStates | None = None,
     seed: int = 0,
     progress: Progress = lambda _done, _total: None,
 ) -> Results:
@@ -170,6 +193,9 @@ def evaluate_reader(
         As for `evaluate`.
     descriptors_dir : Path, optional
         As for `evaluate`.
+    states : PromptStates, optional
+        Hidden states of the labelled training and validation scans, for the probe; those of test
+        scans are added.
     seed : int, default=0
         As for `evaluate`.
     progress : callable, optional
@@ -183,11 +209,13 @@ def evaluate_reader(
     tasks = read_tasks(instructions_dir)
     train = read_instructions(instructions_dir, "train")
     held_out = read_instructions(instructions_dir, "test")
+    validation = read_instructions(instructions_dir, "validation")
     numbers = read_numbers(instructions_dir, tasks)
     table = read_features(cohort_dir, descriptors_dir)
     subjects = dict(zip(table.scan_ids, table.subjects, strict=True))
     windows = TokenWindows.read(tokens_dir, "test")
-    given = _answers(reader, held_out, tasks, windows, subjects, settings, progress)
+    reading = partial(_read, reader, windows, "test", states)
+    given = _answers(reader, reading, held_out, tasks, subjects, settings, progress)
     by_name = {task.name: task for task in tasks}
     answers = [_with_number(answer, by_name[answer.task], numbers) for answer in given]
     scores = {}
@@ -195,17 +223,37 @@ def evaluate_reader(
         baselines = baseline_methods(
             task, train, held_out, table, settings, seed, numbers.get(task.name)
         )
+        if states is not None:
+            by_split = {"train": train, "validation": validation, "test": held_out}
+            of_task = numbers.get(task.name)
+            baselines.append(probe_method(task, by_split, states, settings, seed, of_task))
         methods = [*_model_methods(task, answers), *baselines]
         scores[task.name] = score_task(task, methods, settings, seed)
     bootstrap = {"resamples": settings.resamples, "unit": "subject", "level": settings.level}
     return Results(answers=answers, scores={"schema": 1, "tasks": scores, "bootstrap": bootstrap})
 
 
+def _read(
+    reader: ScanReader,
+    windows: TokenWindows,
+    split: str,
+    states: PromptStates | None,
+    scan_id: str,
+) -> Any:
+    """Read a scan once, for the questions about it and for the probe."""
+    if scan_id not in windows.by_scan:
+        raise InputError(f"{scan_id}: asked about, but has no {split} tokens; tokenize it")
+    scan = reader.read(windows.scan(scan_id))
+    if states is not None:
+        states.add(scan_id, scan)
+    return scan
+
+
 def _answers(
     reader: ScanReader,
+    reading: Callable[[str], Any],
     instructions: Sequence[Instruction],
     tasks: Sequence[Task],
-    windows: TokenWindows,
     subjects: Mapping[str, str],
     settings: EvaluateSettings,
     progress: Progress,
@@ -216,9 +264,9 @@ def _answers(
     for done, instruction in enumerate(instructions, start=1):
         if instruction.scan_id != scan_id:
             scan_id = instruction.scan_id
-            if scan_id not in windows.by_scan or scan_id not in subjects:
-                raise InputError(f"{scan_id}: asked about, but has no test tokens; tokenize it")
-            scan = reader.read(windows.scan(scan_id))
+            if scan_id not in subjects:
+                raise InputError(f"{scan_id}: asked about, but not in the cohort; make it again")
+            scan = reading(scan_id)
         truth = instruction.answer
         for task, answer in _ask(reader, scan, instruction, by_name, settings):
             yield ScanAnswer(

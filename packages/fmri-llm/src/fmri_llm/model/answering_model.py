@@ -21,6 +21,8 @@ from fmri_llm.inference.scoring import answer_log_likelihoods
 from fmri_llm.model.brain_text_model import BrainTextModel
 from fmri_llm.model.checks import check_length
 from fmri_llm.packing import sequences
+from fmri_llm.packing.attention_mask import text_mask
+from fmri_llm.packing.recent_words import words_of
 from fmri_llm.packing.sequences import TextSegment
 
 if TYPE_CHECKING:
@@ -69,6 +71,52 @@ class AnsweringModel(BrainTextModel):
         no_column = torch.zeros(0, dtype=torch.int64, device=self.device)
         block = self.block_for_text(checked)
         return self.forward_packed(block, text, no_column, hidden=True).hidden_states[layer]
+
+    @torch.no_grad()
+    def prompt_states(
+        self,
+        scans: Tensor | BrainScans | BrainPrefix,
+        prompts: Prompt | Sequence[Prompt],
+        region_mask: Tensor | None = None,
+    ) -> Tensor:
+        """Hidden states at the end of prompts, where an answer is predicted from.
+
+        Parameters
+        ----------
+        scans : BrainScans, BrainPrefix, or Tensor of int64, shape (B, W, N)
+            Scans, codes of all their windows, or what `prefill` made of them. One scan serves
+            several prompts.
+        prompts : str, or sequence of str or of messages
+            One per scan, or one that is asked of all.
+        region_mask : Tensor of bool, shape (B, N), optional
+            Beside codes alone.
+
+        Returns
+        -------
+        Tensor, shape (number of prompts, n_layers + 1, D)
+            The input embeddings, and the output of each layer.
+
+        Raises
+        ------
+        InputError
+            If scan and text need more positions than the base has.
+        """
+        prefix = self._prefix(scans, region_mask)
+        asked = [self._tokens(p, ())[0] for p in listed(prompts, prefix.n_scans)]
+        self._check_length(prefix, max(map(len, asked)))
+        text = sequences.pack([[TextSegment(ids=ids)] for ids in asked]).to(self.device)
+        prefix = prefix.for_prompts(len(asked))
+        output = self._forward_embeddings(
+            self.embed_text(words_of(text), prefix.measures),
+            text_mask(text, prefix.visible),
+            sequences.positions(text, prefix.text_start),
+            cache=prefix.cache,
+            logits_to_keep=torch.zeros(0, dtype=torch.int64, device=self.device),
+            hidden=True,
+        )
+        last = torch.tensor([len(ids) - 1 for ids in asked], device=self.device)
+        rows = torch.arange(len(asked), device=self.device)
+        return torch.stack([layer[rows, last] for layer in output.hidden_states], dim=1)
 
     @torch.no_grad()
     def score_answers(

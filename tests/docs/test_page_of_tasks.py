@@ -83,7 +83,7 @@ def lab(tmp_path, smollm2, monkeypatch):
 def test_the_page_leads_from_a_table_of_people_to_scores(lab):
     names, printed = {}, []
     labels, baselines, scores = blocks("python")
-    commands, run_all = blocks("bash")
+    commands, run_all, _ = blocks("bash")
 
     def run(code):
         told = io.StringIO()
@@ -105,6 +105,27 @@ def test_the_page_leads_from_a_table_of_people_to_scores(lab):
     made = json.loads((lab / "runs/mine/evaluation/scores.json").read_text())["tasks"]
     assert made["age"]["rows"][0]["mae"]["value"] > 0
     assert "main score: MAE; MAE in years" in (lab / "runs/mine/report/report.html").read_text()
+
+
+@pytest.mark.slow
+def test_the_folds_of_the_page_score_everybody_once(lab):
+    loop, pool = re.fullmatch(
+        r"for fold in .*; do\n  (.*)\ndone\n(.*)\n", blocks("bash")[2]
+    ).groups()
+    recipe = lab / "recipe.yaml"
+    named = r"\n  (test|validation)_subjects: .*"
+    recipe.write_text(re.sub(named, "", recipe.read_text()))
+    for fold in "12":
+        line = loop.replace("$fold", fold).replace("n_folds=5", "n_folds=2")
+        assert main(shlex.split(line)[1:]) == 0, line
+    runs = "runs/fold-1/evaluation runs/fold-2/evaluation"
+    assert main(shlex.split(pool.replace("runs/fold-*/evaluation", runs))[1:]) == 0
+
+    made = json.loads((lab / "runs/folds/scores.json").read_text())
+    assert made["tasks"]["sex"]["n_subjects"] == N_PEOPLE
+    assert len(made["folds"]) == 2
+    for row in made["tasks"]["age"]["rows"]:
+        assert len(row["by_fold"]) == 2
 
 
 def test_the_table_of_ready_tasks_is_what_ships():

@@ -110,3 +110,59 @@ def test_a_subject_with_visits_at_two_sites_is_still_in_one_split(simulate, tmp_
     people = {s: {x.subject for x in cohort.scans(s)} for s in ("train", "validation", "test")}
     assert sum(len(group) for group in people.values()) == 6
     assert len(set().union(*people.values())) == 6
+
+
+def fold(number, n_folds=4, **more):
+    return CohortSettings(n_folds=n_folds, fold=number, **more)
+
+
+@examples(deadline=None)
+@given(st.integers(2, 40), st.integers(2, 40), st.integers(0, 9))
+def test_each_subject_is_a_test_subject_of_exactly_one_fold(n_north, n_south, seed):
+    sites = {f"n{i}": "north" for i in range(n_north)} | {f"s{i}": "south" for i in range(n_south)}
+    held_out = []
+    for number in range(1, 5):
+        splits = split_subjects(sites, fold(number), seed)
+        held_out.append([s for s in sites if splits[s] == "test"])
+    assert sorted(s for part in held_out for s in part) == sorted(sites)
+    assert max(map(len, held_out)) - min(map(len, held_out)) <= 1
+    from_north = [sum(s[0] == "n" for s in part) for part in held_out]
+    assert max(from_north) - min(from_north) <= 1
+
+
+def test_whole_sites_are_held_out_on_request():
+    sites = {f"{site}{i}": site for site in "abcde" for i in range(3 + ord(site) % 3)}
+    held_out = []
+    for number in (1, 2, 3):
+        splits = split_subjects(sites, fold(number, 3, fold_by="site"), seed=1)
+        tested = {site for s, site in sites.items() if splits[s] == "test"}
+        assert not tested & {site for s, site in sites.items() if splits[s] != "test"}
+        held_out += sorted(tested)
+    assert sorted(held_out) == list("abcde")
+
+
+def test_those_who_validate_are_of_the_other_folds():
+    sites = {f"s{i}": None for i in range(40)}
+    splits = split_subjects(sites, fold(2, validation_fraction=0.2), seed=0)
+    counts = {split: list(splits.values()).count(split) for split in set(splits.values())}
+    assert counts == {"test": 10, "validation": 6, "train": 24}
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"n_folds": 3, "fold": 4}, "fold: 4; give at most 3"),
+        ({"fold": 2}, "fold: 2; give n_folds too"),
+        ({"n_folds": 3, "test_subjects": ("a",)}, "both say who is held out"),
+        ({"n_folds": 2, "validation_fraction": 0.5}, "leave some to train on"),
+    ],
+)
+def test_folds_that_cannot_be_are_refused(more, message):
+    with pytest.raises(InputError, match=message):
+        CohortSettings(**more)
+
+
+def test_more_folds_than_there_are_sites_are_refused():
+    sites = {"a": "north", "b": "south", "c": "south"}
+    with pytest.raises(InputError, match="n_folds: 3, but there are 2 sites; give at most"):
+        split_subjects(sites, fold(1, 3, fold_by="site"), seed=0)

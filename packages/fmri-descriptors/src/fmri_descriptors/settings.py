@@ -38,6 +38,14 @@ class CohortSettings:
         are named.
     test_subjects, validation_subjects : tuple of str
         Subjects that are held out by name.
+    n_folds : int, optional
+        For cross-validation over several runs: parts that the subjects are dealt into. With the
+        same seed each subject is held out in exactly one of them; `test_fraction` is ignored.
+    fold : int
+        The part that this run holds out, from 1 to `n_folds`.
+    fold_by : str
+        What is dealt: ``"subject"``, those of each site evenly, or ``"site"``, so that whole sites
+        are held out.
     max_masked_regions : int
         A scan with more missing or constant regions than this is an error.
     crop_frames : int, optional
@@ -51,16 +59,25 @@ class CohortSettings:
     validation_fraction: Share = 0.1
     test_subjects: tuple[str, ...] = ()
     validation_subjects: tuple[str, ...] = ()
+    n_folds: Annotated[int, Field(ge=2)] | None = None
+    fold: Count = 1
+    fold_by: Literal["subject", "site"] = "subject"
     max_masked_regions: Annotated[int, Field(ge=0)] = 0
     crop_frames: Annotated[int, Field(ge=MIN_FRAMES)] | None = None
     crop_seconds: Positive | None = None
 
     def __post_init__(self) -> None:
-        total = self.test_fraction + self.validation_fraction
+        held_out = self.test_fraction if self.n_folds is None else 1 / self.n_folds
+        total = held_out + self.validation_fraction
         if total >= 1:
             raise InputError(
                 f"test_fraction + validation_fraction: {total}; leave some to train on"
             )
+        if self.n_folds is not None and self.test_subjects:
+            raise InputError("n_folds, test_subjects: both say who is held out; give one of them")
+        if self.fold > (self.n_folds or 1):
+            most = f"give at most {self.n_folds}" if self.n_folds else "give n_folds too"
+            raise InputError(f"fold: {self.fold}; {most}")
         if self.crop_frames is not None and self.crop_seconds is not None:
             both = (self.crop_frames, self.crop_seconds)
             raise InputError(f"crop_frames, crop_seconds: {both}; give one of the two")

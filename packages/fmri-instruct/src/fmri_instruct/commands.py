@@ -1,11 +1,16 @@
-"""The stages of this package as commands: `make-instructions`, `tune`, `evaluate`."""
+"""Stages as commands: `make-instructions`, `tune`, `evaluate`, `evaluate-folds`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from fmri_instruct.settings import EvaluateSettings, MakeInstructionsSettings, TuneSettings
+from fmri_instruct.settings import (
+    EvaluateFoldsSettings,
+    EvaluateSettings,
+    MakeInstructionsSettings,
+    TuneSettings,
+)
 
 if TYPE_CHECKING:
     from fmri_vqtok.stage import Context, Stage
@@ -81,6 +86,17 @@ def evaluate(
     )
 
 
+@click.command("evaluate-folds")
+@click.argument("evaluations", type=FOLDER, nargs=-1, required=True)
+@click.pass_obj
+def evaluate_folds(context: "Context", evaluations: tuple[Path, ...]) -> None:
+    """Score the held-out subjects of several runs together.
+
+    EVALUATIONS are the folders `evaluation` of runs that differ in cohort.fold alone.
+    """
+    context.run(_evaluate_folds, EvaluateFoldsSettings, evaluations=list(evaluations))
+
+
 def _make_instructions(
     stage: "Stage[MakeInstructionsSettings]", cohort: Path, descriptors: Path, tasks: Path
 ) -> str:
@@ -142,3 +158,12 @@ def _evaluate(
     )
     results.write(stage.directory)
     return results.summary()
+
+
+def _evaluate_folds(stage: "Stage[EvaluateFoldsSettings]", evaluations: list[Path]) -> str:
+    from fmri_instruct.evaluation.folds import evaluate_folds as pool
+
+    results = pool(evaluations, stage.settings, seed=stage.seed)
+    results.write(stage.directory)
+    n_subjects = sum(fold["n_subjects"] for fold in results.scores["folds"])
+    return f"{len(evaluations)} folds, {n_subjects} subjects; {results.summary()}"

@@ -92,3 +92,22 @@ class EvaluateSettings:
 
     def __post_init__(self) -> None:
         check_fields(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateFoldsSettings:
+    """How sure the scores over all folds are.
+
+    Parameters
+    ----------
+    resamples : int
+        Bootstrap resamples of the subjects of all folds.
+    level : float
+        Level of the percentile intervals, between 0 and 1.
+    """
+
+    resamples: Count = 1000
+    level: Annotated[float, Gt(0), Lt(1)] = 0.95
+
+    def __post_init__(self) -> None:
+        check_fields(self)

@@ -138,6 +138,7 @@ COMMANDS = tuple(row.command for row in STAGES)
 BESIDE = {
     "simulate": "fmri_descriptors.simulate.settings:SimulateSettings",
     "evaluate-descriptors": "fmri_descriptors.probing.settings:EvaluateDescriptorsSettings",
+    "evaluate-folds": "fmri_instruct.settings:EvaluateFoldsSettings",
 }
 """Stages that are no part of a run: a recipe may have their sections. Their settings by command."""
 

@@ -19,7 +19,8 @@ def split_subjects(
     Within a site, subjects are ranked by a hash of (seed, subject); the first ranks are the test
     subjects, the next ones validate, the rest train. Adding a subject therefore moves others
     only where a rank crosses a border. Where subjects are named, the names decide instead of
-    the fraction; any spelling of a subject names it (see `label_key`).
+    the fraction; any spelling of a subject names it (see `label_key`). With folds, the subjects of
+    one fold are the test subjects, and the next ranks validate.
 
     Parameters
     ----------
@@ -38,11 +39,12 @@ def split_subjects(
     Raises
     ------
     InputError
-        If a named subject is unknown or named twice, or no subject is left to train on.
+        If a named subject is unknown or named twice, no subject is left to train on, or there are
+        fewer subjects, or sites, than folds.
     """
-    named = _named_subjects(sites, settings)
+    named = _named_subjects(sites, settings) | _fold_subjects(sites, settings, seed)
     fractions = (
-        0.0 if settings.test_subjects else settings.test_fraction,
+        0.0 if settings.test_subjects or settings.n_folds else settings.test_fraction,
         0.0 if settings.validation_subjects else settings.validation_fraction,
     )
     splits = dict(named)
@@ -76,10 +78,40 @@ def _named_subjects(sites: Mapping[str, str | None], settings: CohortSettings) -
     return named
 
 
+def _fold_subjects(
+    sites: Mapping[str, str | None], settings: CohortSettings, seed: int
+) -> dict[str, str]:
+    """Test subjects of the fold; subjects who validate by name are dealt like all others."""
+    if settings.n_folds is None:
+        return {}
+    by_site: dict[str, list[str]] = {}
+    for subject, site in sites.items():
+        by_site.setdefault(site or "", []).append(subject)
+    whole_sites = settings.fold_by == "site"
+    # Site after site, so that the folds are equally large and each has its share of every site.
+    dealt = (
+        [by_site[site] for site in _ranked(by_site, seed)]
+        if whole_sites
+        else [[s] for site in sorted(by_site) for s in _ranked(by_site[site], seed)]
+    )
+    if len(dealt) < settings.n_folds:
+        raise InputError(
+            f"n_folds: {settings.n_folds}, but there are {len(dealt)} {settings.fold_by}s; give at "
+            "most that many folds"
+        )
+    held_out = dealt[settings.fold - 1 :: settings.n_folds]
+    return {subject: "test" for subjects in held_out for subject in subjects}
+
+
+def _ranked(names: Iterable[str], seed: int) -> list[str]:
+    """Names in the order of a hash of (seed, name)."""
+    return sorted(names, key=lambda name: hashlib.sha256(f"{seed}\n{name}".encode()).digest())
+
+
 def _split_site(
     subjects: Iterable[str], fractions: tuple[float, float], seed: int
 ) -> dict[str, str]:
-    ranked = sorted(subjects, key=lambda s: hashlib.sha256(f"{seed}\n{s}".encode()).digest())
+    ranked = _ranked(subjects, seed)
     n_test, n_validation = (int(fraction * len(ranked) + 0.5) for fraction in fractions)
     bounds = (n_test, n_test + n_validation)
     return {

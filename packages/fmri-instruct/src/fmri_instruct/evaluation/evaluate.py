@@ -1,7 +1,7 @@
 """Scores of a model on held-out scans, each beside those of the baselines (paper, section 4.2)."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from fmri_instruct.evaluation.answer_table import ScanAnswer
 from fmri_instruct.evaluation.baseline_answers import baseline_methods
 from fmri_instruct.evaluation.number_metrics import expected_value
 from fmri_instruct.evaluation.probe import PromptStates, probe_method
+from fmri_instruct.evaluation.results import Results
 from fmri_instruct.evaluation.scores import Method, score_task
 from fmri_instruct.evaluation.shuffled import shuffled_between_people
 from fmri_instruct.prompts.instructions import (
@@ -27,12 +28,10 @@ from fmri_instruct.prompts.instructions import (
 from fmri_instruct.prompts.paraphrases import PromptBank
 from fmri_instruct.settings import EvaluateSettings
 from fmri_instruct.tasks.definitions import Task
-from fmri_instruct.tasks.kinds import METRIC_NAMES
 from fmri_instruct.tasks.labels import fitted_bins
 from fmri_llm.data.token_windows import TokenWindows
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.formats.cohort import Cohort
-from fmri_vqtok.formats.json_files import write_json, write_json_lines
 from fmri_vqtok.formats.tokens import read_tokens_record
 
 if TYPE_CHECKING:
@@ -44,51 +43,7 @@ METHODS = {
     "open": "fMRI-LM, open-ended",
 }
 
-SUMMARISED = (
-    "majority class",
-    "training mean",
-    "connectome + logistic regression",
-    "connectome + ridge regression",
-)
-"""Baselines that the summary shows beside the model."""
-
 Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Results:
-    """What an evaluation found.
-
-    Parameters
-    ----------
-    answers : list of ScanAnswer
-        The model's, scan by scan.
-    scores : dict
-        As ``scores.json`` holds them.
-    """
-
-    answers: list[ScanAnswer]
-    scores: dict[str, Any]
-
-    def write(self, directory: Path) -> None:
-        """Write ``answers.jsonl`` and ``scores.json``.
-
-        Parameters
-        ----------
-        directory : Path
-            An existing folder.
-        """
-        write_json_lines(map(asdict, self.answers), directory / "answers.jsonl")
-        write_json(self.scores, directory / "scores.json")
-
-    def summary(self) -> str:
-        """Return one line: by task, the main score of the model and of each baseline."""
-        by_head: dict[str, list[str]] = {}
-        for name, entry in self.scores["tasks"].items():
-            simple = "training mean" if entry["kind"] == "continuous" else "majority class"
-            head = f"{METRIC_NAMES[entry['metric']]} of model / {simple} / connectome"
-            by_head.setdefault(head, []).append(f"{name} {_main_scores(entry)}")
-        return "; ".join(f"{head}: {', '.join(found)}" for head, found in by_head.items())
 
 
 def evaluate(
@@ -169,7 +124,7 @@ def _read_for_probe(
             progress(done, len(labelled))
 
 
-def evaluate_reader(
+def evaluate_reader(  # noqa: PLR0913 - what is read, each named
     reader: ScanReader,
     tokens_dir: Path,
     instructions_dir: Path,
@@ -218,7 +173,7 @@ def evaluate_reader(
     given = _answers(reader, reading, held_out, tasks, subjects, settings, progress)
     by_name = {task.name: task for task in tasks}
     answers = [_with_number(answer, by_name[answer.task], numbers) for answer in given]
-    scores = {}
+    scores, by_task = {}, {}
     for task in tasks:
         baselines = baseline_methods(
             task, train, held_out, table, settings, seed, numbers.get(task.name)
@@ -228,9 +183,11 @@ def evaluate_reader(
             of_task = numbers.get(task.name)
             baselines.append(probe_method(task, by_split, states, settings, seed, of_task))
         methods = [*_model_methods(task, answers), *baselines]
+        by_task[task.name] = methods
         scores[task.name] = score_task(task, methods, settings, seed)
     bootstrap = {"resamples": settings.resamples, "unit": "subject", "level": settings.level}
-    return Results(answers=answers, scores={"schema": 1, "tasks": scores, "bootstrap": bootstrap})
+    document = {"schema": 1, "tasks": scores, "bootstrap": bootstrap}
+    return Results(answers=answers, scores=document, methods=by_task)
 
 
 def _read(
@@ -351,13 +308,6 @@ def _order_note(answers: Sequence[ScanAnswer], n_candidates: int) -> str | None:
         f"first-named was chosen in {np.mean(shares):.0%} of the prompts, "
         f"{1 / n_candidates:.0%} if the order had no say"
     )
-
-
-def _main_scores(entry: Mapping[str, Any]) -> str:
-    rows = entry["rows"]
-    shown = [*rows[:1], *(row for row in rows if row["method"] in SUMMARISED)]
-    scores = [row[entry["metric"]] for row in shown]
-    return " / ".join(f"{s['value']:.2f}" if s else "undefined" for s in scores) or "no label"
 
 
 def _check_same_cohort(tokens_dir: Path, cohort_dir: Path) -> None:

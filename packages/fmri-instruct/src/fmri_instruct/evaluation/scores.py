@@ -11,9 +11,9 @@ from fmri_instruct.evaluation.comparisons import Comparison, Table, compare_all
 from fmri_instruct.evaluation.intervals import SubjectBootstrap
 from fmri_instruct.evaluation.metrics import UNPARSED, why_no_auc
 from fmri_instruct.evaluation.number_table import NumberTable
-from fmri_instruct.settings import EvaluateSettings
+from fmri_instruct.settings import EvaluateFoldsSettings, EvaluateSettings
 from fmri_instruct.tasks.definitions import Task
-from fmri_instruct.tasks.kinds import CLASS_METRICS, NUMBER_METRICS, metrics_of
+from fmri_instruct.tasks.kinds import CLASS_METRICS, NUMBER_METRICS, Kind, metrics_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,18 +38,43 @@ class Method:
     baseline: bool = False
 
 
+@dataclass(frozen=True, kw_only=True)
+class TaskFacts:
+    """What a score table says of a task.
+
+    Parameters
+    ----------
+    title, kind, metric : str
+        Name in running text, one of `fmri_instruct.tasks.kinds.KINDS`, main score.
+    unit, caveat : str or None
+        Unit of a number; what a reader of the scores must know.
+    candidates : tuple of str
+        Possible answers.
+    """
+
+    title: str
+    kind: Kind
+    metric: str
+    unit: str | None
+    caveat: str | None
+    candidates: tuple[str, ...]
+
+
 def score_task(
-    task: Task, methods: Sequence[Method], settings: EvaluateSettings, seed: int
+    task: Task | TaskFacts,
+    methods: Sequence[Method],
+    settings: EvaluateSettings | EvaluateFoldsSettings,
+    seed: int,
 ) -> dict[str, Any]:
     """Scores of every method on one task, as ``scores.json`` holds them.
 
     Parameters
     ----------
-    task : Task
+    task : Task or TaskFacts
         What was asked.
     methods : sequence of Method
         Model and baselines; methods without an answer are left out.
-    settings : EvaluateSettings
+    settings : EvaluateSettings or EvaluateFoldsSettings
         Bootstrap resamples and level.
     seed : int
         Seed of the resamples; all methods are scored on the same ones.
@@ -110,7 +135,7 @@ def _compare(
 
 
 def _row(
-    task: Task,
+    task: Task | TaskFacts,
     method: Method,
     chosen: AnswerTable,
     numbers: NumberTable | None,
@@ -132,7 +157,9 @@ def _row(
     }
 
 
-def _why_undefined(task: Task, chosen: AnswerTable, numbers: NumberTable | None) -> str | None:
+def _why_undefined(
+    task: Task | TaskFacts, chosen: AnswerTable, numbers: NumberTable | None
+) -> str | None:
     """Reason why an AUC, or a score of numbers, is undefined."""
     if task.kind != "continuous":
         if chosen.probabilities is None:

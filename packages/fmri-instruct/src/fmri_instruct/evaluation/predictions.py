@@ -1,0 +1,71 @@
+"""Answers of every method of a score table as a file, so that tables can be pooled and checked."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from fmri_instruct.evaluation.answer_table import ScanAnswer
+from fmri_instruct.evaluation.scores import Method
+from fmri_vqtok.formats.json_files import read_json_lines, write_json_lines
+
+__all__ = ["PREDICTIONS", "read_predictions", "write_predictions"]
+
+PREDICTIONS = "predictions.jsonl"
+FIX = "evaluate again with `fmri evaluate`"
+
+_FIELDS = [field.name for field in fields(ScanAnswer) if field.name != "text"]
+
+
+def write_predictions(methods: Mapping[str, Sequence[Method]], directory: Path) -> None:
+    """Write ``predictions.jsonl``, an answer a line.
+
+    Parameters
+    ----------
+    methods : mapping of str to sequence of Method
+        By task.
+    directory : Path
+        An existing folder.
+    """
+    write_json_lines(_lines(methods), directory / PREDICTIONS)
+
+
+def read_predictions(directory: Path) -> dict[str, list[Method]]:
+    """Methods of each task, as `write_predictions` wrote them; their notes are in the scores.
+
+    Parameters
+    ----------
+    directory : Path
+        An evaluation folder.
+
+    Returns
+    -------
+    dict of str to list of Method
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read.
+    """
+    found: dict[str, dict[tuple[str, bool], list[ScanAnswer]]] = {}
+    keys = [*_FIELDS, "method", "baseline"]
+    for line in read_json_lines(directory / PREDICTIONS, FIX, keys=keys):
+        of_task = found.setdefault(line["task"], {})
+        answers = of_task.setdefault((line["method"], line["baseline"]), [])
+        answers.append(ScanAnswer(**{name: line[name] for name in _FIELDS}))
+    return {
+        task: [
+            Method(name=name, answers=answers, baseline=baseline)
+            for (name, baseline), answers in of_task.items()
+        ]
+        for task, of_task in found.items()
+    }
+
+
+def _lines(methods: Mapping[str, Sequence[Method]]) -> Iterator[dict[str, Any]]:
+    for of_task in methods.values():
+        for method in of_task:
+            for answer in method.answers:
+                # Generated text is in answers.jsonl.
+                known = {name: value for name, value in asdict(answer).items() if name != "text"}
+                yield {"method": method.name, "baseline": method.baseline, **known}

@@ -82,6 +82,11 @@ class EvaluateSettings:
     probe : bool
         Whether a linear model on the hidden states of the tuned model, the probe, stands beside its
         answers. The training and validation scans are read for it.
+    few_shot : tuple of int
+        Labels of each answer from which linear methods also learn, such as 2, 4 and 10; none for no
+        such scores.
+    few_shot_draws : int
+        Times that so many labels are drawn of the training subjects.
     """
 
     max_new_tokens: Count = 48
@@ -89,6 +94,8 @@ class EvaluateSettings:
     level: Annotated[float, Gt(0), Lt(1)] = 0.95
     regularisation: Positive = 1.0
     probe: bool = True
+    few_shot: tuple[Count, ...] = ()
+    few_shot_draws: Count = 10
 
     def __post_init__(self) -> None:
         check_fields(self)

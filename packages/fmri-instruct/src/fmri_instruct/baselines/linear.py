@@ -142,6 +142,8 @@ class LinearRegressor(RegressorMixin, BaseEstimator):
         Inverse penalty strength where it cannot be chosen.
     seed : int, default=0
         Seed of the inner folds.
+    choose : bool, default=True
+        Whether the penalty is chosen where there are subjects enough for it.
 
     Attributes
     ----------
@@ -154,9 +156,10 @@ class LinearRegressor(RegressorMixin, BaseEstimator):
         Imputation by the training mean, standardisation, regression.
     """
 
-    def __init__(self, regularisation: float = 1.0, seed: int = 0) -> None:
+    def __init__(self, regularisation: float = 1.0, seed: int = 0, *, choose: bool = True) -> None:
         self.regularisation = regularisation
         self.seed = seed
+        self.choose = choose
 
     def fit(
         self, X: NDArray[np.float64], y: ArrayLike, groups: Sequence[Hashable]
@@ -181,7 +184,7 @@ class LinearRegressor(RegressorMixin, BaseEstimator):
         y = np.asarray(y, dtype=np.float64)
         self.alpha_ = 1 / self.regularisation
         pipeline = _standardised(Ridge(alpha=self.alpha_))
-        self.chosen_ = enough_subjects(pipeline, y, groups)
+        self.chosen_ = self.choose and enough_subjects(pipeline, y, groups)
         if self.chosen_:
             chosen = best_settings(pipeline, {"ridge__alpha": ALPHAS}, X, y, groups, seed=self.seed)
             self.alpha_ = float(chosen["ridge__alpha"])
@@ -209,6 +212,8 @@ class LinearRegressor(RegressorMixin, BaseEstimator):
         strength = f"alpha = {self.alpha_:g}"
         if self.chosen_:
             return f"{strength}, chosen by cross-validation on training subjects"
+        if not self.choose:
+            return f"{strength}, fixed"
         return f"{strength}, fixed: there are fewer than {N_FOLDS} training subjects"
 
 

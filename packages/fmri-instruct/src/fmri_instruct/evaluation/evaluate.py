@@ -13,12 +13,14 @@ from fmri_instruct.answers.parsing import parse_answers
 from fmri_instruct.answers.probabilities import ModelReader, ScanReader, most_probable
 from fmri_instruct.baselines.scan_features import read_features
 from fmri_instruct.evaluation.answer_table import ScanAnswer
-from fmri_instruct.evaluation.baseline_answers import baseline_methods
+from fmri_instruct.evaluation.baseline_answers import baseline_methods, labelled_scans
+from fmri_instruct.evaluation.few_shot import few_shot_scores
 from fmri_instruct.evaluation.number_metrics import expected_value
 from fmri_instruct.evaluation.probe import PromptStates, probe_method
 from fmri_instruct.evaluation.results import Results
 from fmri_instruct.evaluation.scores import Method, score_task
 from fmri_instruct.evaluation.shuffled import shuffled_between_people
+from fmri_instruct.evaluation.sites import site_scores
 from fmri_instruct.prompts.instructions import (
     Instruction,
     read_instructions,
@@ -173,18 +175,23 @@ def evaluate_reader(  # noqa: PLR0913 - what is read, each named
     given = _answers(reader, reading, held_out, tasks, subjects, settings, progress)
     by_name = {task.name: task for task in tasks}
     answers = [_with_number(answer, by_name[answer.task], numbers) for answer in given]
+    by_split = {"train": train, "validation": validation, "test": held_out}
     scores, by_task = {}, {}
     for task in tasks:
-        baselines = baseline_methods(
-            task, train, held_out, table, settings, seed, numbers.get(task.name)
-        )
+        of_task = numbers.get(task.name)
+        methods = [
+            *_model_methods(task, answers),
+            *baseline_methods(task, train, held_out, table, settings, seed, of_task),
+        ]
         if states is not None:
-            by_split = {"train": train, "validation": validation, "test": held_out}
-            of_task = numbers.get(task.name)
-            baselines.append(probe_method(task, by_split, states, settings, seed, of_task))
-        methods = [*_model_methods(task, answers), *baselines]
+            methods.append(probe_method(task, by_split, states, settings, seed, of_task))
         by_task[task.name] = methods
-        scores[task.name] = score_task(task, methods, settings, seed)
+        scans = labelled_scans(task, train, held_out, table, of_task)
+        scores[task.name] = {
+            **score_task(task, methods, settings, seed),
+            "sites": site_scores(task, methods, scans, table),
+            "few_shot": few_shot_scores(task, by_split, table, states, settings, seed, of_task),
+        }
     bootstrap = {"resamples": settings.resamples, "unit": "subject", "level": settings.level}
     document = {"schema": 1, "tasks": scores, "bootstrap": bootstrap}
     return Results(answers=answers, scores=document, methods=by_task)

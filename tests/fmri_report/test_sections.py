@@ -204,6 +204,20 @@ def test_a_label_that_the_length_gives_away_is_listed_with_its_auc(run: Path) ->
     assert "n_frames (AUC 0.97)" in remark.text
 
 
+def test_pairs_of_people_are_shown_for_tasks_whose_answers_have_an_order(run: Path, page: str):
+    scores = json.loads((run / "evaluation" / "scores.json").read_text())["tasks"]
+    by_task = {
+        task["title"]: task["pairs"]
+        for task in build_scores(Run(run), ReportSettings()).values["tasks"]
+    }
+
+    assert by_task["age group"] is None
+    found, shown = scores["clustering"]["pairs"], by_task["mean clustering"]
+    assert [row["method"] for row in shown["rows"]] == [row["method"] for row in found["rows"]]
+    assert shown["rows"][0]["cells"][0][0] == f"{found['rows'][0]['accuracy']['value']:.2f}"
+    assert page.count("<th>Which of two people is higher</th>") == 2
+
+
 def test_the_number_of_people_is_counted_from_the_cohort(run: Path) -> None:
     text = sample_size(Run(run)).text
     assert "7 subjects, and every score is computed on the 2 that no stage has seen" in text

@@ -72,6 +72,8 @@ class EvaluateSettings:
     ----------
     max_new_tokens : int
         Longest generated description, in tokens of the language model.
+    pairs : int
+        Most pairs of held-out people of which it is asked which one is higher.
     resamples : int
         Bootstrap resamples of the held-out subjects.
     level : float
@@ -82,6 +84,7 @@ class EvaluateSettings:
     """
 
     max_new_tokens: Count = 48
+    pairs: Count = 1000
     resamples: Count = 1000
     level: Annotated[float, Gt(0), Lt(1)] = 0.95
     regularisation: Positive = 1.0

@@ -14,6 +14,7 @@ from fmri_instruct.answers.probabilities import ModelReader, ScanReader, most_pr
 from fmri_instruct.evaluation.answer_table import ScanAnswer
 from fmri_instruct.evaluation.baseline_answers import baseline_methods, read_connectomes
 from fmri_instruct.evaluation.number_metrics import expected_value
+from fmri_instruct.evaluation.pairs import score_pairs
 from fmri_instruct.evaluation.scores import Method, score_task
 from fmri_instruct.evaluation.shuffled import shuffled_between_people
 from fmri_instruct.prompts.instructions import (
@@ -55,13 +56,16 @@ class Results:
         The model's, scan by scan.
     scores : dict
         As ``scores.json`` holds them.
+    pairs : list of dict
+        What each method says of pairs of scans, as ``pairs.jsonl`` holds it.
     """
 
     answers: list[ScanAnswer]
     scores: dict[str, Any]
+    pairs: list[dict[str, Any]]
 
     def write(self, directory: Path) -> None:
-        """Write ``answers.jsonl`` and ``scores.json``.
+        """Write ``answers.jsonl``, ``pairs.jsonl`` and ``scores.json``.
 
         Parameters
         ----------
@@ -69,6 +73,7 @@ class Results:
             An existing folder.
         """
         write_json_lines(map(asdict, self.answers), directory / "answers.jsonl")
+        write_json_lines(self.pairs, directory / "pairs.jsonl")
         write_json(self.scores, directory / "scores.json")
 
     def summary(self) -> str:
@@ -174,15 +179,19 @@ def evaluate_reader(
     given = _answers(reader, held_out, tasks, windows, subjects, settings, progress)
     by_name = {task.name: task for task in tasks}
     answers = [_with_number(answer, by_name[answer.task], numbers) for answer in given]
-    table = {}
+    table, pairs = {}, list[dict[str, Any]]()
     for task in tasks:
         baselines = baseline_methods(
             task, train, held_out, connectomes, settings, seed, numbers.get(task.name)
         )
         methods = [*_model_methods(task, answers), *baselines]
         table[task.name] = score_task(task, methods, settings, seed)
+        if compared := score_pairs(task, methods, settings, seed):
+            table[task.name]["pairs"] = compared.scores
+            pairs += compared.predictions
     bootstrap = {"resamples": settings.resamples, "unit": "subject", "level": settings.level}
-    return Results(answers=answers, scores={"schema": 1, "tasks": table, "bootstrap": bootstrap})
+    scores = {"schema": 1, "tasks": table, "bootstrap": bootstrap}
+    return Results(answers=answers, scores=scores, pairs=pairs)
 
 
 def _answers(

@@ -71,7 +71,17 @@ def _task(title: str, task: dict[str, Any]) -> dict[str, Any]:
         "rows": [_table_row(row, metrics) for row in rows],
         "notes": _notes(rows, metrics),
         "comparisons": [_comparison(found) for found in task["comparisons"]],
+        "pairs": _pairs(task.get("pairs")),
         "figure": _figure(rows, main),
+    }
+
+
+def _pairs(found: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Rows of how often each method says which of two people is higher."""
+    return found and {
+        "n_pairs": plural(found["n_pairs"], "pair"),
+        "n_subjects": plural(found["n_subjects"], "held-out subject"),
+        "rows": [_table_row({**row, "unparsed": 0}, ["accuracy"]) for row in found["rows"]],
     }
 
 

@@ -24,10 +24,17 @@ class MakeInstructionsSettings:
     variants : int
         Differently worded copies of each training conversation. Validation and test scans get one
         copy in a fixed wording that no training scan gets.
+    context_share : float
+        Share of the training conversations about one question that tell what the task allows beside
+        the scan.
+    context_measures : int
+        Most measures of a scan that a prompt tells, those furthest from the centre of the cohort.
     """
 
     paradigms: Annotated[tuple[Paradigm, ...], MinLen(1)] = PARADIGMS
     variants: Count = 4
+    context_share: Annotated[float, Ge(0), Le(1)] = 0.5
+    context_measures: Count = 6
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -31,7 +31,8 @@ class ScanAnswer:
     task : str
         Task name.
     paradigm : str or None
-        ``single``, ``multi`` or ``open``; None for a baseline, which reads no prompt.
+        ``single``, ``multi``, ``open``, or ``context`` for a single question whose prompt tells
+        something beside the scan; None for a baseline, which reads no prompt.
     truth : str
         The true answer.
     answer : str or None

@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fmri_instruct.answers.orders import choose_in_turn_over_orders, choose_over_orders
+from fmri_instruct.answers.orders import (
+    Choice,
+    choose_in_turn_over_orders,
+    choose_over_orders,
+)
 from fmri_instruct.answers.parsing import parse_answers
 from fmri_instruct.answers.probabilities import ModelReader, ScanReader, most_probable
 from fmri_instruct.evaluation.answer_table import ScanAnswer
@@ -17,6 +21,7 @@ from fmri_instruct.evaluation.number_metrics import expected_value
 from fmri_instruct.evaluation.pairs import score_pairs
 from fmri_instruct.evaluation.scores import Method, score_task
 from fmri_instruct.evaluation.shuffled import shuffled_between_people
+from fmri_instruct.prompts.context import with_context
 from fmri_instruct.prompts.instructions import (
     Instruction,
     read_instructions,
@@ -41,7 +46,10 @@ METHODS = {
     "single": "fMRI-LM, one question",
     "multi": "fMRI-LM, several questions",
     "open": "fMRI-LM, open-ended",
+    "context": "fMRI-LM, one question, told about the person",
 }
+
+TOLD_NOTE = "what was told may say the answer without the scan; the other rows are told nothing"
 
 Progress = Callable[[int, int], None]
 
@@ -218,9 +226,8 @@ def _answers(
                 scan_id=instruction.scan_id,
                 subject=subjects[instruction.scan_id],
                 task=task,
-                paradigm=instruction.paradigm,
                 truth=truth if isinstance(truth, str) else truth[task],
-                **answer,
+                **{"paradigm": instruction.paradigm, **answer},
             )
         progress(done, len(instructions))
 
@@ -248,18 +255,27 @@ def _ask(
     if instruction.paradigm == "single":
         write_one = partial(bank.single, asked[0])
         found = {names[0]: choose_over_orders(reader, scan, write_one, options[names[0]])}
+        if instruction.context:
+            told = choose_over_orders(
+                reader,
+                scan,
+                lambda order: with_context(write_one(order), instruction.context),
+                options[names[0]],
+            )
+            yield names[0], {"paradigm": "context", **_chosen(told)}
     else:
         write_all = partial(bank.multi, asked)
         found = choose_in_turn_over_orders(reader, scan, write_all, options)
     for name, choice in found.items():
-        yield (
-            name,
-            {
-                "answer": most_probable(choice.probabilities),
-                "probabilities": choice.probabilities,
-                "first_named": choice.first_named,
-            },
-        )
+        yield name, _chosen(choice)
+
+
+def _chosen(choice: Choice) -> dict[str, Any]:
+    return {
+        "answer": most_probable(choice.probabilities),
+        "probabilities": choice.probabilities,
+        "first_named": choice.first_named,
+    }
 
 
 def _with_number(
@@ -276,7 +292,9 @@ def _with_number(
 def _model_methods(task: Task, answers: Sequence[ScanAnswer]) -> Iterator[Method]:
     for paradigm, name in METHODS.items():
         own = [a for a in answers if a.task == task.name and a.paradigm == paradigm]
-        yield Method(name=name, answers=own, note=_order_note(own, len(task.candidates)))
+        notes = [_order_note(own, len(task.candidates))]
+        notes += [TOLD_NOTE] if paradigm == "context" else []
+        yield Method(name=name, answers=own, note="; ".join(filter(None, notes)) or None)
     own = [a for a in answers if a.task == task.name and a.paradigm == "single"]
     yield Method(
         name=f"{METHODS['single']}, another person's scan",

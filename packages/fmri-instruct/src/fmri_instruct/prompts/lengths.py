@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fmri_instruct.prompts.context import with_context
 from fmri_instruct.prompts.instructions import Instruction, read_instructions
 from fmri_llm.data.examples import TokenWindows, conversation_segment
 from fmri_vqtok.formats.tokens import read_tokens_record
@@ -21,7 +22,7 @@ def longest_conversation(
     conversations: Sequence[Instruction],
     max_new_tokens: int = 0,
 ) -> int:
-    """Count the tokens of the longest of some conversations, its last answer included.
+    """Count the tokens of the longest of some conversations, with context and last answer.
 
     Parameters
     ----------
@@ -38,7 +39,9 @@ def longest_conversation(
     """
     lengths = [0]
     for conversation in conversations:
-        segment = conversation_segment(tokenizer, conversation.messages)
+        asked, *replies = conversation.messages
+        told = with_context(asked["content"], conversation.context)
+        segment = conversation_segment(tokenizer, [{**asked, "content": told}, *replies])
         generated = max_new_tokens if conversation.paradigm == "open" else 0
         lengths.append(max(len(segment.ids), segment.n_given + generated))
     return max(lengths)

@@ -67,6 +67,9 @@ def write_run(root: Path) -> Path:
         caption_loss={"own": 1.234, "shuffled": 1.301, "empty": 1.295},
         retrieval=0.75,
         retrieval_chance=0.25,
+        n_captions=2,
+        n_directions=37,
+        direction_agreement={"own": 0.81, "shuffled": 0.46, "empty": None},
     ).write(root / "language-model")
     _write_losses(root / "tuned-model", ("f2t", "total"), random)
     _write_quality(root / "tokenizer")

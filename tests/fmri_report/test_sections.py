@@ -63,11 +63,12 @@ def test_the_model_with_the_scan_stands_beside_itself_on_other_peoples_scans(pag
     table = page[page.index("Does the model look at the scan?") :].split("</table>", maxsplit=1)[0]
     rows = [re.findall(r"<td[^>]*>([^<]*)</td>", row) for row in table.split("<tr")[2:]]
     assert rows == [
-        ["0.83", "0.91", "0.77", "1.234"],
-        ["0.52", "0.49", "0.51", "1.301"],
-        ["0.50", "0.50", "0.48", "1.295"],
+        ["0.83", "0.91", "0.77", "1.234", "0.81"],
+        ["0.52", "0.49", "0.51", "1.301", "0.46"],
+        ["0.50", "0.50", "0.48", "1.295", "–"],
     ]
     assert "the right one for 75% of the scans (chance 25%)" in page
+    assert "(37 times about the scans)" in page
 
 
 def test_what_a_model_wrote_is_shown_and_not_run(page: str) -> None:

@@ -13,6 +13,38 @@ PARADIGMS: tuple[Paradigm, ...] = get_args(Paradigm)
 
 
 @dataclass(frozen=True, kw_only=True)
+class ParaphraseSettings:
+    """How a language model writes more wordings of the questions.
+
+    Parameters
+    ----------
+    model : str
+        Name of the model at the endpoint.
+    base_url : str or None
+        Address of an OpenAI-compatible endpoint, up to and including ``/v1``; ``--paraphrase-with``
+        goes before it.
+    api_key_variable : str
+        Name of the environment variable with the endpoint's key.
+    wordings : int
+        Wordings that are asked for, a task.
+    temperature : float
+        Of the answers.
+    timeout_seconds : float
+        Longest wait for an answer, in seconds.
+    """
+
+    model: str
+    base_url: str | None = None
+    api_key_variable: str = "FMRI_PARAPHRASE_API_KEY"
+    wordings: Count = 20
+    temperature: NonNegative = 0.7
+    timeout_seconds: Positive = 120.0
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+@dataclass(frozen=True, kw_only=True)
 class MakeInstructionsSettings:
     """What `make-instructions` writes.
 
@@ -29,12 +61,15 @@ class MakeInstructionsSettings:
         the scan.
     context_measures : int
         Most measures of a scan that a prompt tells, those furthest from the centre of the cohort.
+    paraphrase : ParaphraseSettings or None
+        Which language model writes more wordings; None for none.
     """
 
     paradigms: Annotated[tuple[Paradigm, ...], MinLen(1)] = PARADIGMS
     variants: Count = 4
     context_share: Annotated[float, Ge(0), Le(1)] = 0.5
     context_measures: Count = 6
+    paraphrase: ParaphraseSettings | None = None
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -23,7 +23,7 @@ class MakeInstructionsSettings:
         turn) and ``open`` (a description in sentences).
     variants : int
         Differently worded copies of each training conversation. Validation and test scans get one
-        copy in the fixed canonical wording.
+        copy in a fixed wording that no training scan gets.
     """
 
     paradigms: Annotated[tuple[Paradigm, ...], MinLen(1)] = PARADIGMS

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fmri_instruct.prompts.paraphrases import PromptBank, described, numbered, question_turn
-from fmri_instruct.settings import MakeInstructionsSettings
+from fmri_instruct.prompts.verification import verify_prompt
+from fmri_instruct.settings import MakeInstructionsSettings, Paradigm
 from fmri_instruct.tasks.definitions import SCHEMA, Task, read_task
 from fmri_instruct.tasks.labels import label_scans, number_scans
-from fmri_instruct.tasks.prompt_leaks import refuse_hint
 from fmri_instruct.tasks.separate_turns import turns_of
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.formats.cohort import read_scan_table
@@ -108,8 +108,9 @@ def build_instructions(
     Returns
     -------
     InstructionSet
-        Training scans get sampled wordings; validation and test scans the canonical one. The order
-        in which a prompt lists the answers is drawn anew for each prompt, held-out ones too.
+        Training scans get sampled wordings; validation and test scans the canonical one, which no
+        training scan gets. The order in which a prompt lists the answers is drawn anew for each
+        prompt, held-out ones too.
 
     Raises
     ------
@@ -295,7 +296,7 @@ def _single(
         subject=scan.subject,
         task=task.name,
         paradigm="single",
-        messages=_messages(prompt, answer, asked, name),
+        messages=_messages(prompt, answer, "single", asked, name),
         answer=answer,
         candidates={task.name: order},
     )
@@ -314,7 +315,8 @@ def _multi(
     order = {task.name: _shuffled(task.candidates, rng) for task in asked}
     prompt = bank.multi(asked, order, rng if training else None)
     reply = numbered([scan.answers[task.name] for task in asked])
-    return _several("multi", name, scan, asked, order, _messages(prompt, reply, asked, name))
+    messages = _messages(prompt, reply, "multi", asked, name)
+    return _several("multi", name, scan, asked, order, messages)
 
 
 def _open(
@@ -329,7 +331,8 @@ def _open(
     prompt = bank.open(asked, rng if training else None)
     reply = described(asked, scan.answers, rng if training else None)
     order = {task.name: list(task.candidates) for task in asked}
-    return _several("open", name, scan, asked, order, _messages(prompt, reply, asked, name))
+    messages = _messages(prompt, reply, "open", asked, name)
+    return _several("open", name, scan, asked, order, messages)
 
 
 def _several(
@@ -352,8 +355,10 @@ def _several(
     )
 
 
-def _messages(prompt: str, reply: str, asked: Sequence[Task], name: str) -> list[dict[str, str]]:
-    refuse_hint(prompt, asked, name)
+def _messages(
+    prompt: str, reply: str, paradigm: Paradigm, asked: Sequence[Task], name: str
+) -> list[dict[str, str]]:
+    verify_prompt(prompt, paradigm, asked, name)
     return [*question_turn(prompt), {"role": "assistant", "content": reply}]
 
 

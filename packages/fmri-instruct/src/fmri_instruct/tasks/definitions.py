@@ -40,7 +40,8 @@ class Task(Entry):
     label : PhenotypeLabel, ZScoreLabel or NumberLabel
         Where the true answer comes from.
     questions : tuple of str
-        Wordings of the question; the first is the canonical one.
+        Wordings of the question; the first is the canonical one, which training scans get only
+        where there is no other.
     statements : tuple of str
         Wordings of an answer in a sentence, with ``{answer}``; the first is the canonical one.
     kind : str

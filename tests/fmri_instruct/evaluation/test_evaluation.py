@@ -170,6 +170,19 @@ def test_auc_is_of_probabilities_and_is_left_out_for_free_text_with_the_reason(r
     assert found["fMRI-LM, open-ended"]["auc_note"] == "free text gives no probabilities"
 
 
+def test_every_answer_has_an_f1_and_only_probabilities_have_a_calibration_error(run, truth, tasks):
+    results = run(knowing(truth, tasks))
+    found = rows_of(results, "age_group")
+
+    ours = [row for name, row in found.items() if name in METHODS.values()]
+    assert [row["macro_f1"]["value"] for row in ours] == [1, 1, 1]
+    # Right each time at odds of 3 to 1.
+    assert found["fMRI-LM, one question"]["ece"]["value"] == pytest.approx(0.25)
+    assert found["fMRI-LM, open-ended"]["ece"] is None
+    compared = results.scores["tasks"]["age_group"]["comparisons"]
+    assert "ece" not in {each["metric"] for each in compared}
+
+
 def test_text_that_cannot_be_parsed_counts_as_unparsed_and_wrong(run, truth, tasks):
     silent = Planted(truth, tasks, lambda _: "A brain.")
 

@@ -14,7 +14,14 @@ from fmri_instruct.evaluation.intervals import (
     clopper_pearson,
     newcombe_auc,
 )
-from fmri_instruct.evaluation.metrics import UNPARSED, accuracy, auc, balanced_accuracy
+from fmri_instruct.evaluation.metrics import (
+    UNPARSED,
+    accuracy,
+    auc,
+    balanced_accuracy,
+    expected_calibration_error,
+    macro_f1,
+)
 from fmri_instruct.tasks.kinds import CLASS_METRICS
 
 METRICS = CLASS_METRICS
@@ -122,7 +129,7 @@ class AnswerTable:
         Parameters
         ----------
         metric : str
-            One of `METRICS`.
+            One of `METRICS` or of `fmri_instruct.tasks.kinds.CALIBRATION_METRICS`.
         rows : ndarray of int
             Row numbers; a row that was drawn twice counts twice.
 
@@ -136,16 +143,22 @@ class AnswerTable:
             return accuracy(truth, self.given[rows])
         if metric == "balanced_accuracy":
             return balanced_accuracy(truth, self.given[rows], self.classes)
+        if metric == "macro_f1":
+            return macro_f1(truth, self.given[rows], self.classes)
         if self.probabilities is None:
             return None
+        if metric == "ece":
+            sure = self.probabilities[rows].max(axis=1)
+            return expected_calibration_error(sure, truth == self.given[rows])
         return auc(truth, self.probabilities[rows], self.classes)
 
     def interval(self, metric: str, bootstrap: SubjectBootstrap) -> Interval | None:
         """Score with its interval: percentiles of resamples, or exact where subjects are few.
 
-        Bounds of a balanced accuracy are the means of the classes' bounds, each at a level at which
-        all hold together (Bonferroni); those of an AUC over several classes are of the rarest class
-        against the rest.
+        Bounds of a balanced accuracy and of a macro F1 are the means of the classes' bounds, each
+        at a level at which all hold together (Bonferroni); those of an AUC over several classes are
+        of the rarest class against the rest. A calibration error has no exact interval: resamples
+        of few answers have larger errors than the answers themselves.
 
         Returns
         -------
@@ -153,7 +166,12 @@ class AnswerTable:
             None where the score is undefined.
         """
         found = bootstrap.interval(lambda rows: self.score(metric, rows), self.subjects)
-        if found is None or len(set(self.subjects)) >= FEW_SUBJECTS:
+        if found is None:
+            return None
+        if metric == "ece":
+            low, high = min(found.low, found.value), max(found.high, found.value)
+            return replace(found, low=low, high=high)
+        if len(set(self.subjects)) >= FEW_SUBJECTS:
             return found
         exact, kind = self._proportion_bounds(metric, bootstrap.level), "clopper-pearson"
         if metric == "auc":
@@ -176,12 +194,18 @@ class AnswerTable:
         return replace(self, given=given, probabilities=probabilities)
 
     def _proportion_bounds(self, metric: str, level: float) -> tuple[float, float]:
-        """Bounds of the share of correctly answered subjects, or of its mean over classes."""
+        """Bounds of the share of correctly answered subjects, or of a mean over classes."""
         groups = [np.ones(len(self.truth), dtype=bool)]
         if metric == "balanced_accuracy":
             groups = [self.truth == k for k in self.classes]
+        elif metric == "macro_f1":
+            groups = [(self.truth == k) | (self.given == k) for k in self.classes]
         shared = 1 - (1 - level) / len(groups)
-        low, high = np.mean([clopper_pearson(*self._hits(g), shared) for g in groups], axis=0)
+        bounds = np.array([clopper_pearson(*self._hits(g), shared) for g in groups])
+        if metric == "macro_f1":
+            # Of the scans that are of a class or called so, a share J is both: F1 = 2 J / (1 + J).
+            bounds = 2 * bounds / (1 + bounds)
+        low, high = bounds.mean(axis=0)
         return float(low), float(high)
 
     def _hits(self, rows: NDArray[np.bool_]) -> tuple[float, int]:

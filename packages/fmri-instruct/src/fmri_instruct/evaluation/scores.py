@@ -13,7 +13,12 @@ from fmri_instruct.evaluation.metrics import UNPARSED, why_no_auc
 from fmri_instruct.evaluation.number_table import NumberTable
 from fmri_instruct.settings import EvaluateSettings
 from fmri_instruct.tasks.definitions import Task
-from fmri_instruct.tasks.kinds import CLASS_METRICS, NUMBER_METRICS, metrics_of
+from fmri_instruct.tasks.kinds import (
+    CALIBRATION_METRICS,
+    CLASS_METRICS,
+    NUMBER_METRICS,
+    metrics_of,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,11 +121,12 @@ def _row(
     numbers: NumberTable | None,
     bootstrap: SubjectBootstrap,
 ) -> dict[str, Any]:
+    calibration = () if task.kind == "continuous" else CALIBRATION_METRICS
     found = {
-        metric: chosen.interval(metric, bootstrap)
-        if metric in CLASS_METRICS
-        else numbers and numbers.interval(metric, bootstrap)
-        for metric in metrics_of(task.kind)
+        metric: numbers and numbers.interval(metric, bootstrap)
+        if metric in NUMBER_METRICS
+        else chosen.interval(metric, bootstrap)
+        for metric in (*metrics_of(task.kind), *calibration)
     }
     reason = "number_note" if task.kind == "continuous" else "auc_note"
     return {

@@ -14,14 +14,16 @@ METRICS = {
     "spearman": "Spearman rho",
     "accuracy": "Accuracy",
     "balanced_accuracy": "Balanced accuracy",
+    "macro_f1": "Macro F1",
     "auc": "AUC",
+    "ece": "ECE",
 }
-LOWER_IS_BETTER = ("mae",)
+LOWER_IS_BETTER = ("mae", "ece")
 BLIND = ("majority class", "training mean")
 """Baselines that see no scan."""
 OURS = "fMRI-LM"
 KINDS = {
-    "clopper-pearson": "exact (Clopper-Pearson) for accuracies of few subjects",
+    "clopper-pearson": "exact (Clopper-Pearson) for accuracies and F1 of few subjects",
     "newcombe": "Newcombe's score interval for areas of few subjects",
     "bootstrap": "percentiles of resampled subjects",
 }
@@ -40,8 +42,10 @@ def build(run: Run, settings: ReportSettings) -> Section:  # noqa: ARG001
             "difference of that size is rare among answers exchanged between the two; anything "
             "else is undecided. The figure shows the main score of the task, and its dashed line "
             "that of a baseline that sees no scan: the most frequent training answer, or the "
-            "training mean. AUC is 0.5 by chance; a lower MAE (mean absolute error) is better; a "
-            "dash is a score that is undefined."
+            "training mean. AUC is 0.5 by chance; a lower MAE (mean absolute error) is better, and "
+            "a lower ECE (expected calibration error: how far the probability of an answer is from "
+            "how often such answers are right), which few people make larger by chance; a dash is "
+            "a score that is undefined."
         ),
         values={
             "interval": f"{boot['level']:.0%}",

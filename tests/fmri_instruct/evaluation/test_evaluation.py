@@ -23,7 +23,7 @@ from fmri_vqtok.errors import InputError
 
 from ..folders import made_up_rows, write_cohort, write_descriptors, write_tokens
 
-SETTINGS = EvaluateSettings(resamples=50)
+SETTINGS = EvaluateSettings(resamples=50, wordings=1, prior="none", calibrate=False)
 NEAR = math.log(3)  # odds of 3 to 1
 
 

@@ -50,6 +50,8 @@ class ScanAnswer:
     first_named : float or None
         Part of the prompts in which the answer listed first was the most probable; None where no
         prompt lists answers.
+    by_wording : list of dict of str to float, or None
+        `probabilities` of each wording by itself; None where there are none.
     true_number, number : float or None
         Of a continuous task: the true number, and the given one (the expected value over the bins,
         or what a regression predicts); None where the answer was read from free text.
@@ -64,6 +66,7 @@ class ScanAnswer:
     probabilities: dict[str, float] | None
     text: str | None = None
     first_named: float | None = None
+    by_wording: list[dict[str, float]] | None = None
     true_number: float | None = None
     number: float | None = None
 

@@ -16,11 +16,13 @@ from fmri_instruct.evaluation.intervals import (
 )
 from fmri_instruct.evaluation.metrics import (
     UNPARSED,
+    ReliabilityBin,
     accuracy,
     auc,
     balanced_accuracy,
     expected_calibration_error,
     macro_f1,
+    reliability,
 )
 from fmri_instruct.tasks.kinds import CLASS_METRICS
 
@@ -181,6 +183,18 @@ class AnswerTable:
             exact, kind = self._auc_bounds(found.value, bootstrap.level), "newcombe"
         # The score counts scans, the bounds count subjects: the score is inside its own interval.
         return Interval(found.value, min(exact[0], found.value), max(exact[1], found.value), kind)
+
+    def confusion(self, n_candidates: int) -> NDArray[np.intp]:
+        """Count scans by true and given answer, (K, K + 1); the last column is unparsed."""
+        counts = np.zeros((n_candidates, n_candidates + 1), dtype=np.intp)
+        np.add.at(counts, (self.truth, self.given), 1)  # unparsed is -1: the last column
+        return counts
+
+    def reliability(self) -> list[ReliabilityBin]:
+        """Accuracy by confidence; none without probabilities."""
+        if self.probabilities is None:
+            return []
+        return reliability(self.probabilities.max(axis=1), self.truth == self.given)
 
     def exchangeable(self) -> "AnswerTable":
         """Return ranks for probabilities: the same areas, and comparable between methods."""

@@ -203,7 +203,12 @@ def evaluate_reader(
         methods = [*_model_methods(task, answers, corrections), *baselines]
         table[task.name] = score_task(task, methods, settings, seed)
     bootstrap = {"resamples": settings.resamples, "unit": "subject", "level": settings.level}
-    scores = {"schema": 1, "tasks": table, "bootstrap": bootstrap}
+    asked = {
+        "wordings": settings.wordings,
+        "prior": settings.prior,
+        "calibrate": settings.calibrate,
+    }
+    scores = {"schema": 1, "tasks": table, "bootstrap": bootstrap, "answers": asked}
     return Results(answers=answers, scores=scores, corrections=corrections)
 
 

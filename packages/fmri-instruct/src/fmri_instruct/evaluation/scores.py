@@ -1,7 +1,7 @@
 """Table of the scores of a model and of the baselines on one task."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from fmri_instruct.evaluation.comparisons import Comparison, Table, compare_all
 from fmri_instruct.evaluation.intervals import SubjectBootstrap
 from fmri_instruct.evaluation.metrics import UNPARSED, why_no_auc
 from fmri_instruct.evaluation.number_table import NumberTable
+from fmri_instruct.evaluation.wording_spread import wording_spread
 from fmri_instruct.settings import EvaluateSettings
 from fmri_instruct.tasks.definitions import Task
 from fmri_instruct.tasks.kinds import (
@@ -135,6 +136,9 @@ def _row(
         **{name: score and score.to_dict() for name, score in found.items()},
         reason: _why_undefined(task, chosen, numbers),
         "unparsed": int(np.sum(chosen.given == UNPARSED)),
+        "confusion": chosen.confusion(len(task.candidates)).tolist(),
+        "reliability": [asdict(each) for each in chosen.reliability()],
+        "wordings": None if method.baseline else wording_spread(task, method.answers),
     }
 
 

@@ -43,7 +43,7 @@ TASKS = {
     },
 }
 N_SUBJECTS = 48
-SETTINGS = EvaluateSettings(resamples=60)
+SETTINGS = EvaluateSettings(resamples=60, wordings=1, prior="none", calibrate=False)
 
 
 class Odds:

@@ -167,15 +167,19 @@ def _evaluate(
 ) -> str:
     from fmri_instruct.evaluation.evaluate import evaluate as evaluate_model
     from fmri_llm.model.fmri_lm import FMRILM
+    from fmri_vqtok.formats.json_files import JsonLines
 
-    results = evaluate_model(
-        FMRILM.from_pretrained(model).to(stage.device),
-        tokens,
-        instructions,
-        cohort,
-        stage.settings,
-        seed=stage.seed,
-        progress=stage.progress,
-    )
+    loaded = FMRILM.from_pretrained(model).to(stage.device)
+    with JsonLines(stage.directory / "predictions.jsonl") as predictions:
+        results = evaluate_model(
+            loaded,
+            tokens,
+            instructions,
+            cohort,
+            stage.settings,
+            seed=stage.seed,
+            progress=stage.progress,
+            keep=predictions.write,
+        )
     results.write(stage.directory)
     return results.summary()

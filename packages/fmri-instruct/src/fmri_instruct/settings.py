@@ -10,6 +10,7 @@ from fmri_vqtok.formats.validation import Count, NonNegative, Positive, check_fi
 
 Paradigm = Literal["single", "multi", "open"]
 PARADIGMS: tuple[Paradigm, ...] = get_args(Paradigm)
+Prior = Literal["frequency", "equal", "none"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +113,18 @@ class EvaluateSettings:
 
     Parameters
     ----------
+    wordings : int
+        Held-out wordings in which each question is asked; probabilities are averaged over them.
+    prior : str
+        What becomes of the answer that the model gives of the mean training scan. ``frequency``
+        puts the frequency of each answer among training subjects in its place, ``equal`` takes it
+        out and puts nothing in its place, ``none`` leaves it.
+    prior_subjects : int
+        Most training subjects, with one scan each, that the mean is taken over.
+    calibrate : bool
+        Whether a temperature, and a bias of each answer, are fitted on validation subjects.
+    calibration_subjects : int
+        Validation subjects that each answer has to be true of for that.
     max_new_tokens : int
         Longest generated description, in tokens of the language model.
     pairs : int
@@ -125,6 +138,11 @@ class EvaluateSettings:
         subjects to choose it by cross-validation.
     """
 
+    wordings: Count = 4
+    prior: Prior = "frequency"
+    prior_subjects: Count = 64
+    calibrate: bool = True
+    calibration_subjects: Count = 10
     max_new_tokens: Count = 48
     pairs: Count = 1000
     resamples: Count = 1000

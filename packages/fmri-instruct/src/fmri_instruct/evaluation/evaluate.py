@@ -1,39 +1,37 @@
 """Scores of a model on held-out scans, each beside those of the baselines (paper, section 4.2)."""
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fmri_instruct.answers.orders import (
-    Choice,
-    choose_in_turn_over_orders,
-    choose_over_orders,
-)
-from fmri_instruct.answers.parsing import parse_answers
-from fmri_instruct.answers.probabilities import ModelReader, ScanReader, most_probable
+from fmri_instruct.answers.corrections import Correction, Corrections
+from fmri_instruct.answers.probabilities import ModelReader, ScanReader
 from fmri_instruct.evaluation.answer_table import ScanAnswer
-from fmri_instruct.evaluation.baseline_answers import baseline_methods, read_connectomes
+from fmri_instruct.evaluation.asking import Interview, Keep, one_scan_each, with_probabilities
+from fmri_instruct.evaluation.baseline_answers import (
+    baseline_methods,
+    read_connectomes,
+    true_answers,
+)
+from fmri_instruct.evaluation.fit_corrections import fit_corrections, why_not_calibrated
 from fmri_instruct.evaluation.number_metrics import expected_value
 from fmri_instruct.evaluation.pairs import score_pairs
 from fmri_instruct.evaluation.scores import Method, score_task
 from fmri_instruct.evaluation.shuffled import shuffled_between_people
-from fmri_instruct.prompts.context import with_context
 from fmri_instruct.prompts.instructions import (
     Instruction,
     read_instructions,
     read_numbers,
     read_tasks,
 )
-from fmri_instruct.prompts.paraphrases import PromptBank
 from fmri_instruct.settings import EvaluateSettings
 from fmri_instruct.tasks.definitions import Task
 from fmri_instruct.tasks.kinds import METRIC_NAMES
 from fmri_instruct.tasks.labels import fitted_bins
-from fmri_llm.data.token_windows import TokenWindows
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.formats.cohort import Cohort
 from fmri_vqtok.formats.json_files import write_json, write_json_lines
@@ -66,14 +64,17 @@ class Results:
         As ``scores.json`` holds them.
     pairs : list of dict
         What each method says of pairs of scans, as ``pairs.jsonl`` holds it.
+    corrections : Corrections
+        What was taken out of the answers.
     """
 
     answers: list[ScanAnswer]
     scores: dict[str, Any]
     pairs: list[dict[str, Any]]
+    corrections: Corrections
 
     def write(self, directory: Path) -> None:
-        """Write ``answers.jsonl``, ``pairs.jsonl`` and ``scores.json``.
+        """Write ``answers.jsonl``, ``pairs.jsonl``, ``scores.json`` and ``corrections.json``.
 
         Parameters
         ----------
@@ -83,6 +84,7 @@ class Results:
         write_json_lines(map(asdict, self.answers), directory / "answers.jsonl")
         write_json_lines(self.pairs, directory / "pairs.jsonl")
         write_json(self.scores, directory / "scores.json")
+        self.corrections.write(directory)
 
     def summary(self) -> str:
         """Return one line: by task, the main score of the model and of each baseline."""
@@ -103,6 +105,7 @@ def evaluate(
     *,
     seed: int = 0,
     progress: Progress = lambda _done, _total: None,
+    keep: Keep = lambda _row: None,
 ) -> Results:
     """Ask a model about every held-out scan and score its answers beside the baselines.
 
@@ -111,14 +114,18 @@ def evaluate(
     model : FMRILM
         A tuned model.
     tokens_dir, instructions_dir, cohort_dir : Path
-        Brain tokens, instructions and signals of one cohort. Only test scans are asked about;
+        Brain tokens, instructions and signals of one cohort. Only answers about test scans are
+        scored; those about training and validation scans say what is to be taken out of them, and
         the baselines are fitted on training scans.
     settings : EvaluateSettings
-        Length of generated text, bootstrap.
+        Wordings, corrections, length of generated text, bootstrap.
     seed : int, default=0
         Seed of the bootstrap and of the baselines' inner folds.
     progress : callable, optional
         ``progress(done, total)`` after each conversation.
+    keep : callable, optional
+        Takes the prediction of each prompt about a held-out scan, one mapping at a time, as
+        ``predictions.jsonl`` holds them.
 
     Returns
     -------
@@ -135,7 +142,7 @@ def evaluate(
     from fmri_vqtok.tokens.dataset import check_tokens_of
 
     check_tokens_of(tokens_dir, model.brain_tokenizer)
-    check_held_out_length(model, tokens_dir, instructions_dir, settings.max_new_tokens)
+    check_held_out_length(model, tokens_dir, instructions_dir, settings)
     return evaluate_reader(
         ModelReader(model),
         tokens_dir,
@@ -144,6 +151,7 @@ def evaluate(
         settings,
         seed=seed,
         progress=progress,
+        keep=keep,
     )
 
 
@@ -156,6 +164,7 @@ def evaluate_reader(
     *,
     seed: int = 0,
     progress: Progress = lambda _done, _total: None,
+    keep: Keep = lambda _row: None,
 ) -> Results:
     """Evaluate any `ScanReader`; see `evaluate`.
 
@@ -169,7 +178,7 @@ def evaluate_reader(
         As for `evaluate`.
     seed : int, default=0
         As for `evaluate`.
-    progress : callable, optional
+    progress, keep : callable, optional
         As for `evaluate`.
 
     Returns
@@ -182,100 +191,91 @@ def evaluate_reader(
     held_out = read_instructions(instructions_dir, "test")
     numbers = read_numbers(instructions_dir, tasks)
     connectomes = read_connectomes(cohort_dir)
-    subjects = {scan.scan_id: scan.subject for scan in connectomes}
-    windows = TokenWindows.read(tokens_dir, "test")
-    given = _answers(reader, held_out, tasks, windows, subjects, settings, progress)
     by_name = {task.name: task for task in tasks}
+    plan = _learn_from(instructions_dir, tasks, settings, seed)
+    interview = Interview(
+        reader=reader,
+        tasks=by_name,
+        corrections=Corrections(wordings=settings.wordings),
+        max_new_tokens=settings.max_new_tokens,
+        progress=_counter(progress, len(plan) + len(held_out)),
+    )
+    corrections = _learn_corrections(interview, tokens_dir, plan, settings)
+    given = replace(interview, corrections=corrections).answers(held_out, tokens_dir, "test", keep)
     answers = [_with_number(answer, by_name[answer.task], numbers) for answer in given]
     table, pairs = {}, list[dict[str, Any]]()
     for task in tasks:
         baselines = baseline_methods(
             task, train, held_out, connectomes, settings, seed, numbers.get(task.name)
         )
-        methods = [*_model_methods(task, answers), *baselines]
+        methods = [*_model_methods(task, answers, corrections), *baselines]
         table[task.name] = score_task(task, methods, settings, seed)
         if compared := score_pairs(task, methods, settings, seed):
             table[task.name]["pairs"] = compared.scores
             pairs += compared.predictions
     bootstrap = {"resamples": settings.resamples, "unit": "subject", "level": settings.level}
-    scores = {"schema": 1, "tasks": table, "bootstrap": bootstrap}
-    return Results(answers=answers, scores=scores, pairs=pairs)
-
-
-def _answers(
-    reader: ScanReader,
-    instructions: Sequence[Instruction],
-    tasks: Sequence[Task],
-    windows: TokenWindows,
-    subjects: Mapping[str, str],
-    settings: EvaluateSettings,
-    progress: Progress,
-) -> Iterator[ScanAnswer]:
-    """Answers to all instructions; each scan is read once for all its questions."""
-    by_name = {task.name: task for task in tasks}
-    scan_id, scan = None, None
-    for done, instruction in enumerate(instructions, start=1):
-        if instruction.scan_id != scan_id:
-            scan_id = instruction.scan_id
-            if scan_id not in windows.by_scan or scan_id not in subjects:
-                raise InputError(f"{scan_id}: asked about, but has no test tokens; tokenize it")
-            scan = reader.read(windows.scan(scan_id))
-        truth = instruction.answer
-        for task, answer in _ask(reader, scan, instruction, by_name, settings):
-            yield ScanAnswer(
-                scan_id=instruction.scan_id,
-                subject=subjects[instruction.scan_id],
-                task=task,
-                truth=truth if isinstance(truth, str) else truth[task],
-                **{"paradigm": instruction.paradigm, **answer},
-            )
-        progress(done, len(instructions))
-
-
-def _ask(
-    reader: ScanReader,
-    scan: Any,
-    instruction: Instruction,
-    tasks: Mapping[str, Task],
-    settings: EvaluateSettings,
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Name of each task of one conversation, with what the model answers to it."""
-    names = [instruction.task] if isinstance(instruction.task, str) else instruction.task
-    asked = [tasks[name] for name in names]
-    bank = PromptBank.load()
-    if instruction.paradigm == "open":
-        prompt = instruction.messages[:-1]
-        text = reader.describe(scan, prompt, settings.max_new_tokens)
-        parsed = parse_answers(text, asked)
-        for name in names:
-            yield name, {"answer": parsed[name], "probabilities": None, "text": text}
-        return
-    # In the order of the prompt that is stored, and in the others.
-    options = {name: instruction.candidates[name] for name in names}
-    if instruction.paradigm == "single":
-        write_one = partial(bank.single, asked[0])
-        found = {names[0]: choose_over_orders(reader, scan, write_one, options[names[0]])}
-        if instruction.context:
-            told = choose_over_orders(
-                reader,
-                scan,
-                lambda order: with_context(write_one(order), instruction.context),
-                options[names[0]],
-            )
-            yield names[0], {"paradigm": "context", **_chosen(told)}
-    else:
-        write_all = partial(bank.multi, asked)
-        found = choose_in_turn_over_orders(reader, scan, write_all, options)
-    for name, choice in found.items():
-        yield name, _chosen(choice)
-
-
-def _chosen(choice: Choice) -> dict[str, Any]:
-    return {
-        "answer": most_probable(choice.probabilities),
-        "probabilities": choice.probabilities,
-        "first_named": choice.first_named,
+    asked = {
+        "wordings": settings.wordings,
+        "prior": settings.prior,
+        "calibrate": settings.calibrate,
     }
+    scores = {"schema": 1, "tasks": table, "bootstrap": bootstrap, "answers": asked}
+    return Results(answers=answers, scores=scores, pairs=pairs, corrections=corrections)
+
+
+def _learn_corrections(
+    interview: Interview,
+    tokens_dir: Path,
+    plan: "_LearnFrom",
+    settings: EvaluateSettings,
+) -> Corrections:
+    """Ask about training and validation scans, and see what is to be taken out of the answers."""
+    given = {
+        split: list(interview.answers(rows, tokens_dir, split)) if rows else []
+        for split, rows in plan.conversations.items()
+    }
+    tasks = list(interview.tasks.values())
+    return fit_corrections(tasks, given["train"], given["validation"], settings, plan.too_few)
+
+
+@dataclass(frozen=True)
+class _LearnFrom:
+    """Conversations by split that corrections are learned from, and why a task has none.
+
+    Those about training scans are for the prior, those about validation scans for the rest.
+    """
+
+    conversations: dict[str, list[Instruction]]
+    too_few: dict[str, str]
+
+    def __len__(self) -> int:
+        return sum(map(len, self.conversations.values()))
+
+
+def _learn_from(
+    instructions_dir: Path, tasks: Sequence[Task], settings: EvaluateSettings, seed: int
+) -> _LearnFrom:
+    train = read_instructions(instructions_dir, "train") if settings.prior != "none" else []
+    names = {task.name for task in tasks}
+    drawn = one_scan_each(with_probabilities(train, tasks, names), settings.prior_subjects, seed)
+    if not settings.calibrate:
+        return _LearnFrom({"train": drawn, "validation": []}, {})
+    validation = read_instructions(instructions_dir, "validation")
+    reasons = {
+        task.name: why_not_calibrated(
+            task.candidates, _whose(validation, task.name), settings.calibration_subjects
+        )
+        for task in tasks
+    }
+    too_few = {name: reason for name, reason in reasons.items() if reason}
+    asked = with_probabilities(validation, tasks, names - set(too_few))
+    return _LearnFrom({"train": drawn, "validation": asked}, too_few)
+
+
+def _whose(conversations: Sequence[Instruction], task: str) -> list[tuple[str, str]]:
+    subject_of = {each.scan_id: each.subject for each in conversations}
+    answers = true_answers(conversations, task)
+    return [(subject_of[scan_id], answer) for scan_id, answer in answers.items()]
 
 
 def _with_number(
@@ -289,10 +289,15 @@ def _with_number(
     return replace(answer, true_number=numbers[task.name][answer.scan_id], number=number)
 
 
-def _model_methods(task: Task, answers: Sequence[ScanAnswer]) -> Iterator[Method]:
+def _model_methods(
+    task: Task, answers: Sequence[ScanAnswer], corrections: Corrections
+) -> Iterator[Method]:
     for paradigm, name in METHODS.items():
         own = [a for a in answers if a.task == task.name and a.paradigm == paradigm]
-        notes = [_order_note(own, len(task.candidates))]
+        notes = [
+            _order_note(own, len(task.candidates), corrections.wordings),
+            _correction_note(corrections.of(task.name, paradigm)),
+        ]
         notes += [TOLD_NOTE] if paradigm == "context" else []
         yield Method(name=name, answers=own, note="; ".join(filter(None, notes)) or None)
     own = [a for a in answers if a.task == task.name and a.paradigm == "single"]
@@ -304,16 +309,40 @@ def _model_methods(task: Task, answers: Sequence[ScanAnswer]) -> Iterator[Method
     )
 
 
-def _order_note(answers: Sequence[ScanAnswer], n_candidates: int) -> str | None:
+def _order_note(answers: Sequence[ScanAnswer], n_candidates: int, n_wordings: int) -> str | None:
     """Effect of the order of the listed answers, before it was averaged out."""
     shares = [answer.first_named for answer in answers if answer.first_named is not None]
     if not shares:
         return None
+    wordings = "one held-out wording" if n_wordings == 1 else f"{n_wordings} held-out wordings"
     return (
-        f"probabilities are averaged over the orders in which a prompt lists the answers; the "
+        f"probabilities are averaged over {wordings} and the orders in which a prompt lists the "
+        f"answers; the "
         f"first-named was chosen in {np.mean(shares):.0%} of the prompts, "
         f"{1 / n_candidates:.0%} if the order had no say"
     )
+
+
+def _correction_note(correction: Correction) -> str | None:
+    """Tell what was taken out of the answers, and what was not though it was asked for."""
+    notes = []
+    if correction.prior:
+        n = correction.n_prior
+        notes.append(f"their mean over the scans of {n} training subjects is taken out")
+    if correction.n_calibration:
+        notes.append(
+            f"temperature ({correction.temperature:.2f}) and biases are fitted on "
+            f"{correction.n_calibration} validation subjects"
+        )
+    if correction.note:
+        notes.append(f"not calibrated: {correction.note}")
+    return "; ".join(notes) or None
+
+
+def _counter(progress: Progress, total: int) -> Callable[[], None]:
+    """Call that counts itself."""
+    counts = itertools.count(1)
+    return lambda: progress(next(counts), total)
 
 
 def _main_scores(entry: Mapping[str, Any]) -> str:

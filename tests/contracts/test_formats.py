@@ -27,11 +27,12 @@ from fmri_instruct.baselines.scan_features import read_features
 from fmri_instruct.settings import MakeInstructionsSettings
 from fmri_llm.data.examples import PretrainingDataset, TokenWindows
 from fmri_llm.data.feature_names import networks_of, phrase
+from fmri_llm.evaluation.stated_directions import read_directions
 from fmri_llm.training.checks import check_order
 from fmri_vqtok import FMRITokenizer
 from fmri_vqtok.config.stages import FitTokenizerSettings, LoopSettings, TokenizeSettings
 from fmri_vqtok.errors import InputError
-from fmri_vqtok.formats.captions import read_captions
+from fmri_vqtok.formats.captions import read_captions, split_sentences
 from fmri_vqtok.formats.cohort import Cohort as TokenizerCohort
 from fmri_vqtok.formats.tokens import read_tokens_record
 from fmri_vqtok.tokens.dataset import write_tokens
@@ -156,6 +157,22 @@ def test_instructions_ask_what_the_z_scores_answer(run: Path):
     for each in asked:
         expected = "below" if z[each.scan_id] <= -1 else words[bool(z[each.scan_id] >= 1)]
         assert each.answer == expected
+
+
+def test_every_direction_that_is_read_in_a_caption_is_that_of_its_z_score(run: Path):
+    z = pd.read_parquet(run / "descriptors" / "zscores.parquet").drop(columns="split")
+    networks = networks_of(list(z.columns))
+    unread, said = [], {}
+    for scan, by_domain in read_captions(run / "descriptors" / "captions.jsonl").items():
+        for caption in by_domain.values():
+            for sentence in split_sentences(caption):
+                found = read_directions(sentence, list(z.columns), networks)
+                said |= {(scan, column): sign for column, sign in found}
+                if re.search("(above|below) the typical range", sentence) and not found:
+                    unread.append(sentence)
+    assert unread == []
+    assert len(said) > 200
+    assert [key for key, sign in said.items() if not sign * z.loc[key] >= 1] == []
 
 
 @pytest.mark.parametrize("kind", ["schaefer100-7n", "own"])

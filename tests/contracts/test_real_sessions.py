@@ -1,10 +1,10 @@
 """The same person in two sessions, by descriptors, embeddings and codes.
 
-The recordings are four files inside the wheel of cubnm: two people of the Human Connectome Project,
-two sessions each, 1,200 frames, 100 regions. Each scan has one right neighbour among three others.
-Were the neighbours drawn by lot, all four would be right once in 3 ** 4 = 81 times, and three or more
-once in 9. With two people, the tests say that a session need not hide the person, and nothing of how
-well people are told apart in a larger group.
+The recordings are four files inside the wheel of cubnm: two people of the Human Connectome
+Project, two sessions each, 1,200 frames, 100 regions. Each scan has one right neighbour among three
+others. Were the neighbours drawn by lot, all four would be right once in 3 ** 4 = 81 times, and
+three or more once in 9. With two people, the tests say that a session need not hide the person, and
+nothing of how well people are told apart in a larger group.
 """
 
 import importlib.util

@@ -82,7 +82,7 @@ def lab(tmp_path, smollm2, monkeypatch):
 @pytest.mark.slow
 def test_the_page_leads_from_a_table_of_people_to_scores(lab):
     names, printed = {}, []
-    labels, baselines, scores = blocks("python")
+    labels, baselines, scores, compared = blocks("python")
     commands, run_all, _ = blocks("bash")
 
     def run(code):
@@ -97,10 +97,12 @@ def test_the_page_leads_from_a_table_of_people_to_scores(lab):
     run(baselines)
     assert main(shlex.split(run_all)[1:]) == 0
     run(scores)
+    run(compared)
 
     assert "autism binary {'control': 6, 'autism': 5, None: 5}" in printed[0]
     assert "age training mean mae {'value': " in printed[1]
     assert "age fMRI-LM, one question mae " in printed[2]
+    assert sum(map(float, printed[3].split())) == pytest.approx(1)
     assert "autism connectome + logistic regression auc " in printed[2]
     made = json.loads((lab / "runs/mine/evaluation/scores.json").read_text())["tasks"]
     assert made["age"]["rows"][0]["mae"]["value"] > 0

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from fmri_instruct import commands
+from fmri_instruct.answers.corrections import Corrections
 from fmri_instruct.settings import EvaluateSettings, MakeInstructionsSettings, TuneSettings
 from fmri_instruct.tasks.ready import DEMO
 from fmri_vqtok.config.stages import LoopSettings
@@ -135,8 +136,12 @@ def test_the_three_commands_make_scores_from_a_cohort(
     assert {answer["scan_id"] for answer in answers} == set(held_out)
     assert set(answers[0]) == {
         "scan_id", "subject", "task", "paradigm", "truth", "answer", "probabilities", "text",
-        "first_named", "number", "true_number",
+        "first_named", "by_wording", "number", "true_number",
     }  # fmt: skip
+    predictions = (scored / "predictions.jsonl").read_text().splitlines()
+    # A question with k answers is asked k times in each of four wordings, alone and with others.
+    assert len(predictions) == len(held_out) * 2 * 4 * (2 + 3 + 3)
+    assert Corrections.read(scored).wordings == 4
 
 
 def test_tasks_that_a_cohort_lacks_are_named_in_the_summary(cohort_dir, descriptors_dir, tmp_path):

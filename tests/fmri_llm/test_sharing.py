@@ -48,6 +48,9 @@ MEASURED = ScanDependence(
     caption_loss={"own": 1.111, "shuffled": 1.222, "empty": 1.333},
     retrieval=0.429,
     retrieval_chance=0.143,
+    n_captions=3,
+    n_directions=38,
+    direction_agreement={"own": 0.789, "shuffled": 0.456, "empty": None},
 )
 
 
@@ -111,6 +114,7 @@ def test_the_card_shows_what_was_measured_of_these_weights(saved, tmp_path):
     assert cells["area under the curve of above against below"] == ["0.715", "0.512", "0.503"]
     assert cells["share of questions answered right"] == ["0.613", "0.484", "0.516"]
     assert cells["loss of a caption's token, nats"] == ["1.111", "1.222", "1.333"]
+    assert cells["directions in written captions that are true"] == ["0.789", "0.456", "–"]
     assert "0.429 (chance 0.143)" in text
     assert (tmp_path / "copy" / FILE).read_bytes() == (saved / FILE).read_bytes()
 

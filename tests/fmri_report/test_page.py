@@ -51,7 +51,7 @@ def test_every_section_is_in_the_contents_and_tells_what_to_look_for(page: str) 
 
 def test_every_figure_says_in_words_what_it_shows(page: str) -> None:
     images = [attrs for tag, attrs in Tags(page).found if tag == "img"]
-    assert len(images) == 12
+    assert len(images) == 18
     assert all(attrs["alt"] for attrs in images)
 
 

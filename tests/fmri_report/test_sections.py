@@ -63,11 +63,12 @@ def test_the_model_with_the_scan_stands_beside_itself_on_other_peoples_scans(pag
     table = page[page.index("Does the model look at the scan?") :].split("</table>", maxsplit=1)[0]
     rows = [re.findall(r"<td[^>]*>([^<]*)</td>", row) for row in table.split("<tr")[2:]]
     assert rows == [
-        ["0.83", "0.91", "0.77", "1.234"],
-        ["0.52", "0.49", "0.51", "1.301"],
-        ["0.50", "0.50", "0.48", "1.295"],
+        ["0.83", "0.91", "0.77", "1.234", "0.81"],
+        ["0.52", "0.49", "0.51", "1.301", "0.46"],
+        ["0.50", "0.50", "0.48", "1.295", "–"],
     ]
     assert "the right one for 75% of the scans (chance 25%)" in page
+    assert "(37 times about the scans)" in page
 
 
 def test_what_a_model_wrote_is_shown_and_not_run(page: str) -> None:
@@ -202,6 +203,20 @@ def test_a_label_that_the_length_gives_away_is_listed_with_its_auc(run: Path) ->
     [remark] = given_away(loaded)  # the data set decides age_group, which has a remark of its own
     assert remark.about == "Eyes open can be predicted without the brain"
     assert "n_frames (AUC 0.97)" in remark.text
+
+
+def test_pairs_of_people_are_shown_for_tasks_whose_answers_have_an_order(run: Path, page: str):
+    scores = json.loads((run / "evaluation" / "scores.json").read_text())["tasks"]
+    by_task = {
+        task["title"]: task["pairs"]
+        for task in build_scores(Run(run), ReportSettings()).values["tasks"]
+    }
+
+    assert by_task["age group"] is None
+    found, shown = scores["clustering"]["pairs"], by_task["mean clustering"]
+    assert [row["method"] for row in shown["rows"]] == [row["method"] for row in found["rows"]]
+    assert shown["rows"][0]["cells"][0][0] == f"{found['rows'][0]['accuracy']['value']:.2f}"
+    assert page.count("<th>Which of two people is higher</th>") == 2
 
 
 def test_the_number_of_people_is_counted_from_the_cohort(run: Path) -> None:

@@ -104,6 +104,13 @@ def test_ask_answers_about_a_held_out_scan_with_probabilities_that_sum_to_one(fi
     assert head.startswith("NAP_001 (test): ")
     assert answer == f"Answer: {max(probabilities, key=probabilities.get)}"
     assert sum(probabilities.values()) == pytest.approx(1, abs=0.002)
+    lines = (finished.directory / "evaluation" / "answers.jsonl").read_text().splitlines()
+    [scored] = [
+        row["probabilities"]
+        for row in map(json.loads, lines)
+        if (row["scan_id"], row["task"], row["paradigm"]) == ("NAP_001", "age_group", "single")
+    ]
+    assert probabilities == {answer: round(p, 3) for answer, p in scored.items()}
 
 
 def test_ask_takes_any_question_with_its_answers(finished, fmri):

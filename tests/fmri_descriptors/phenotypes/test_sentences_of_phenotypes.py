@@ -216,3 +216,4 @@ def test_a_cohort_gets_a_text_of_everything_and_one_a_task(cohort_dir, tmp_path)
     assert written == len(lines)
     assert sum(line["task"] is None for line in lines) == n_known
     assert all(line["text"].startswith("Demographic data: the first") for line in lines)
+    assert {tuple(line["columns"]) for line in lines} == {(known,)}

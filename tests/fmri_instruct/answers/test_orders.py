@@ -1,7 +1,11 @@
+from functools import partial
+from itertools import permutations
+
 import numpy as np
 import pytest
 
 from fmri_instruct.answers.ask import ask_reader
+from fmri_instruct.answers.corrections import Corrections
 from fmri_instruct.answers.orders import (
     answer_orders,
     choose_in_turn_over_orders,
@@ -45,6 +49,22 @@ def test_each_answer_is_once_at_each_position():
         assert sorted(place) == ["above", "below", "within"]
 
 
+@pytest.mark.parametrize("given", list(permutations(["below", "within", "above"])))
+def test_the_order_in_which_the_options_are_given_changes_no_probability(given):
+    # Also where an answer is likelier after a certain other one, which rotations do not undo.
+    class FavoursNeighbours(FavoursPlaces):
+        def log_likelihoods(self, scan, prompt, replies, *, whole):
+            after = "above, below" in prompt[0]["content"]
+            return np.array([2.0 * (reply == "below" and after) for reply in replies])
+
+    def chosen(candidates):
+        write = partial(BANK.ask, "How is it?")
+        return choose_over_orders(FavoursNeighbours([]), None, write, candidates).probabilities
+
+    assert chosen(given) == pytest.approx(chosen(["below", "within", "above"]), abs=1e-6)
+    assert chosen(given)["below"] > 0.4
+
+
 def test_a_model_that_answers_by_order_alone_gets_equal_probabilities(tasks):
     task = tasks[1]
     reader = FavoursPlaces([2.0, 0.5, 0.0])
@@ -85,7 +105,9 @@ def test_orders_have_equal_weight_where_another_question_has_more_answers(tasks)
         assert found[name].probabilities == pytest.approx(uniform)
 
 
-def test_asking_and_evaluating_give_one_answer(tokens_dir, instructions_dir, cohort_dir, tasks):
+def test_asking_and_evaluating_give_the_same_probabilities(
+    tokens_dir, instructions_dir, cohort_dir, tasks, tmp_path
+):
     reader = FavoursPlaces([1.5, 0.0, 0.0], knows="older", certainty=0.4)
 
     results = evaluate_reader(
@@ -96,11 +118,14 @@ def test_asking_and_evaluating_give_one_answer(tokens_dir, instructions_dir, coh
         region_mask=np.ones(3, dtype=bool),
         new_steps=np.ones(2, dtype=bool),
     )
-    asked = ask_reader(reader, scan, tasks[0].questions[0], tasks)
+    results.corrections.write(tmp_path)
+    asked = ask_reader(
+        reader, scan, tasks[0].questions[1], tasks, corrections=Corrections.read(tmp_path)
+    )
 
     evaluated = [a for a in results.answers if a.task == tasks[0].name and a.paradigm == "single"]
-    assert {answer.answer for answer in evaluated} == {asked.text} == {"older"}
+    assert results.corrections.of(tasks[0].name, "single").prior
     for answer in evaluated:
-        assert answer.probabilities == pytest.approx(asked.probabilities)
+        assert answer.probabilities == asked.probabilities
     notes = {row["method"]: row["note"] for row in results.scores["tasks"]["age_group"]["rows"]}
     assert "first-named was chosen in 100% of the prompts, 50% if" in notes["fMRI-LM, one question"]

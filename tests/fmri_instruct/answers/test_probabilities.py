@@ -9,7 +9,7 @@ from fmri_instruct.answers.probabilities import ModelReader, choose_in_turn, sof
 from fmri_instruct.evaluation.evaluate import evaluate
 from fmri_instruct.prompts.paraphrases import question_turn
 from fmri_instruct.settings import EvaluateSettings
-from fmri_llm.data.token_windows import ScanTokens
+from fmri_llm.data.token_windows import ScanTokens, TokenWindows
 from fmri_llm.settings import BrainInputSettings
 from fmri_vqtok.errors import InputError
 
@@ -182,8 +182,9 @@ def test_evaluation_of_a_real_model_from_end_to_end(
 
     results = run()
 
-    # Four held-out scans: a single question per task, one set of several, one description.
-    assert done[-1] == (20, 20)
+    # Four held-out scans: a single question per task, one set of several, one description. Of six
+    # training scans the same but the description.
+    assert done[-1] == (44, 44)
     assert len(results.answers) == 4 * 3 * len(tasks)
     for answer in results.answers:
         if answer.paradigm == "open":
@@ -193,6 +194,46 @@ def test_evaluation_of_a_real_model_from_end_to_end(
             assert sum(answer.probabilities.values()) == pytest.approx(1)
             assert answer.probabilities[answer.answer] == max(answer.probabilities.values())
     assert run() == results
+
+
+def test_a_real_model_is_asked_and_evaluated_with_the_same_numbers_and_every_prompt_is_kept(
+    model, tokens_dir, instructions_dir, cohort_dir, tasks
+):
+    kept = []
+    results = evaluate(
+        model,
+        tokens_dir,
+        instructions_dir,
+        cohort_dir,
+        EvaluateSettings(max_new_tokens=1, resamples=2, wordings=2, calibration_subjects=1),
+        keep=kept.append,
+    )
+    task = tasks[0]
+    windows = TokenWindows.read(tokens_dir, "test")
+    given = [a for a in results.answers if (a.task, a.paradigm) == (task.name, "single")]
+    assert results.corrections.of(task.name, "single").n_calibration == 2
+
+    for answer in given:
+        scan = windows.scan(answer.scan_id)
+        asked = answer_question(model, scan, task.name, tasks, corrections=results.corrections)
+        assert asked.probabilities == answer.probabilities
+        prompts = [
+            row
+            for row in kept
+            if (row["scan_id"], row["task"], row["paradigm"])
+            == (answer.scan_id, task.name, "single")
+        ]
+        assert [(row["wording"], row["order"]) for row in prompts] == [
+            (wording, order)
+            for wording in (0, 1)
+            for order in (["older", "younger"], ["younger", "older"])
+        ]
+        older = [
+            dict(zip(row["order"], row["probabilities"], strict=True))["older"] for row in prompts
+        ]
+        mean = {"younger": 1 - np.mean(older), "older": np.mean(older)}
+        corrected = results.corrections.of(task.name, "single").apply(mean)
+        assert answer.probabilities == pytest.approx(corrected)
 
 
 def test_a_known_question_is_answered_with_its_tasks_candidates(model, codes, tasks):

@@ -139,6 +139,7 @@ def test_every_paradigm_is_compared_with_every_baseline(task):
     _, found = scored(task, np.full(30, 0.9), truth)
 
     assert [(c["method"], c["baseline"], c["metric"]) for c in found["comparisons"]] == [
-        ("model", "constant", metric) for metric in ("accuracy", "balanced_accuracy", "auc")
+        ("model", "constant", metric)
+        for metric in ("accuracy", "balanced_accuracy", "macro_f1", "auc")
     ]
     assert found["comparisons"][0]["verdict"] == "higher"

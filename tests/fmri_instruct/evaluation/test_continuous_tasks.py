@@ -49,7 +49,7 @@ BASELINES = [
     "descriptors + gradient boosting",
 ]
 N_SUBJECTS = 48
-SETTINGS = EvaluateSettings(resamples=60)
+SETTINGS = EvaluateSettings(resamples=60, wordings=1, prior="none", calibrate=False)
 
 
 class Odds:

@@ -24,7 +24,7 @@ from fmri_vqtok.errors import InputError
 
 from ..folders import made_up_rows, write_cohort, write_descriptors, write_tokens
 
-SETTINGS = EvaluateSettings(resamples=50)
+SETTINGS = EvaluateSettings(resamples=50, wordings=1, prior="none", calibrate=False)
 NEAR = math.log(3)  # odds of 3 to 1
 
 
@@ -199,6 +199,19 @@ def test_auc_is_of_probabilities_and_is_left_out_for_free_text_with_the_reason(r
     assert found["majority class"]["auc"]["value"] == 0.5
     assert found["fMRI-LM, open-ended"]["auc"] is None
     assert found["fMRI-LM, open-ended"]["auc_note"] == "free text gives no probabilities"
+
+
+def test_every_answer_has_an_f1_and_only_probabilities_have_a_calibration_error(run, truth, tasks):
+    results = run(knowing(truth, tasks))
+    found = rows_of(results, "age_group")
+
+    ours = [row for name, row in found.items() if name in METHODS.values()]
+    assert [row["macro_f1"]["value"] for row in ours] == [1, 1, 1]
+    # Right each time at odds of 3 to 1.
+    assert found["fMRI-LM, one question"]["ece"]["value"] == pytest.approx(0.25)
+    assert found["fMRI-LM, open-ended"]["ece"] is None
+    compared = results.scores["tasks"]["age_group"]["comparisons"]
+    assert "ece" not in {each["metric"] for each in compared}
 
 
 def test_text_that_cannot_be_parsed_counts_as_unparsed_and_wrong(run, truth, tasks):

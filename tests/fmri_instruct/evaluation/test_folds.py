@@ -9,8 +9,8 @@ from sklearn.metrics import roc_auc_score
 
 from fmri_instruct.evaluation.answer_table import ScanAnswer
 from fmri_instruct.evaluation.folds import evaluate_folds
-from fmri_instruct.evaluation.predictions import read_predictions
 from fmri_instruct.evaluation.results import Results
+from fmri_instruct.evaluation.scored_answers import read_scored_answers
 from fmri_instruct.evaluation.scores import Method, TaskFacts, score_task
 from fmri_instruct.settings import EvaluateFoldsSettings
 from fmri_vqtok.errors import InputError
@@ -66,7 +66,7 @@ def folds(tmp_path):
 
 def test_the_pooled_scores_are_those_of_all_subjects_together(folds):
     found = evaluate_folds(folds, SETTINGS).scores["tasks"]["sex"]
-    methods = [read_predictions(folder)["sex"] for folder in folds]
+    methods = [read_scored_answers(folder)["sex"] for folder in folds]
     for k, row in enumerate(found["rows"]):
         every = [answer for fold in methods for answer in fold[k].answers]
         truth = [answer.truth == "male" for answer in every]
@@ -121,7 +121,7 @@ def test_a_note_that_differs_between_folds_is_not_told_as_that_of_all(folds, tmp
 def test_pooled_results_are_written_as_those_of_one_run_are(folds, tmp_path):
     (tmp_path / "pooled").mkdir()
     evaluate_folds(folds, SETTINGS).write(tmp_path / "pooled")
-    (of_sex,) = read_predictions(tmp_path / "pooled").values()
+    (of_sex,) = read_scored_answers(tmp_path / "pooled").values()
     assert [len(method.answers) for method in of_sex] == [40, 40]
     assert json.loads((tmp_path / "pooled" / "scores.json").read_text())["folds"] == [
         {"n_subjects": 12},

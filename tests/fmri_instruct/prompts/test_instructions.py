@@ -13,7 +13,7 @@ from fmri_instruct.prompts.instructions import (
     read_tasks,
     write_instructions,
 )
-from fmri_instruct.prompts.paraphrases import PLACEHOLDER
+from fmri_instruct.prompts.verification import PLACEHOLDER
 from fmri_instruct.settings import MakeInstructionsSettings
 from fmri_instruct.tasks.definitions import load_tasks
 from fmri_instruct.tasks.labels import bin_of
@@ -178,7 +178,7 @@ def test_the_true_answer_is_listed_at_every_place_about_equally_often(tasks, tmp
         assert [places[k] / total for k in range(n)] == pytest.approx([1 / n] * n, abs=0.125)
 
 
-def test_held_out_scans_get_the_canonical_wording_and_training_scans_several(built, tasks):
+def test_held_out_scans_get_the_canonical_wording_and_training_scans_several_others(built, tasks):
     for task in tasks:
         held_out = {
             each.messages[0]["content"].split("\n")[1]
@@ -190,6 +190,7 @@ def test_held_out_scans_get_the_canonical_wording_and_training_scans_several(bui
         }
         assert held_out == {task.questions[0]}
         assert len(training) > 6
+        assert [prompt for prompt in training if task.questions[0] in prompt] == []
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -1,10 +1,15 @@
 import random
+import re
 
 import pytest
-import yaml
 
+from fmri_instruct.prompts.grammar import read_wordings
 from fmri_instruct.prompts.paraphrases import BANK, PromptBank, described, numbered, spoken_list
+from fmri_instruct.prompts.verification import verify_prompt
 from fmri_instruct.settings import PARADIGMS
+from fmri_instruct.tasks.definitions import load_tasks
+from fmri_instruct.tasks.prompt_leaks import mentions
+from fmri_instruct.tasks.ready import ready_tasks
 from fmri_vqtok.errors import InputError
 
 
@@ -13,8 +18,87 @@ def bank():
     return PromptBank.load()
 
 
-def test_every_paradigm_has_several_wordings(bank):
-    assert [paradigm for paradigm in PARADIGMS if len(set(bank.templates[paradigm])) < 4] == []
+def prompts(bank, paradigm, tasks, seeds):
+    """Prompts for the same tasks and answers in the same order: they differ in words alone."""
+    candidates = {task.name: task.candidates for task in tasks}
+    write = {
+        "single": lambda rng: bank.single(tasks[0], tasks[0].candidates, rng),
+        "multi": lambda rng: bank.multi(tasks, candidates, rng),
+        "open": lambda rng: bank.open(tasks, rng),
+    }
+    return [write[paradigm](None if seed is None else random.Random(seed)) for seed in seeds]
+
+
+def conversations():
+    """What may be asked in one turn of each paradigm, for every ready tasks file."""
+    found = []
+    for name in ready_tasks():
+        tasks = load_tasks(name)
+        for task in tasks:
+            found += [pytest.param("single", [task], id=f"{name}-{task.name}")]
+            found += [pytest.param("open", [task], id=f"{name}-{task.name}-open")]
+        if len(tasks) > 1:
+            found += [pytest.param("multi", tasks, id=f"{name}-multi")]
+    return found
+
+
+@pytest.mark.parametrize(("paradigm", "asked"), conversations())
+def test_every_ready_task_has_two_hundred_prompts_of_each_paradigm_that_pass_the_checks(
+    bank, paradigm, asked
+):
+    drawn = prompts(bank, paradigm, asked, range(500))
+
+    assert len(set(drawn)) >= 200
+    for prompt in {*drawn, *prompts(bank, paradigm, asked, [None])}:
+        verify_prompt(prompt, paradigm, asked, "prompt")
+
+
+@pytest.mark.parametrize(("paradigm", "asked"), conversations())
+def test_no_held_out_prompt_shares_a_line_with_a_training_prompt(bank, paradigm, asked):
+    training = {line for p in prompts(bank, paradigm, asked, range(200)) for line in p.split("\n")}
+    held_out = [prompts(each, paradigm, asked, [None])[0] for each in bank.held_out()]
+
+    assert len(set(held_out)) == 4
+    for prompt in held_out:
+        assert training & set(prompt.split("\n")[1:]) == set()
+
+
+def test_a_task_with_one_question_is_asked_it_in_other_words_around(bank, tasks):
+    task = tasks[0].model_copy(update={"questions": ("Who?",)})
+    training, held_out = (prompts(bank, "single", [task], seeds) for seeds in (range(200), [None]))
+
+    assert held_out[0] not in training
+    assert [prompt for prompt in training if "Who?" not in prompt] == []
+
+
+def test_words_around_a_question_that_are_an_answer_to_it_are_passed_over(bank, tasks):
+    task = tasks[0].model_copy(update={"questions": ("Which?",), "candidates": ("scan", "fMRI")})
+    for seed in range(50):
+        text = bank.single(task, task.candidates, random.Random(seed)).removeprefix("<fmri>")
+        assert mentions(text, task.candidates) in (["scan", "fMRI"], ["fMRI", "scan"])
+
+
+@pytest.mark.parametrize(
+    ("paradigm", "text", "words"),
+    [
+        ("single", "Which? Options: younger or older.", "<fmri> once, on a line in front"),
+        ("single", "<fmri>\nIs <fmri> younger or older?", "once, on a line in front"),
+        ("single", "<fmri>\nWhich? {candidates}.", "'{candidates}' of the wording"),
+        ("single", "<fmri>\nWhich age group?", "offers no answers; list younger, older"),
+        ("single", "<fmri>\nIs it older? younger, older", "names the answer 'older'"),
+        ("multi", "<fmri>\nyounger or older?\n1. Which?", "offers no answers"),
+        ("multi", "<fmri>\nWhich? younger or older", "offers no answers"),
+        ("open", "<fmri>\nIs it younger or older?", "the open wording .* names .* 'younger'"),
+    ],
+)
+def test_a_prompt_that_breaks_a_rule_is_refused(tasks, paradigm, text, words):
+    with pytest.raises(InputError, match=words):
+        verify_prompt(text, paradigm, tasks[:1], "prompt")
+
+
+def test_an_open_prompt_may_name_answers_that_a_title_holds(bank, tasks):
+    task = tasks[0].model_copy(update={"title": "being younger or older"})
+    verify_prompt(bank.open([task]), "open", [task], "prompt")
 
 
 def test_a_prompt_holds_the_scans_place_the_question_and_the_answers_in_the_order_given(
@@ -68,9 +152,40 @@ def test_lists_read_as_in_english(items, expected):
     assert spoken_list(items) == expected
 
 
+GRAMMAR = "held_out: ['h {topics}']\ntraining: ['{a} {topics}']\nslots: {a: ['', b]}"
+
+
+def test_a_grammar_is_every_combination_of_its_phrases(tmp_path):
+    (tmp_path / "open.yaml").write_text(GRAMMAR)
+    assert read_wordings(tmp_path / "open.yaml", ["topics"]).training == ("{topics}", "b {topics}")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (("slots", "slost"), "slost: unknown key; did you mean 'slots'"),
+        (("{a} {topics}", "{b} {topics}"), "has no slot 'b'; use a, topics"),
+        (("h {topics}", "h {topics}, {topics}"), "write {topics} in it once"),
+        (("h {topics}", "b {topics}"), "held_out: 'b {topics}' is of training scans too"),
+        (("h {topics}", "h {topics"), "close every brace"),
+        (("['h {topics}']", "[]"), "held_out: not a list of texts"),
+        (("h {topics}", "h {topics} {count}"), "has no field 'count'; use topics"),
+        (("{a: ['', b]}", "[a]"), "slots: not a mapping"),
+    ],
+)
+def test_a_grammar_that_cannot_be_used_is_one_line_with_the_file(tmp_path, change, words):
+    path = tmp_path / "open.yaml"
+    path.write_text(GRAMMAR.replace(*change))
+
+    with pytest.raises(InputError, match=re.escape(words)) as caught:
+        read_wordings(path, ["topics"])
+
+    assert str(path) in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("{}", "not a list of texts"), ("[", "cannot be read"), (None, "multi.yaml")],
+    [("[]", "not a mapping"), ("[", "cannot be read"), (None, "multi.yaml")],
 )
 def test_a_bank_that_cannot_be_used_names_the_file(tmp_path, text, words):
     for paradigm in PARADIGMS:
@@ -84,9 +199,3 @@ def test_a_bank_that_cannot_be_used_names_the_file(tmp_path, text, words):
         PromptBank.load(tmp_path)
 
     assert str(tmp_path / "multi.yaml") in str(caught.value)
-
-
-def test_the_shipped_bank_is_plain_yaml_lists_without_repeats():
-    for paradigm in PARADIGMS:
-        lines = yaml.safe_load((BANK / f"{paradigm}.yaml").read_text())
-        assert len(lines) == len(set(lines))

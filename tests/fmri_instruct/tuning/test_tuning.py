@@ -140,7 +140,7 @@ def test_tuning_lowers_the_loss_of_the_answers_and_writes_a_model_that_answers(
         tokens_dir,
         instructions_dir,
         tmp_path,
-        TuneSettings(loop=loop(30, log_every=5), conversations=3, validation_examples=2),
+        TuneSettings(loop=loop(50, log_every=10), conversations=3, validation_examples=2),
         seed=0,
         progress=lambda done, total: progress.append((done, total)),
     )
@@ -151,7 +151,7 @@ def test_tuning_lowers_the_loss_of_the_answers_and_writes_a_model_that_answers(
     assert losses["choices"][-1] < losses["choices"][0] - 0.1  # nats per question
     assert {r.name for r in records} == {"f2t", "questions", "choices", "total"}
     assert {r.split for r in records} == {"train", "validation"}
-    assert progress[-1] == (30, 30)
+    assert progress[-1] == (50, 50)
     tuned = FMRILM.from_pretrained(tmp_path)
     results = evaluate(
         tuned,

@@ -13,6 +13,7 @@ from fmri_llm.data.examples import TokenWindows, scans_of, token_lengths
 from fmri_llm.data.feature_questions import FeatureQuestions
 from fmri_llm.evaluation.roc import roc_auc
 from fmri_llm.evaluation.scan_dependence import ScanDependence, measure_scan_dependence
+from fmri_llm.evaluation.written_captions import compare_directions
 from fmri_vqtok.formats.captions import Caption
 
 from ..tiny import N_CODES, N_REGIONS, N_STEPS
@@ -45,7 +46,7 @@ def questions():
 CAPTIONS = {name: {"FC": Caption(f"Alpha is {k}. Beta is high.")} for k, name in enumerate(SCANS)}
 
 
-def measure(model, n_scans=6, windows=None):
+def measure(model, n_scans=6, windows=None, n_captions=0):
     return measure_scan_dependence(
         model,
         windows or windows_of(),
@@ -54,6 +55,8 @@ def measure(model, n_scans=6, windows=None):
         n_scans=n_scans,
         n_questions=3,
         text_tokens=40,
+        n_captions=n_captions,
+        caption_tokens=4,
     )
 
 
@@ -115,6 +118,35 @@ def test_a_scan_is_read_once_whatever_is_asked_of_it(tiny_model, monkeypatch):
     )
     measure(tiny_model, n_scans=4)
     assert len(given) == 4 + 1  # and the empty one
+
+
+def directions_of(*signs):
+    """Agreement where captions put the modularity above or below: of each scan, and of none."""
+    words = {1: "above", -1: "below"}
+    texts = [[f"Modularity is {words[sign]} the typical range.", "No more."] for sign in signs]
+    return compare_directions(texts[:-1], texts[-1], SCANS[: len(signs) - 1], questions())
+
+
+def test_directions_are_compared_with_the_scans_own_z_score_in_all_three_conditions():
+    z = questions().z_scores(SCANS[:4])[:, questions().columns.index("graph.modularity")]
+    signs = np.sign(z)
+
+    found = directions_of(*signs, 1)
+
+    assert found["direction_agreement"] == {
+        "own": 1.0,
+        "shuffled": np.mean(signs == np.roll(signs, 2)),
+        "empty": np.mean(signs == 1),
+    }
+    assert found["n_directions"] == 4
+    assert directions_of(*-signs, 1)["direction_agreement"]["own"] == 0.0
+
+
+def test_captions_are_written_as_the_model_itself_writes_them(tiny_model):
+    found = measure(tiny_model, n_captions=2)
+    assert found.n_captions == 2
+    assert found.n_directions == 0  # random weights write no English
+    assert found.direction_agreement == dict.fromkeys(("own", "shuffled", "empty"))
 
 
 def test_nothing_is_measured_on_a_single_scan(tiny_model):

@@ -15,6 +15,7 @@ from fmri_cli.settings.parsing import nearest
 
 if TYPE_CHECKING:
     from fmri_instruct.answers.ask import Answer
+    from fmri_instruct.answers.corrections import Corrections
     from fmri_llm.data.token_windows import ScanTokens
 
 SEEN = {
@@ -66,7 +67,10 @@ def answer_lines(run: Path, scan_id: str, question: str, answers: tuple[str, ...
     scan = find_scan(run, scan_id)
     if scan.split in SEEN:
         yield f"Warning: {SEEN[scan.split].format(scan_id)}"
-    found = _answer(run, scan, question, answers)
+    corrections = evaluated_corrections(run)
+    if corrections is None and not answers:
+        yield f"Warning: {run} has no evaluation of this model; the probabilities are uncorrected."
+    found = _answer(run, scan, question, answers, corrections)
     yield f"{scan_id} ({scan.split}): {found.question}"
     yield f"Answer: {found.text}"
     width = max(map(len, found.probabilities))
@@ -138,7 +142,30 @@ def _no_such_scan(scan_id: str, known: dict[str, list[str]]) -> str:
     return f"{scan_id}: no such scan; {hint}Held out are: {shown}{more}"
 
 
-def _answer(run: Path, scan: FoundScan, question: str, answers: tuple[str, ...]) -> "Answer":
+def evaluated_corrections(run: Path) -> "Corrections | None":
+    """Corrections that the evaluation of a run's tuned model found, None if it was not evaluated.
+
+    Raises
+    ------
+    click.ClickException
+        If a file of the evaluation was changed since.
+    """
+    from fmri_instruct.answers.corrections import Corrections
+
+    evaluated, tuned = (read_record(run / name) for name in ("evaluation", "tuned-model"))
+    if evaluated is None or tuned is None or evaluated["inputs"]["model"] != tuned["digest"]:
+        return None
+    refuse_changed(run / "evaluation")
+    return Corrections.read(run / "evaluation")
+
+
+def _answer(
+    run: Path,
+    scan: FoundScan,
+    question: str,
+    answers: tuple[str, ...],
+    corrections: "Corrections | None",
+) -> "Answer":
     from fmri_instruct.answers.ask import answer_question, find_task
     from fmri_instruct.prompts.instructions import read_tasks
     from fmri_llm.model.fmri_lm import FMRILM
@@ -159,4 +186,5 @@ def _answer(run: Path, scan: FoundScan, question: str, answers: tuple[str, ...])
         question,
         tasks,
         answers or None,
+        corrections,
     )

@@ -6,6 +6,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "answers.ask": ["Answer", "answer_question"],
+        "answers.compare": ["ScanComparison", "compare_scans"],
         "evaluation.evaluate": ["evaluate"],
         "prompts.instructions": ["Instruction", "build_instructions", "write_instructions"],
         "answers.parsing": ["parse_answers"],

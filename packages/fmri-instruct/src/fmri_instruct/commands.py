@@ -13,6 +13,7 @@ from fmri_instruct.settings import (
 )
 
 if TYPE_CHECKING:
+    from fmri_instruct.tasks.definitions import Task
     from fmri_vqtok.stage import Context, Stage
 
 FOLDER = click.Path(path_type=Path)
@@ -26,9 +27,19 @@ FOLDER = click.Path(path_type=Path)
     type=FOLDER,
     help="Tasks file (YAML), or the name of a ready one, such as ukb. Left out: the demo's.",
 )
+@click.option(
+    "--paraphrase-with",
+    metavar="URL",
+    help="OpenAI-compatible endpoint, up to /v1, whose model rewords the questions of training "
+    "scans; the model is make-instructions.paraphrase.model. Nothing of a scan or person is sent.",
+)
 @click.pass_obj
 def make_instructions(
-    context: "Context", cohort: Path, descriptors: Path, tasks: Path | None
+    context: "Context",
+    cohort: Path,
+    descriptors: Path,
+    tasks: Path | None,
+    paraphrase_with: str | None,
 ) -> None:
     """Write questions and answers about the scans of a cohort, in three paradigms."""
     from fmri_instruct.tasks.definitions import load_tasks
@@ -42,6 +53,7 @@ def make_instructions(
         cohort=cohort,
         descriptors=descriptors,
         tasks=find_tasks(tasks),
+        paraphrase_with=paraphrase_with,
     )
 
 
@@ -98,7 +110,11 @@ def evaluate_folds(context: "Context", evaluations: tuple[Path, ...]) -> None:
 
 
 def _make_instructions(
-    stage: "Stage[MakeInstructionsSettings]", cohort: Path, descriptors: Path, tasks: Path
+    stage: "Stage[MakeInstructionsSettings]",
+    cohort: Path,
+    descriptors: Path,
+    tasks: Path,
+    paraphrase_with: str | None = None,
 ) -> str:
     from fmri_instruct.prompts.instructions import build_instructions, write_instructions
     from fmri_instruct.tasks.definitions import load_tasks
@@ -106,6 +122,7 @@ def _make_instructions(
 
     wanted = load_tasks(tasks)
     asked = fit_tasks(wanted, cohort, descriptors)
+    asked, reworded = _reworded(stage, asked, paraphrase_with)
     made = build_instructions(cohort, descriptors, asked, stage.settings, stage.seed)
     write_instructions(made, asked, stage.directory)
     sizes = ", ".join(f"{len(rows)} {split}" for split, rows in made.splits.items())
@@ -114,7 +131,42 @@ def _make_instructions(
     absent = ", ".join(task.name for task in wanted if task.name not in names)
     without = f" (not in this cohort: {absent})" if absent else ""
     count = "1 task" if len(asked) == 1 else f"{len(asked)} tasks"
-    return f"{count}{without}; conversations: {sizes}; {missing} missing labels left out"
+    return f"{count}{without}; conversations: {sizes}; {missing} missing labels left out{reworded}"
+
+
+def _reworded(
+    stage: "Stage[MakeInstructionsSettings]", tasks: "tuple[Task, ...]", url: str | None
+) -> "tuple[tuple[Task, ...], str]":
+    """Tasks with the wordings of a language model, if one is asked for, and what came of it."""
+    from collections import Counter
+
+    from fmri_instruct.prompts.endpoint import ask_endpoint
+    from fmri_instruct.prompts.more_questions import with_more_questions
+    from fmri_vqtok.errors import InputError
+
+    settings = stage.settings.paraphrase
+    address = url or (settings and settings.base_url)
+    if settings is None or not address:
+        if url or settings:
+            missing = "paraphrase.base_url" if settings else "paraphrase.model"
+            raise InputError(
+                f"make-instructions.{missing}: not given; --paraphrase-with needs the address of "
+                "an endpoint and the name of a model"
+            )
+        return tasks, ""
+    more, total = [], Counter[str]()
+    for task in tasks:
+        reworded, outcome = with_more_questions(
+            task,
+            settings.wordings,
+            lambda messages: ask_endpoint(address, messages, settings, stage.seed),
+            [other for other in tasks if other is not task],
+        )
+        more.append(reworded)
+        total += outcome
+    stage.note(paraphrases=dict(total))
+    refused = total.total() - total["kept"]
+    return tuple(more), f"; {total['kept']} more wordings of questions, {refused} refused"
 
 
 def _tune(stage: "Stage[TuneSettings]", model: Path, tokens: Path, instructions: Path) -> str:
@@ -145,17 +197,21 @@ def _evaluate(
 ) -> str:
     from fmri_instruct.evaluation.evaluate import evaluate as evaluate_model
     from fmri_llm.model.fmri_lm import FMRILM
+    from fmri_vqtok.formats.json_files import JsonLines
 
-    results = evaluate_model(
-        FMRILM.from_pretrained(model).to(stage.device),
-        tokens,
-        instructions,
-        cohort,
-        stage.settings,
-        descriptors_dir=descriptors,
-        seed=stage.seed,
-        progress=stage.progress,
-    )
+    loaded = FMRILM.from_pretrained(model).to(stage.device)
+    with JsonLines(stage.directory / "predictions.jsonl") as predictions:
+        results = evaluate_model(
+            loaded,
+            tokens,
+            instructions,
+            cohort,
+            stage.settings,
+            descriptors_dir=descriptors,
+            seed=stage.seed,
+            progress=stage.progress,
+            keep=predictions.write,
+        )
     results.write(stage.directory)
     return results.summary()
 

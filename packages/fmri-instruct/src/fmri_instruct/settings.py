@@ -10,6 +10,39 @@ from fmri_vqtok.formats.validation import Count, NonNegative, Positive, check_fi
 
 Paradigm = Literal["single", "multi", "open"]
 PARADIGMS: tuple[Paradigm, ...] = get_args(Paradigm)
+Prior = Literal["frequency", "equal", "none"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParaphraseSettings:
+    """How a language model writes more wordings of the questions.
+
+    Parameters
+    ----------
+    model : str
+        Name of the model at the endpoint.
+    base_url : str or None
+        Address of an OpenAI-compatible endpoint, up to and including ``/v1``; ``--paraphrase-with``
+        goes before it.
+    api_key_variable : str
+        Name of the environment variable with the endpoint's key.
+    wordings : int
+        Wordings that are asked for, a task.
+    temperature : float
+        Of the answers.
+    timeout_seconds : float
+        Longest wait for an answer, in seconds.
+    """
+
+    model: str
+    base_url: str | None = None
+    api_key_variable: str = "FMRI_PARAPHRASE_API_KEY"
+    wordings: Count = 20
+    temperature: NonNegative = 0.7
+    timeout_seconds: Positive = 120.0
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,11 +56,21 @@ class MakeInstructionsSettings:
         turn) and ``open`` (a description in sentences).
     variants : int
         Differently worded copies of each training conversation. Validation and test scans get one
-        copy in the fixed canonical wording.
+        copy in a fixed wording that no training scan gets.
+    context_share : float
+        Share of the training conversations about one question that tell what the task allows beside
+        the scan.
+    context_measures : int
+        Most measures of a scan that a prompt tells, those furthest from the centre of the cohort.
+    paraphrase : ParaphraseSettings or None
+        Which language model writes more wordings; None for none.
     """
 
     paradigms: Annotated[tuple[Paradigm, ...], MinLen(1)] = PARADIGMS
     variants: Count = 4
+    context_share: Annotated[float, Ge(0), Le(1)] = 0.5
+    context_measures: Count = 6
+    paraphrase: ParaphraseSettings | None = None
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -70,8 +113,22 @@ class EvaluateSettings:
 
     Parameters
     ----------
+    wordings : int
+        Held-out wordings in which each question is asked; probabilities are averaged over them.
+    prior : str
+        What becomes of the answer that the model gives of the mean training scan. ``frequency``
+        puts the frequency of each answer among training subjects in its place, ``equal`` takes it
+        out and puts nothing in its place, ``none`` leaves it.
+    prior_subjects : int
+        Most training subjects, with one scan each, that the mean is taken over.
+    calibrate : bool
+        Whether a temperature, and a bias of each answer, are fitted on validation subjects.
+    calibration_subjects : int
+        Validation subjects that each answer has to be true of for that.
     max_new_tokens : int
         Longest generated description, in tokens of the language model.
+    pairs : int
+        Most pairs of held-out people of which it is asked which one is higher.
     resamples : int
         Bootstrap resamples of the held-out subjects.
     level : float
@@ -89,7 +146,13 @@ class EvaluateSettings:
         Times that so many labels are drawn of the training subjects.
     """
 
+    wordings: Count = 4
+    prior: Prior = "frequency"
+    prior_subjects: Count = 64
+    calibrate: bool = True
+    calibration_subjects: Count = 10
     max_new_tokens: Count = 48
+    pairs: Count = 1000
     resamples: Count = 1000
     level: Annotated[float, Gt(0), Lt(1)] = 0.95
     regularisation: Positive = 1.0

@@ -99,9 +99,12 @@ def _dependence(document: Mapping[str, Any]) -> dict[str, Any]:
         document[name] for name in ("question_auc", "question_accuracy", "caption_loss")
     )
 
-    def row(values: Mapping[str, float]) -> list[str]:
-        return [f"{values[name]:.3f}" for name in _CONDITIONS]
+    def row(values: Mapping[str, float | None]) -> list[str]:
+        found = (values[name] for name in _CONDITIONS)
+        return ["–" if value is None else f"{value:.3f}" for value in found]
 
+    directions = document.get("direction_agreement") or dict.fromkeys(_CONDITIONS)
+    stated = {"directions in written captions that are true": row(directions)}
     return {
         "verdict": document["verdict"],
         "n_scans": document["n_scans"],
@@ -114,5 +117,6 @@ def _dependence(document: Mapping[str, Any]) -> dict[str, Any]:
             ),
             "share of questions answered right": row(accuracy),
             "loss of a caption's token, nats": row(loss),
+            **(stated if directions["own"] is not None else {}),
         },
     }

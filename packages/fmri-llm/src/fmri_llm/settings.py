@@ -192,6 +192,11 @@ class FitLLMSettings:
         Held-out scans on which it is measured whether text depends on the scan; below 2, it is not.
     dependence_questions : int
         Most questions about the measures of each of them.
+    dependence_captions : int
+        How many of these scans captions are written about, to compare the directions in them with
+        the scan; below 2, none are.
+    dependence_caption_tokens : int
+        Longest of these captions, a domain.
     validation_examples : int
         Examples of held-out scans and held-out text that are scored at each evaluation.
     max_windows : int or None
@@ -218,6 +223,8 @@ class FitLLMSettings:
     perplexity_tokens: Annotated[int, Ge(0)] = 2048
     dependence_scans: Annotated[int, Ge(0)] = 12
     dependence_questions: Count = 24
+    dependence_captions: Annotated[int, Ge(0)] = 4
+    dependence_caption_tokens: Count = 96
     validation_examples: Count = 16
     max_windows: Count | None = None
     attention: Literal["sdpa", "eager"] = "sdpa"

@@ -53,10 +53,8 @@ def semantic_description(
     """
     require_columns(dictionary, phenotypes)
     statements: dict[str, list[str]] = {group: [] for group in GROUPS}
-    for column in visible_columns(dictionary, task):
-        value = _known(phenotypes[column.name], column)
-        if value is not None:
-            statements[column.group].append(f"{column.meaning} is {_worded(value, column)}")
+    for column, value in _told(phenotypes, dictionary, task):
+        statements[column.group].append(f"{column.meaning} is {_worded(value, column)}")
     return " ".join(
         f"{_OPENINGS[group]}: {'; '.join(known)}." for group, known in statements.items() if known
     )
@@ -82,8 +80,8 @@ def write_semantic(cohort: Cohort, dictionary_path: Path, path: Path) -> int:
     dictionary_path : Path
         A phenotype dictionary.
     path : Path
-        The file; each line has ``scan_id``, ``task`` (null for the text of everything) and
-        ``text``. A text of nothing is left out.
+        The file; each line has ``scan_id``, ``task`` (null for the text of everything), ``text``
+        and ``columns``, those that the text tells. A text of nothing is left out.
 
     Returns
     -------
@@ -104,7 +102,9 @@ def write_semantic(cohort: Cohort, dictionary_path: Path, path: Path) -> int:
             for task in (None, *dictionary.tasks):
                 text = _described(row, dictionary, task)
                 if text:
-                    line = {"scan_id": str(row["scan_id"]), "task": task, "text": text}
+                    told = [column.name for column, _ in _told(row, dictionary, task)]
+                    names = {"scan_id": str(row["scan_id"]), "task": task}
+                    line = {**names, "text": text, "columns": told}
                     file.write(json.dumps(line, ensure_ascii=False) + "\n")
                     lines += 1
     return lines
@@ -117,6 +117,14 @@ def _described(
         return semantic_description(row, dictionary, task)
     except InputError as error:
         raise InputError(f"{row['scan_id']}: {error}") from error
+
+
+def _told(
+    phenotypes: Mapping[str, Phenotype], dictionary: PhenotypeDictionary, task: str | None
+) -> list[tuple[PhenotypeColumn, str]]:
+    """Columns that the text about a subject tells, each with its value in one spelling."""
+    values = ((c, _known(phenotypes[c.name], c)) for c in visible_columns(dictionary, task))
+    return [(column, value) for column, value in values if value is not None]
 
 
 def _known(value: Phenotype, column: PhenotypeColumn) -> str | None:

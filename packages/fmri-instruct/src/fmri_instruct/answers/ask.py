@@ -4,12 +4,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import partial
 from typing import TYPE_CHECKING
 
-from fmri_instruct.answers.orders import choose_over_orders
+from fmri_instruct.answers.corrections import Corrections
 from fmri_instruct.answers.probabilities import ModelReader, ScanReader, most_probable
-from fmri_instruct.prompts.paraphrases import PromptBank
+from fmri_instruct.answers.wordings import ask_one
+from fmri_instruct.settings import EvaluateSettings
 from fmri_instruct.tasks.definitions import Task
 from fmri_vqtok.errors import InputError
 
@@ -27,7 +27,7 @@ class Answer:
     Parameters
     ----------
     question : str
-        As the model was asked it.
+        As the model was asked it: the canonical question where it belongs to a task.
     task : str or None
         Name of the task that the question belongs to; None if the candidates were given.
     probabilities : dict of str to float
@@ -48,6 +48,7 @@ def answer_question(
     question: str,
     tasks: Sequence[Task],
     candidates: Sequence[str] | None = None,
+    corrections: Corrections | None = None,
 ) -> Answer:
     """Ask a model about one scan and return the probabilities of the answers.
 
@@ -64,6 +65,9 @@ def answer_question(
         What the model was tuned on.
     candidates : sequence of str, optional
         The possible answers.
+    corrections : Corrections, optional
+        Of the model's evaluation, for the answers that were scored there; uncorrected answers,
+        averaged over held-out wordings, without it.
 
     Returns
     -------
@@ -74,7 +78,7 @@ def answer_question(
     InputError
         If the question is unknown and no candidates are given, or fewer than two are given.
     """
-    return ask_reader(ModelReader(model), scan, question, tasks, candidates)
+    return ask_reader(ModelReader(model), scan, question, tasks, candidates, corrections)
 
 
 def ask_reader(
@@ -83,6 +87,7 @@ def ask_reader(
     question: str,
     tasks: Sequence[Task],
     candidates: Sequence[str] | None = None,
+    corrections: Corrections | None = None,
 ) -> Answer:
     """Ask any `ScanReader`; see `answer_question`.
 
@@ -98,25 +103,28 @@ def ask_reader(
         As for `answer_question`.
     candidates : sequence of str, optional
         As for `answer_question`.
+    corrections : Corrections, optional
+        As for `answer_question`.
 
     Returns
     -------
     Answer
     """
+    asked_as = corrections or Corrections(wordings=EvaluateSettings().wordings)
     task = None if candidates else find_task(question, tasks)
     options = tuple(candidates) if candidates else task.candidates if task else ()
     if len(set(options)) < 2 or len(set(options)) < len(options):
         raise InputError(f"answers: {', '.join(options)}; give at least two different answers")
-    # A task may be asked for by its bare name, which is no question to put to a model.
-    asked = task.questions[0] if task and question.strip() == task.name else question.strip()
-    found = choose_over_orders(
-        reader, reader.read(scan), partial(PromptBank.load().ask, asked), options
-    )
+    # As held-out scans are asked, so that the answer is the one that was scored.
+    asked = task.questions[0] if task else question.strip()
+    found = ask_one(reader, reader.read(scan), asked, options, asked_as.wordings)
+    name = task.name if task else None
+    probabilities = asked_as.of(name, "single").apply(found.probabilities)
     return Answer(
         question=asked,
-        task=task.name if task else None,
-        probabilities=found.probabilities,
-        text=most_probable(found.probabilities),
+        task=name,
+        probabilities=probabilities,
+        text=most_probable(probabilities),
     )
 
 

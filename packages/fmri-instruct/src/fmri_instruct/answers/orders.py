@@ -25,21 +25,34 @@ class Choice:
     first_named : float
         Share of the orders in which the answer that the prompt lists first was the most probable:
         one over the number of candidates where the order has no effect.
+    by_order : tuple of dict of str to float
+        Of each order, by candidate in that order.
     """
 
     probabilities: dict[str, float]
     first_named: float
+    by_order: tuple[dict[str, float], ...]
 
 
 def answer_orders(candidates: Sequence[str]) -> list[list[str]]:
-    """Rotations of the candidates: each is at each position once.
+    """Rotations of the sorted candidates: each is at each position once.
+
+    Parameters
+    ----------
+    candidates : sequence of str
+        In any order: it makes no difference.
+
+    Returns
+    -------
+    list of list of str
 
     Examples
     --------
     >>> answer_orders(["below", "within", "above"])[1]
-    ['within', 'above', 'below']
+    ['below', 'within', 'above']
     """
-    return [[*candidates[k:], *candidates[:k]] for k in range(len(candidates))]
+    first = sorted(candidates)
+    return [[*first[k:], *first[:k]] for k in range(len(first))]
 
 
 def choose_over_orders(
@@ -109,14 +122,31 @@ def choose_in_turn_over_orders(
     return {name: _average(candidates[name], each) for name, each in found.items()}
 
 
+def mean_probabilities(
+    rows: Sequence[Mapping[str, float]], candidates: Sequence[str]
+) -> dict[str, float]:
+    """Mean of several distributions over the same answers.
+
+    Parameters
+    ----------
+    rows : sequence of mapping of str to float
+        By candidate, at least one.
+    candidates : sequence of str
+        Order of the keys of the mean.
+
+    Returns
+    -------
+    dict of str to float
+        Sums to 1 where each row does.
+    """
+    return {answer: float(np.mean([row[answer] for row in rows])) for answer in candidates}
+
+
 def _average(
     candidates: Sequence[str], by_order: Sequence[Sequence[Mapping[str, float]]]
 ) -> Choice:
     """Average within each order, then over the orders."""
-    means = {
-        candidate: float(np.mean([np.mean([p[candidate] for p in each]) for each in by_order]))
-        for candidate in candidates
-    }
+    means = tuple(mean_probabilities(each, list(each[0])) for each in by_order)
     # Probabilities come in the order of the prompt, so that the first key is the first-named.
     first = [np.mean([most_probable(p) == next(iter(p)) for p in each]) for each in by_order]
-    return Choice(means, float(np.mean(first)))
+    return Choice(mean_probabilities(means, candidates), float(np.mean(first)), means)

@@ -14,7 +14,16 @@ from fmri_instruct.evaluation.intervals import (
     clopper_pearson,
     newcombe_auc,
 )
-from fmri_instruct.evaluation.metrics import UNPARSED, accuracy, auc, balanced_accuracy
+from fmri_instruct.evaluation.metrics import (
+    UNPARSED,
+    ReliabilityBin,
+    accuracy,
+    auc,
+    balanced_accuracy,
+    expected_calibration_error,
+    macro_f1,
+    reliability,
+)
 from fmri_instruct.tasks.kinds import CLASS_METRICS
 
 METRICS = CLASS_METRICS
@@ -31,7 +40,8 @@ class ScanAnswer:
     task : str
         Task name.
     paradigm : str or None
-        ``single``, ``multi`` or ``open``; None for a baseline, which reads no prompt.
+        ``single``, ``multi``, ``open``, or ``context`` for a single question whose prompt tells
+        something beside the scan; None for a baseline, which reads no prompt.
     truth : str
         The true answer.
     answer : str or None
@@ -43,6 +53,8 @@ class ScanAnswer:
     first_named : float or None
         Part of the prompts in which the answer listed first was the most probable; None where no
         prompt lists answers.
+    by_wording : list of dict of str to float, or None
+        `probabilities` of each wording by itself; None where there are none.
     true_number, number : float or None
         Of a continuous task: the true number, and the given one (the expected value over the bins,
         or what a regression predicts); None where the answer was read from free text.
@@ -57,6 +69,7 @@ class ScanAnswer:
     probabilities: dict[str, float] | None
     text: str | None = None
     first_named: float | None = None
+    by_wording: list[dict[str, float]] | None = None
     true_number: float | None = None
     number: float | None = None
 
@@ -122,7 +135,7 @@ class AnswerTable:
         Parameters
         ----------
         metric : str
-            One of `METRICS`.
+            One of `METRICS` or of `fmri_instruct.tasks.kinds.CALIBRATION_METRICS`.
         rows : ndarray of int
             Row numbers; a row that was drawn twice counts twice.
 
@@ -136,16 +149,22 @@ class AnswerTable:
             return accuracy(truth, self.given[rows])
         if metric == "balanced_accuracy":
             return balanced_accuracy(truth, self.given[rows], self.classes)
+        if metric == "macro_f1":
+            return macro_f1(truth, self.given[rows], self.classes)
         if self.probabilities is None:
             return None
+        if metric == "ece":
+            sure = self.probabilities[rows].max(axis=1)
+            return expected_calibration_error(sure, truth == self.given[rows])
         return auc(truth, self.probabilities[rows], self.classes)
 
     def interval(self, metric: str, bootstrap: SubjectBootstrap) -> Interval | None:
         """Score with its interval: percentiles of resamples, or exact where subjects are few.
 
-        Bounds of a balanced accuracy are the means of the classes' bounds, each at a level at which
-        all hold together (Bonferroni); those of an AUC over several classes are of the rarest class
-        against the rest.
+        Bounds of a balanced accuracy and of a macro F1 are the means of the classes' bounds, each
+        at a level at which all hold together (Bonferroni); those of an AUC over several classes are
+        of the rarest class against the rest. A calibration error has no exact interval: resamples
+        of few answers have larger errors than the answers themselves.
 
         Returns
         -------
@@ -153,13 +172,30 @@ class AnswerTable:
             None where the score is undefined.
         """
         found = bootstrap.interval(lambda rows: self.score(metric, rows), self.subjects)
-        if found is None or len(set(self.subjects)) >= FEW_SUBJECTS:
+        if found is None:
+            return None
+        if metric == "ece":
+            low, high = min(found.low, found.value), max(found.high, found.value)
+            return replace(found, low=low, high=high)
+        if len(set(self.subjects)) >= FEW_SUBJECTS:
             return found
         exact, kind = self._proportion_bounds(metric, bootstrap.level), "clopper-pearson"
         if metric == "auc":
             exact, kind = self._auc_bounds(found.value, bootstrap.level), "newcombe"
         # The score counts scans, the bounds count subjects: the score is inside its own interval.
         return Interval(found.value, min(exact[0], found.value), max(exact[1], found.value), kind)
+
+    def confusion(self, n_candidates: int) -> NDArray[np.intp]:
+        """Count scans by true and given answer, (K, K + 1); the last column is unparsed."""
+        counts = np.zeros((n_candidates, n_candidates + 1), dtype=np.intp)
+        np.add.at(counts, (self.truth, self.given), 1)  # unparsed is -1: the last column
+        return counts
+
+    def reliability(self) -> list[ReliabilityBin]:
+        """Accuracy by confidence; none without probabilities."""
+        if self.probabilities is None:
+            return []
+        return reliability(self.probabilities.max(axis=1), self.truth == self.given)
 
     def exchangeable(self) -> "AnswerTable":
         """Return ranks for probabilities: the same areas, and comparable between methods."""
@@ -176,12 +212,18 @@ class AnswerTable:
         return replace(self, given=given, probabilities=probabilities)
 
     def _proportion_bounds(self, metric: str, level: float) -> tuple[float, float]:
-        """Bounds of the share of correctly answered subjects, or of its mean over classes."""
+        """Bounds of the share of correctly answered subjects, or of a mean over classes."""
         groups = [np.ones(len(self.truth), dtype=bool)]
         if metric == "balanced_accuracy":
             groups = [self.truth == k for k in self.classes]
+        elif metric == "macro_f1":
+            groups = [(self.truth == k) | (self.given == k) for k in self.classes]
         shared = 1 - (1 - level) / len(groups)
-        low, high = np.mean([clopper_pearson(*self._hits(g), shared) for g in groups], axis=0)
+        bounds = np.array([clopper_pearson(*self._hits(g), shared) for g in groups])
+        if metric == "macro_f1":
+            # Of the scans that are of a class or called so, a share J is both: F1 = 2 J / (1 + J).
+            bounds = 2 * bounds / (1 + bounds)
+        low, high = bounds.mean(axis=0)
         return float(low), float(high)
 
     def _hits(self, rows: NDArray[np.bool_]) -> tuple[float, int]:

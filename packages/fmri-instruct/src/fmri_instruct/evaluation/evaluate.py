@@ -1,21 +1,27 @@
 """Scores of a model on held-out scans, each beside those of the baselines (paper, section 4.2)."""
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fmri_instruct.answers.orders import choose_in_turn_over_orders, choose_over_orders
-from fmri_instruct.answers.parsing import parse_answers
-from fmri_instruct.answers.probabilities import ModelReader, ScanReader, most_probable
+from fmri_instruct.answers.corrections import Correction, Corrections
+from fmri_instruct.answers.probabilities import ModelReader, ScanReader
 from fmri_instruct.baselines.scan_features import read_features
 from fmri_instruct.evaluation.answer_table import ScanAnswer
-from fmri_instruct.evaluation.baseline_answers import baseline_methods, labelled_scans
+from fmri_instruct.evaluation.asking import Interview, Keep, one_scan_each, with_probabilities
+from fmri_instruct.evaluation.baseline_answers import (
+    baseline_methods,
+    labelled_scans,
+    true_answers,
+)
 from fmri_instruct.evaluation.few_shot import few_shot_scores
+from fmri_instruct.evaluation.fit_corrections import fit_corrections, why_not_calibrated
 from fmri_instruct.evaluation.number_metrics import expected_value
+from fmri_instruct.evaluation.pairs import score_pairs
 from fmri_instruct.evaluation.probe import PromptStates, probe_method
 from fmri_instruct.evaluation.results import Results
 from fmri_instruct.evaluation.scores import Method, score_task
@@ -27,13 +33,12 @@ from fmri_instruct.prompts.instructions import (
     read_numbers,
     read_tasks,
 )
-from fmri_instruct.prompts.paraphrases import PromptBank
 from fmri_instruct.settings import EvaluateSettings
 from fmri_instruct.tasks.definitions import Task
 from fmri_instruct.tasks.labels import fitted_bins
-from fmri_llm.data.token_windows import TokenWindows
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.formats.cohort import Cohort
+from fmri_vqtok.formats.names import SPLITS
 from fmri_vqtok.formats.tokens import read_tokens_record
 
 if TYPE_CHECKING:
@@ -43,12 +48,15 @@ METHODS = {
     "single": "fMRI-LM, one question",
     "multi": "fMRI-LM, several questions",
     "open": "fMRI-LM, open-ended",
+    "context": "fMRI-LM, one question, told about the person",
 }
+
+TOLD_NOTE = "what was told may say the answer without the scan; the other rows are told nothing"
 
 Progress = Callable[[int, int], None]
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0913 - what is read, each named
     model: "FMRILM",
     tokens_dir: Path,
     instructions_dir: Path,
@@ -58,6 +66,7 @@ def evaluate(
     descriptors_dir: Path | None = None,
     seed: int = 0,
     progress: Progress = lambda _done, _total: None,
+    keep: Keep = lambda _row: None,
 ) -> Results:
     """Ask a model about every held-out scan and score its answers beside the baselines.
 
@@ -66,16 +75,20 @@ def evaluate(
     model : FMRILM
         A tuned model.
     tokens_dir, instructions_dir, cohort_dir : Path
-        Brain tokens, instructions and signals of one cohort. Only test scans are asked about;
+        Brain tokens, instructions and signals of one cohort. Only answers about test scans are
+        scored; those about training and validation scans say what is to be taken out of them, and
         the baselines are fitted on training scans.
     settings : EvaluateSettings
-        Length of generated text, bootstrap.
+        Wordings, corrections, length of generated text, bootstrap.
     descriptors_dir : Path, optional
         Descriptors of that cohort, for the baseline that sees them.
     seed : int, default=0
         Seed of the bootstrap and of the baselines' inner folds.
     progress : callable, optional
         ``progress(done, total)`` after each conversation.
+    keep : callable, optional
+        Takes the prediction of each prompt about a held-out scan, one mapping at a time, as
+        ``predictions.jsonl`` holds them.
 
     Returns
     -------
@@ -92,13 +105,10 @@ def evaluate(
     from fmri_vqtok.tokens.dataset import check_tokens_of
 
     check_tokens_of(tokens_dir, model.brain_tokenizer)
-    check_held_out_length(model, tokens_dir, instructions_dir, settings.max_new_tokens)
-    reader, states = ModelReader(model), None
-    if settings.probe:
-        states = PromptStates(model, read_tasks(instructions_dir))
-        _read_for_probe(reader, states, tokens_dir, instructions_dir, progress)
+    check_held_out_length(model, tokens_dir, instructions_dir, settings)
+    states = PromptStates(model, read_tasks(instructions_dir)) if settings.probe else None
     return evaluate_reader(
-        reader,
+        ModelReader(model),
         tokens_dir,
         instructions_dir,
         cohort_dir,
@@ -107,23 +117,8 @@ def evaluate(
         states=states,
         seed=seed,
         progress=progress,
+        keep=keep,
     )
-
-
-def _read_for_probe(
-    reader: ModelReader,
-    states: PromptStates,
-    tokens_dir: Path,
-    instructions_dir: Path,
-    progress: Progress,
-) -> None:
-    """Read the training and validation scans that have a label."""
-    for split in ("train", "validation"):
-        windows = TokenWindows.read(tokens_dir, split)
-        labelled = sorted({each.scan_id for each in read_instructions(instructions_dir, split)})
-        for done, scan_id in enumerate(labelled, start=1):
-            _read(reader, windows, split, states, scan_id)
-            progress(done, len(labelled))
 
 
 def evaluate_reader(  # noqa: PLR0913 - what is read, each named
@@ -137,6 +132,7 @@ def evaluate_reader(  # noqa: PLR0913 - what is read, each named
     states: PromptStates | None = None,
     seed: int = 0,
     progress: Progress = lambda _done, _total: None,
+    keep: Keep = lambda _row: None,
 ) -> Results:
     """Evaluate any `ScanReader`; see `evaluate`.
 
@@ -151,11 +147,10 @@ def evaluate_reader(  # noqa: PLR0913 - what is read, each named
     descriptors_dir : Path, optional
         As for `evaluate`.
     states : PromptStates, optional
-        Hidden states of the labelled training and validation scans, for the probe; those of test
-        scans are added.
+        Of the model, for the probe; the hidden states of labelled scans are added.
     seed : int, default=0
         As for `evaluate`.
-    progress : callable, optional
+    progress, keep : callable, optional
         As for `evaluate`.
 
     Returns
@@ -164,121 +159,126 @@ def evaluate_reader(  # noqa: PLR0913 - what is read, each named
     """
     _check_same_cohort(tokens_dir, cohort_dir)
     tasks = read_tasks(instructions_dir)
-    train = read_instructions(instructions_dir, "train")
-    held_out = read_instructions(instructions_dir, "test")
-    validation = read_instructions(instructions_dir, "validation")
+    by_split = {split: read_instructions(instructions_dir, split) for split in SPLITS}
+    held_out = by_split["test"]
     numbers = read_numbers(instructions_dir, tasks)
     table = read_features(cohort_dir, descriptors_dir)
-    subjects = dict(zip(table.scan_ids, table.subjects, strict=True))
-    windows = TokenWindows.read(tokens_dir, "test")
-    reading = partial(_read, reader, windows, "test", states)
-    given = _answers(reader, reading, held_out, tasks, subjects, settings, progress)
     by_name = {task.name: task for task in tasks}
+    plan = _learn_from(by_split, tasks, settings, seed)
+    unread = {} if states is None else _unread(by_split, plan)
+    count = _counter(progress, len(plan) + len(held_out) + sum(map(len, unread.values())))
+    interview = Interview(
+        reader=reader,
+        tasks=by_name,
+        corrections=Corrections(wordings=settings.wordings),
+        max_new_tokens=settings.max_new_tokens,
+        progress=count,
+    )
+    if states is not None:
+        interview = replace(interview, on_read=states.add)
+    corrections = _learn_corrections(interview, tokens_dir, plan, settings)
+    given = replace(interview, corrections=corrections).answers(held_out, tokens_dir, "test", keep)
     answers = [_with_number(answer, by_name[answer.task], numbers) for answer in given]
-    by_split = {"train": train, "validation": validation, "test": held_out}
-    scores, by_task = {}, {}
+    for split, scan_ids in unread.items():
+        interview.read(scan_ids, tokens_dir, split)
+    scores, by_task, pairs = {}, {}, list[dict[str, Any]]()
     for task in tasks:
         of_task = numbers.get(task.name)
         methods = [
-            *_model_methods(task, answers),
-            *baseline_methods(task, train, held_out, table, settings, seed, of_task),
+            *_model_methods(task, answers, corrections),
+            *baseline_methods(task, by_split["train"], held_out, table, settings, seed, of_task),
         ]
         if states is not None:
             methods.append(probe_method(task, by_split, states, settings, seed, of_task))
         by_task[task.name] = methods
-        scans = labelled_scans(task, train, held_out, table, of_task)
+        scans = labelled_scans(task, by_split["train"], held_out, table, of_task)
         scores[task.name] = {
             **score_task(task, methods, settings, seed),
             "sites": site_scores(task, methods, scans, table),
             "few_shot": few_shot_scores(task, by_split, table, states, settings, seed, of_task),
         }
+        if compared := score_pairs(task, methods, settings, seed):
+            scores[task.name]["pairs"] = compared.scores
+            pairs += compared.predictions
     bootstrap = {"resamples": settings.resamples, "unit": "subject", "level": settings.level}
-    document = {"schema": 1, "tasks": scores, "bootstrap": bootstrap}
-    return Results(answers=answers, scores=document, methods=by_task)
+    asked = {
+        "wordings": settings.wordings,
+        "prior": settings.prior,
+        "calibrate": settings.calibrate,
+    }
+    document = {"schema": 1, "tasks": scores, "bootstrap": bootstrap, "answers": asked}
+    return Results(
+        answers=answers, scores=document, methods=by_task, pairs=pairs, corrections=corrections
+    )
 
 
-def _read(
-    reader: ScanReader,
-    windows: TokenWindows,
-    split: str,
-    states: PromptStates | None,
-    scan_id: str,
-) -> Any:
-    """Read a scan once, for the questions about it and for the probe."""
-    if scan_id not in windows.by_scan:
-        raise InputError(f"{scan_id}: asked about, but has no {split} tokens; tokenize it")
-    scan = reader.read(windows.scan(scan_id))
-    if states is not None:
-        states.add(scan_id, scan)
-    return scan
+def _unread(
+    by_split: Mapping[str, Sequence[Instruction]], plan: "_LearnFrom"
+) -> dict[str, list[str]]:
+    """Labelled training and validation scans that no correction is learned from."""
+    found = {}
+    for split, asked in plan.conversations.items():
+        read = {each.scan_id for each in asked}
+        found[split] = sorted({each.scan_id for each in by_split[split]} - read)
+    return found
 
 
-def _answers(
-    reader: ScanReader,
-    reading: Callable[[str], Any],
-    instructions: Sequence[Instruction],
+def _learn_corrections(
+    interview: Interview,
+    tokens_dir: Path,
+    plan: "_LearnFrom",
+    settings: EvaluateSettings,
+) -> Corrections:
+    """Ask about training and validation scans, and see what is to be taken out of the answers."""
+    given = {
+        split: list(interview.answers(rows, tokens_dir, split)) if rows else []
+        for split, rows in plan.conversations.items()
+    }
+    tasks = list(interview.tasks.values())
+    return fit_corrections(tasks, given["train"], given["validation"], settings, plan.too_few)
+
+
+@dataclass(frozen=True)
+class _LearnFrom:
+    """Conversations by split that corrections are learned from, and why a task has none.
+
+    Those about training scans are for the prior, those about validation scans for the rest.
+    """
+
+    conversations: dict[str, list[Instruction]]
+    too_few: dict[str, str]
+
+    def __len__(self) -> int:
+        return sum(map(len, self.conversations.values()))
+
+
+def _learn_from(
+    by_split: Mapping[str, Sequence[Instruction]],
     tasks: Sequence[Task],
-    subjects: Mapping[str, str],
     settings: EvaluateSettings,
-    progress: Progress,
-) -> Iterator[ScanAnswer]:
-    """Answers to all instructions; each scan is read once for all its questions."""
-    by_name = {task.name: task for task in tasks}
-    scan_id, scan = None, None
-    for done, instruction in enumerate(instructions, start=1):
-        if instruction.scan_id != scan_id:
-            scan_id = instruction.scan_id
-            if scan_id not in subjects:
-                raise InputError(f"{scan_id}: asked about, but not in the cohort; make it again")
-            scan = reading(scan_id)
-        truth = instruction.answer
-        for task, answer in _ask(reader, scan, instruction, by_name, settings):
-            yield ScanAnswer(
-                scan_id=instruction.scan_id,
-                subject=subjects[instruction.scan_id],
-                task=task,
-                paradigm=instruction.paradigm,
-                truth=truth if isinstance(truth, str) else truth[task],
-                **answer,
-            )
-        progress(done, len(instructions))
-
-
-def _ask(
-    reader: ScanReader,
-    scan: Any,
-    instruction: Instruction,
-    tasks: Mapping[str, Task],
-    settings: EvaluateSettings,
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Name of each task of one conversation, with what the model answers to it."""
-    names = [instruction.task] if isinstance(instruction.task, str) else instruction.task
-    asked = [tasks[name] for name in names]
-    bank = PromptBank.load()
-    if instruction.paradigm == "open":
-        prompt = instruction.messages[:-1]
-        text = reader.describe(scan, prompt, settings.max_new_tokens)
-        parsed = parse_answers(text, asked)
-        for name in names:
-            yield name, {"answer": parsed[name], "probabilities": None, "text": text}
-        return
-    # In the order of the prompt that is stored, and in the others.
-    options = {name: instruction.candidates[name] for name in names}
-    if instruction.paradigm == "single":
-        write_one = partial(bank.single, asked[0])
-        found = {names[0]: choose_over_orders(reader, scan, write_one, options[names[0]])}
-    else:
-        write_all = partial(bank.multi, asked)
-        found = choose_in_turn_over_orders(reader, scan, write_all, options)
-    for name, choice in found.items():
-        yield (
-            name,
-            {
-                "answer": most_probable(choice.probabilities),
-                "probabilities": choice.probabilities,
-                "first_named": choice.first_named,
-            },
+    seed: int,
+) -> _LearnFrom:
+    train = by_split["train"] if settings.prior != "none" else []
+    names = {task.name for task in tasks}
+    drawn = one_scan_each(with_probabilities(train, tasks, names), settings.prior_subjects, seed)
+    if not settings.calibrate:
+        return _LearnFrom({"train": drawn, "validation": []}, {})
+    validation = by_split["validation"]
+    reasons = {
+        task.name: why_not_calibrated(
+            task.candidates, _whose(validation, task.name), settings.calibration_subjects
         )
+        for task in tasks
+    }
+    too_few = {name: reason for name, reason in reasons.items() if reason}
+    asked = with_probabilities(validation, tasks, names - set(too_few))
+    return _LearnFrom({"train": drawn, "validation": asked}, too_few)
+
+
+def _whose(conversations: Sequence[Instruction], task: str) -> list[tuple[str, str]]:
+    subject_of = {each.scan_id: each.subject for each in conversations}
+    answers = true_answers(conversations, task)
+    return [(subject_of[scan_id], answer) for scan_id, answer in answers.items()]
 
 
 def _with_number(
@@ -292,10 +292,17 @@ def _with_number(
     return replace(answer, true_number=numbers[task.name][answer.scan_id], number=number)
 
 
-def _model_methods(task: Task, answers: Sequence[ScanAnswer]) -> Iterator[Method]:
+def _model_methods(
+    task: Task, answers: Sequence[ScanAnswer], corrections: Corrections
+) -> Iterator[Method]:
     for paradigm, name in METHODS.items():
         own = [a for a in answers if a.task == task.name and a.paradigm == paradigm]
-        yield Method(name=name, answers=own, note=_order_note(own, len(task.candidates)))
+        notes = [
+            _order_note(own, len(task.candidates), corrections.wordings),
+            _correction_note(corrections.of(task.name, paradigm)),
+        ]
+        notes += [TOLD_NOTE] if paradigm == "context" else []
+        yield Method(name=name, answers=own, note="; ".join(filter(None, notes)) or None)
     own = [a for a in answers if a.task == task.name and a.paradigm == "single"]
     yield Method(
         name=f"{METHODS['single']}, another person's scan",
@@ -305,16 +312,40 @@ def _model_methods(task: Task, answers: Sequence[ScanAnswer]) -> Iterator[Method
     )
 
 
-def _order_note(answers: Sequence[ScanAnswer], n_candidates: int) -> str | None:
+def _order_note(answers: Sequence[ScanAnswer], n_candidates: int, n_wordings: int) -> str | None:
     """Effect of the order of the listed answers, before it was averaged out."""
     shares = [answer.first_named for answer in answers if answer.first_named is not None]
     if not shares:
         return None
+    wordings = "one held-out wording" if n_wordings == 1 else f"{n_wordings} held-out wordings"
     return (
-        f"probabilities are averaged over the orders in which a prompt lists the answers; the "
+        f"probabilities are averaged over {wordings} and the orders in which a prompt lists the "
+        f"answers; the "
         f"first-named was chosen in {np.mean(shares):.0%} of the prompts, "
         f"{1 / n_candidates:.0%} if the order had no say"
     )
+
+
+def _correction_note(correction: Correction) -> str | None:
+    """Tell what was taken out of the answers, and what was not though it was asked for."""
+    notes = []
+    if correction.prior:
+        n = correction.n_prior
+        notes.append(f"their mean over the scans of {n} training subjects is taken out")
+    if correction.n_calibration:
+        notes.append(
+            f"temperature ({correction.temperature:.2f}) and biases are fitted on "
+            f"{correction.n_calibration} validation subjects"
+        )
+    if correction.note:
+        notes.append(f"not calibrated: {correction.note}")
+    return "; ".join(notes) or None
+
+
+def _counter(progress: Progress, total: int) -> Callable[[], None]:
+    """Call that counts itself."""
+    counts = itertools.count(1)
+    return lambda: progress(next(counts), total)
 
 
 def _check_same_cohort(tokens_dir: Path, cohort_dir: Path) -> None:

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fmri_instruct.evaluation.predictions import read_predictions
 from fmri_instruct.evaluation.results import Results
+from fmri_instruct.evaluation.scored_answers import read_scored_answers
 from fmri_instruct.evaluation.scores import Method, TaskFacts, score_task
 from fmri_instruct.settings import EvaluateFoldsSettings
 from fmri_vqtok.errors import InputError
@@ -91,7 +91,7 @@ def evaluate_folds(
 def _read(folder: Path) -> _Fold:
     path = folder / "scores.json"
     document = read_description(path, SCHEMA, FIX, keys=["tasks"], package="fmri-instruct")
-    return _Fold(folder, document["tasks"], read_predictions(folder))
+    return _Fold(folder, document["tasks"], read_scored_answers(folder))
 
 
 def _refuse_twice(folds: Sequence[_Fold]) -> None:

@@ -5,6 +5,7 @@ scikit-learn's checks of its input take ten times as long as the sums, so these 
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,6 +13,7 @@ from numpy.typing import ArrayLike
 from fmri_llm.evaluation.roc import roc_auc
 
 UNPARSED = -1
+N_BINS = 10  # of the confidence
 
 
 def accuracy(truth: ArrayLike, answers: ArrayLike) -> float:
@@ -49,13 +51,124 @@ def balanced_accuracy(
     -------
     float or None
         None if one of `classes` is absent: over the others alone, always giving the same answer
-        would score better than rng.
+        would score better than chance.
     """
     truth, answers = np.asarray(truth), np.asarray(answers)
     asked = np.unique(truth) if classes is None else np.asarray(classes)
     if not np.isin(asked, truth).all():
         return None
     return float(np.mean([np.mean(answers[truth == k] == k) for k in asked]))
+
+
+def macro_f1(
+    truth: ArrayLike, answers: ArrayLike, classes: ArrayLike | None = None
+) -> float | None:
+    """Mean over the classes of the harmonic mean of precision and recall.
+
+    Parameters
+    ----------
+    truth : (n,) array-like of int
+        Numbers of the true answers.
+    answers : (n,) array-like of int
+        Numbers of the given answers; -1 is unparsed.
+    classes : (K,) array-like of int, optional
+        The classes to average over; those of `truth` when left out.
+
+    Returns
+    -------
+    float or None
+        None if one of `classes` is absent from `truth`, as for `balanced_accuracy`.
+    """
+    truth, answers = np.asarray(truth), np.asarray(answers)
+    asked = np.unique(truth) if classes is None else np.asarray(classes)
+    if not np.isin(asked, truth).all():
+        return None
+    hits = [np.sum((truth == k) & (answers == k)) for k in asked]
+    named = [np.sum(truth == k) + np.sum(answers == k) for k in asked]
+    return float(np.mean(2 * np.array(hits) / np.array(named)))
+
+
+def expected_calibration_error(confidence: ArrayLike, right: ArrayLike) -> float:
+    """Mean distance between how sure answers are and how often they are right.
+
+    Parameters
+    ----------
+    confidence : (n,) array-like of float
+        Probability of each given answer.
+    right : (n,) array-like of bool
+        Whether it is the true one.
+
+    Returns
+    -------
+    float
+        Sum over the bins of `reliability` of the bin's share of the answers times the distance of
+        its accuracy from its mean confidence. Few answers in a bin make it larger by chance: it is
+        biased upwards where there are few.
+
+    References
+    ----------
+    Naeini, Cooper & Hauskrecht (2015), AAAI 29, 2901-2907; Guo et al. (2017), arXiv 1706.04599,
+    equation 3.
+
+    Examples
+    --------
+    >>> round(expected_calibration_error([0.75, 0.75, 0.75, 0.75], [True, True, True, False]), 6)
+    0.0
+    """
+    found = reliability(confidence, right)
+    gaps = [row.n * abs(row.accuracy - row.confidence) for row in found]
+    return float(np.sum(gaps) / np.size(confidence))
+
+
+@dataclass(frozen=True)
+class ReliabilityBin:
+    """Answers of about the same confidence.
+
+    Parameters
+    ----------
+    low, high : float
+        Bounds of the confidence; the lower one lies outside, but in the first bin.
+    n : int
+        Answers in it.
+    confidence, accuracy : float
+        Their mean confidence, and the share that is right.
+    """
+
+    low: float
+    high: float
+    n: int
+    confidence: float
+    accuracy: float
+
+
+def reliability(confidence: ArrayLike, right: ArrayLike) -> list[ReliabilityBin]:
+    """Accuracy by confidence, in ten bins of equal width, what a reliability diagram shows.
+
+    Parameters
+    ----------
+    confidence : (n,) array-like of float
+        Probability of each given answer.
+    right : (n,) array-like of bool
+        Whether it is the true one.
+
+    Returns
+    -------
+    list of ReliabilityBin
+        Those with answers in them, from low to high.
+    """
+    confidence, right = np.asarray(confidence, dtype=float), np.asarray(right)
+    edges = np.linspace(0, 1, N_BINS + 1)
+    place = np.digitize(confidence, edges[1:-1], right=True)
+    return [
+        ReliabilityBin(
+            low=float(edges[k]),
+            high=float(edges[k + 1]),
+            n=int(np.sum(place == k)),
+            confidence=float(confidence[place == k].mean()),
+            accuracy=float(right[place == k].mean()),
+        )
+        for k in np.unique(place)
+    ]
 
 
 def auc(

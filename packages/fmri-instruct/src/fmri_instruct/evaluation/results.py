@@ -5,8 +5,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fmri_instruct.answers.corrections import Corrections
 from fmri_instruct.evaluation.answer_table import ScanAnswer
-from fmri_instruct.evaluation.predictions import write_predictions
+from fmri_instruct.evaluation.scored_answers import write_scored_answers
 from fmri_instruct.evaluation.scores import Method
 from fmri_instruct.tasks.kinds import METRIC_NAMES
 from fmri_vqtok.formats.json_files import write_json, write_json_lines
@@ -34,24 +35,34 @@ class Results:
         As ``scores.json`` holds them.
     methods : dict of str to list of Method
         By task, the answers that each row is scored from.
+    pairs : list of dict
+        What each method says of pairs of scans, as ``pairs.jsonl`` holds it.
+    corrections : Corrections or None
+        What was taken out of the answers; None of several runs together.
     """
 
     answers: list[ScanAnswer]
     scores: dict[str, Any]
-    methods: dict[str, list[Method]] = field(default_factory=dict)
+    methods: dict[str, list[Method]]
+    pairs: list[dict[str, Any]] = field(default_factory=list)
+    corrections: Corrections | None = None
 
     def write(self, directory: Path) -> None:
-        """Write ``scores.json``, ``predictions.jsonl`` and, of one run, ``answers.jsonl``.
+        """Write ``scores.json`` and ``scored-answers.jsonl``.
+
+        Of one run also ``answers.jsonl``, ``pairs.jsonl`` and ``corrections.json``.
 
         Parameters
         ----------
         directory : Path
             An existing folder.
         """
-        if self.answers:
-            write_json_lines(map(asdict, self.answers), directory / "answers.jsonl")
-        write_predictions(self.methods, directory)
         write_json(self.scores, directory / "scores.json")
+        write_scored_answers(self.methods, directory)
+        if self.corrections is not None:
+            write_json_lines(map(asdict, self.answers), directory / "answers.jsonl")
+            write_json_lines(self.pairs, directory / "pairs.jsonl")
+            self.corrections.write(directory)
 
     def summary(self) -> str:
         """Return one line: by task, the main score of the model and of each baseline."""

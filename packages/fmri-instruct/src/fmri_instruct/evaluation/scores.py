@@ -1,7 +1,7 @@
 """Table of the scores of a model and of the baselines on one task."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,16 @@ from fmri_instruct.evaluation.comparisons import Comparison, Table, compare_all
 from fmri_instruct.evaluation.intervals import SubjectBootstrap
 from fmri_instruct.evaluation.metrics import UNPARSED, why_no_auc
 from fmri_instruct.evaluation.number_table import NumberTable
+from fmri_instruct.evaluation.wording_spread import wording_spread
 from fmri_instruct.settings import EvaluateFoldsSettings, EvaluateSettings
 from fmri_instruct.tasks.definitions import Task
-from fmri_instruct.tasks.kinds import CLASS_METRICS, NUMBER_METRICS, Kind, metrics_of
+from fmri_instruct.tasks.kinds import (
+    CALIBRATION_METRICS,
+    CLASS_METRICS,
+    NUMBER_METRICS,
+    Kind,
+    metrics_of,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,11 +148,12 @@ def _row(
     numbers: NumberTable | None,
     bootstrap: SubjectBootstrap,
 ) -> dict[str, Any]:
+    calibration = () if task.kind == "continuous" else CALIBRATION_METRICS
     found = {
-        metric: chosen.interval(metric, bootstrap)
-        if metric in CLASS_METRICS
-        else numbers and numbers.interval(metric, bootstrap)
-        for metric in metrics_of(task.kind)
+        metric: numbers and numbers.interval(metric, bootstrap)
+        if metric in NUMBER_METRICS
+        else chosen.interval(metric, bootstrap)
+        for metric in (*metrics_of(task.kind), *calibration)
     }
     reason = "number_note" if task.kind == "continuous" else "auc_note"
     return {
@@ -154,7 +162,17 @@ def _row(
         **{name: score and score.to_dict() for name, score in found.items()},
         reason: _why_undefined(task, chosen, numbers),
         "unparsed": int(np.sum(chosen.given == UNPARSED)),
+        "confusion": chosen.confusion(len(task.candidates)).tolist(),
+        "reliability": [asdict(each) for each in chosen.reliability()],
+        "wordings": _wordings(task, method),
     }
+
+
+def _wordings(task: Task | TaskFacts, method: Method) -> dict[str, Any] | None:
+    """Spread over wordings, which only answers of one run have."""
+    if method.baseline or isinstance(task, TaskFacts):
+        return None
+    return wording_spread(task, method.answers)
 
 
 def _why_undefined(

@@ -1,18 +1,16 @@
 """Instruction data: tasks and labels to chat messages in three paradigms (paper, section 3.4)."""
 
-import hashlib
-import random
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from fmri_instruct.prompts.paraphrases import PromptBank, described, numbered, question_turn
+from fmri_instruct.prompts.context import Context
+from fmri_instruct.prompts.conversations import Instruction, LabelledScan, converse
+from fmri_instruct.prompts.paraphrases import PromptBank
 from fmri_instruct.settings import MakeInstructionsSettings
 from fmri_instruct.tasks.definitions import SCHEMA, Task, read_task
-from fmri_instruct.tasks.labels import label_scans, number_scans
-from fmri_instruct.tasks.prompt_leaks import refuse_hint
-from fmri_instruct.tasks.separate_turns import turns_of
+from fmri_instruct.tasks.labels import label_scans, number_scans, zscores_of
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.formats.cohort import read_scan_table
 from fmri_vqtok.formats.json_files import (
@@ -27,40 +25,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FIX = "give the folder that `fmri make-instructions` wrote"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Instruction:
-    """One conversation about one scan.
-
-    Parameters
-    ----------
-    id : str
-        Unique name: scan, paradigm, task, copy.
-    scan_id : str
-        The scan in place of ``<fmri>``.
-    subject : str
-        Whose scan it is.
-    task : str or list of str
-        Task name; a list in the order asked for ``multi`` and ``open``.
-    paradigm : str
-        ``single``, ``multi`` or ``open``.
-    messages : list of dict
-        The user's turn and the assistant's, each ``{"role": ..., "content": ...}``.
-    answer : str or dict
-        True answer; by task name for ``multi`` and ``open``.
-    candidates : dict
-        By task name, the possible answers in the order in which the prompt lists them.
-    """
-
-    id: str
-    scan_id: str
-    subject: str
-    task: str | list[str]
-    paradigm: str
-    messages: list[dict[str, str]]
-    answer: str | dict[str, str]
-    candidates: dict[str, list[str]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,8 +72,9 @@ def build_instructions(
     Returns
     -------
     InstructionSet
-        Training scans get sampled wordings; validation and test scans the canonical one. The order
-        in which a prompt lists the answers is drawn anew for each prompt, held-out ones too.
+        Training scans get sampled wordings; validation and test scans the canonical one, which no
+        training scan gets. The order in which a prompt lists the answers is drawn anew for each
+        prompt, held-out ones too.
 
     Raises
     ------
@@ -122,13 +87,21 @@ def build_instructions(
     counts = _count(tasks, labels, cohort)
     _check_training(counts, cohort_dir)
     bank = PromptBank.load()
+    told = any("descriptors" in task.context for task in tasks)
+    context = Context(
+        tasks,
+        descriptors_dir,
+        zscores_of(descriptors_dir, cohort) if told else None,
+        settings.context_measures,
+    )
     splits: dict[str, list[Instruction]] = {name: [] for name in SPLITS}
     split_of, subject_of = cohort["split"].to_dict(), cohort["sub"].astype(str).to_dict()
     for scan_id, row in labels.to_dict("index").items():
         answers = {str(name): answer for name, answer in row.items() if answer is not None}
         known = [task for task in tasks if task.name in answers]
-        scan = _LabelledScan(str(scan_id), subject_of[scan_id], answers, known)
-        splits[split_of[scan_id]] += _converse(scan, split_of[scan_id], bank, settings, seed)
+        texts = {task.name: context.of(str(scan_id), task) for task in known}
+        scan = LabelledScan(str(scan_id), subject_of[scan_id], answers, known, texts)
+        splits[split_of[scan_id]] += converse(scan, split_of[scan_id], bank, settings, seed)
     numbers = number_scans(tasks, cohort, descriptors_dir)
     return InstructionSet(splits=splits, counts=counts, numbers=numbers)
 
@@ -180,9 +153,10 @@ def read_instructions(directory: Path, split: str) -> list[Instruction]:
         If the file cannot be read.
     """
     path = directory / f"{split}.jsonl"
-    keys = [field.name for field in fields(Instruction)]
+    known = {field.name: field.default for field in fields(Instruction)}
+    keys = [name for name, default in known.items() if default is MISSING]
     return [
-        Instruction(**{key: row[key] for key in keys})
+        Instruction(**{key: row[key] for key in known if key in row})
         for row in read_json_lines(path, FIX, keys=keys)
     ]
 
@@ -238,132 +212,6 @@ def read_numbers(directory: Path, tasks: Sequence[Task]) -> dict[str, dict[str, 
         if name not in found["numbers"]:
             raise InputError(f"{path}: no numbers of task {name}; make the instructions again")
     return {name: found["numbers"][name] for name in names}
-
-
-@dataclass(frozen=True)
-class _LabelledScan:
-    scan_id: str
-    subject: str
-    answers: Mapping[str, str]
-    tasks: Sequence[Task]
-
-
-def _converse(
-    scan: _LabelledScan,
-    split: str,
-    bank: PromptBank,
-    settings: MakeInstructionsSettings,
-    seed: int,
-) -> Iterator[Instruction]:
-    """All conversations about one scan."""
-    training = split == "train"
-    writers = {"single": _single, "multi": _multi, "open": _open}
-    for paradigm in settings.paradigms:
-        for asked in _questions(scan.tasks, paradigm):
-            for copy in range(settings.variants if training else 1):
-                name = "+".join(task.name for task in asked)
-                rng = _rng(seed, scan.scan_id, paradigm, name, str(copy))
-                yield writers[paradigm](
-                    f"{scan.scan_id}/{paradigm}/{name}/{copy}", scan, asked, bank, rng, training
-                )
-
-
-def _questions(tasks: Sequence[Task], paradigm: str) -> Iterator[list[Task]]:
-    """Tasks that go into one conversation; several questions need at least two of them."""
-    if paradigm == "single":
-        yield from ([task] for task in tasks)
-        return
-    fewest = 2 if paradigm == "multi" else 1
-    yield from (turn for turn in turns_of(tasks) if len(turn) >= fewest)
-
-
-def _single(
-    name: str,
-    scan: _LabelledScan,
-    asked: list[Task],
-    bank: PromptBank,
-    rng: random.Random,
-    training: bool,
-) -> Instruction:
-    task = asked[0]
-    order = _shuffled(task.candidates, rng)
-    prompt = bank.single(task, order, rng if training else None)
-    answer = scan.answers[task.name]
-    return Instruction(
-        id=name,
-        scan_id=scan.scan_id,
-        subject=scan.subject,
-        task=task.name,
-        paradigm="single",
-        messages=_messages(prompt, answer, asked, name),
-        answer=answer,
-        candidates={task.name: order},
-    )
-
-
-def _multi(
-    name: str,
-    scan: _LabelledScan,
-    asked: list[Task],
-    bank: PromptBank,
-    rng: random.Random,
-    training: bool,
-) -> Instruction:
-    # Held-out scans keep the order of the tasks file, so that their scores can be compared.
-    asked = _shuffled(asked, rng) if training else asked
-    order = {task.name: _shuffled(task.candidates, rng) for task in asked}
-    prompt = bank.multi(asked, order, rng if training else None)
-    reply = numbered([scan.answers[task.name] for task in asked])
-    return _several("multi", name, scan, asked, order, _messages(prompt, reply, asked, name))
-
-
-def _open(
-    name: str,
-    scan: _LabelledScan,
-    asked: list[Task],
-    bank: PromptBank,
-    rng: random.Random,
-    training: bool,
-) -> Instruction:
-    asked = _shuffled(asked, rng) if training else asked
-    prompt = bank.open(asked, rng if training else None)
-    reply = described(asked, scan.answers, rng if training else None)
-    order = {task.name: list(task.candidates) for task in asked}
-    return _several("open", name, scan, asked, order, _messages(prompt, reply, asked, name))
-
-
-def _several(
-    paradigm: str,
-    name: str,
-    scan: _LabelledScan,
-    asked: list[Task],
-    order: dict[str, list[str]],
-    messages: list[dict[str, str]],
-) -> Instruction:
-    return Instruction(
-        id=name,
-        scan_id=scan.scan_id,
-        subject=scan.subject,
-        task=[task.name for task in asked],
-        paradigm=paradigm,
-        messages=messages,
-        answer={task.name: scan.answers[task.name] for task in asked},
-        candidates=order,
-    )
-
-
-def _messages(prompt: str, reply: str, asked: Sequence[Task], name: str) -> list[dict[str, str]]:
-    refuse_hint(prompt, asked, name)
-    return [*question_turn(prompt), {"role": "assistant", "content": reply}]
-
-
-def _shuffled(items: Sequence[Any], rng: random.Random) -> list[Any]:
-    return rng.sample(list(items), len(items))
-
-
-def _rng(seed: int, *names: str) -> random.Random:
-    digest = hashlib.sha256("\0".join((str(seed), *names)).encode()).digest()
-    return random.Random(digest)  # noqa: S311 - wordings, not secrets
 
 
 def _count(

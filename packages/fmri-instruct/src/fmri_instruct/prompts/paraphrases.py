@@ -1,18 +1,33 @@
-"""Paraphrases of prompts: sampled by seed for training, canonical for held-out scans."""
+"""Paraphrases of prompts: drawn by seed for training scans, fixed ones for held-out scans."""
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from fmri_instruct.settings import PARADIGMS
+from fmri_instruct.prompts.grammar import Wordings, read_wordings
+from fmri_instruct.prompts.verification import PLACEHOLDER
+from fmri_instruct.settings import PARADIGMS, Paradigm
 from fmri_instruct.tasks.definitions import Task
-from fmri_vqtok.errors import InputError
-from fmri_vqtok.formats.reading import reading
-from fmri_vqtok.formats.yaml_files import read_yaml
+from fmri_instruct.tasks.prompt_leaks import favoured_answer
 
 BANK = Path(__file__).parents[1] / "bank"
-PLACEHOLDER = "<fmri>"
+
+FIELDS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "single": (("question", "candidates"), ()),
+    "multi": (("questions",), ("count",)),
+    "open": (("topics",), ()),
+}
+"""By paradigm, the fields that its wordings have once, and further ones that they may have."""
+
+OPTIONS = ("{question} Options: {candidates}.",)
+"""How several questions list their answers for held-out scans."""
+
+TRAINING_OPTIONS = (
+    "{question} ({candidates})",
+    "{question} Choose from {candidates}.",
+    "{question} Possible answers: {candidates}.",
+)
 
 Item = TypeVar("Item")
 
@@ -22,16 +37,19 @@ class PromptBank:
 
     Parameters
     ----------
-    templates : mapping of str to sequence of str
-        Templates by paradigm (``single``, ``multi``, ``open``); the first is the canonical one.
+    wordings : mapping of str to Wordings
+        By paradigm (``single``, ``multi``, ``open``).
 
     Notes
     -----
-    Each method takes ``rng``: a `random.Random` samples a wording, None means the canonical one.
+    Each method takes ``rng``: a `random.Random` draws one of the wordings of training scans, None
+    means the canonical one of held-out scans. Training scans never get a wording of held-out ones:
+    neither the words around a question, nor the first question of a task that has several. A
+    wording with a word that is one of the answers ("above") is passed over.
     """
 
-    def __init__(self, templates: Mapping[str, Sequence[str]]) -> None:
-        self.templates = {paradigm: tuple(templates[paradigm]) for paradigm in PARADIGMS}
+    def __init__(self, wordings: Mapping[str, Wordings]) -> None:
+        self.wordings = {paradigm: wordings[paradigm] for paradigm in PARADIGMS}
 
     @classmethod
     def load(cls, directory: Path = BANK) -> "PromptBank":
@@ -49,9 +67,30 @@ class PromptBank:
         Raises
         ------
         InputError
-            If a file is missing, or is not a list of texts.
+            If a file is missing, or its wordings cannot be used.
         """
-        return cls({paradigm: _read_list(directory / f"{paradigm}.yaml") for paradigm in PARADIGMS})
+        return cls(
+            {name: read_wordings(directory / f"{name}.yaml", *FIELDS[name]) for name in PARADIGMS}
+        )
+
+    def held_out(self) -> list["PromptBank"]:
+        """Banks whose canonical wordings are the held-out ones, each in turn.
+
+        Returns
+        -------
+        list of PromptBank
+            As many as every paradigm has held-out wordings; the first is like this one.
+        """
+        n_wordings = min(len(each.held_out) for each in self.wordings.values())
+        return [
+            PromptBank(
+                {
+                    name: Wordings(each.training, (*each.held_out[k:], *each.held_out[:k]))
+                    for name, each in self.wordings.items()
+                }
+            )
+            for k in range(n_wordings)
+        ]
 
     def single(
         self, task: Task, candidates: Sequence[str], rng: random.Random | None = None
@@ -72,7 +111,7 @@ class PromptBank:
         str
             The user's turn, after the ``<fmri>`` placeholder and a line break.
         """
-        return self.ask(_choose(task.questions, rng), candidates, rng)
+        return self.ask(_question(task, rng), candidates, rng)
 
     def ask(
         self, question: str, candidates: Sequence[str], rng: random.Random | None = None
@@ -93,8 +132,13 @@ class PromptBank:
         str
             The user's turn.
         """
-        template = _choose(self.templates["single"], rng)
-        return _turn(template.format(question=question, candidates=spoken_list(candidates)))
+        listed = spoken_list(candidates)
+        return self._fair(
+            "single",
+            lambda wording: wording.format(question=question, candidates=listed),
+            [candidates],
+            rng,
+        )
 
     def multi(
         self,
@@ -118,13 +162,19 @@ class PromptBank:
         str
             The user's turn.
         """
+        options = _choose(OPTIONS if rng is None else TRAINING_OPTIONS, rng)
         lines = [
-            f"{number}. {_choose(task.questions, rng)}"
-            f" Options: {spoken_list(candidates[task.name])}."
-            for number, task in enumerate(tasks, start=1)
+            options.format(
+                question=_question(task, rng), candidates=spoken_list(candidates[task.name])
+            )
+            for task in tasks
         ]
-        template = _choose(self.templates["multi"], rng)
-        return _turn(template.format(questions="\n".join(lines), count=len(tasks)))
+        return self._fair(
+            "multi",
+            lambda wording: wording.format(questions=numbered(lines), count=len(tasks)),
+            [task.candidates for task in tasks],
+            rng,
+        )
 
     def open(self, tasks: Sequence[Task], rng: random.Random | None = None) -> str:
         """Request for a description; it names the attributes, and none of their answers.
@@ -142,7 +192,32 @@ class PromptBank:
             The user's turn.
         """
         topics = spoken_list([task.title for task in tasks], last="and")
-        return _turn(_choose(self.templates["open"], rng).format(topics=topics))
+        return self._fair(
+            "open",
+            lambda wording: wording.format(topics=topics),
+            [task.candidates for task in tasks],
+            rng,
+        )
+
+    def _fair(
+        self,
+        paradigm: Paradigm,
+        write: Callable[[str], str],
+        answers: Sequence[Sequence[str]],
+        rng: random.Random | None,
+    ) -> str:
+        """Write a wording that favours no answer; the last one where all do."""
+        wordings = self.wordings[paradigm]
+        if rng is None:
+            order: Sequence[str] = wordings.held_out
+        else:
+            order = rng.sample(wordings.training, len(wordings.training))
+        text = ""
+        for wording in order:
+            text = write(wording)
+            if not any(favoured_answer(text, each) for each in answers):
+                break
+        return f"{PLACEHOLDER}\n{text}"
 
 
 def question_turn(prompt: str) -> list[dict[str, str]]:
@@ -224,17 +299,10 @@ def spoken_list(items: Sequence[str], last: str = "or") -> str:
     return f"{', '.join(items[:-1])} {last} {items[-1]}"
 
 
-def _turn(text: str) -> str:
-    return f"{PLACEHOLDER}\n{text}"
+def _question(task: Task, rng: random.Random | None) -> str:
+    """Wording of a question; training scans get the first one only where there is no other."""
+    return _choose(task.questions if rng is None else task.questions[1:] or task.questions, rng)
 
 
 def _choose(items: Sequence[Item], rng: random.Random | None) -> Item:
     return items[0] if rng is None else rng.choice(items)
-
-
-def _read_list(path: Path) -> list[str]:
-    with reading(path, "give a bank with this file"):
-        lines = read_yaml(path)
-    if not isinstance(lines, list) or not lines or not all(isinstance(x, str) for x in lines):
-        raise InputError(f"{path}: not a list of texts; write one template per item")
-    return lines

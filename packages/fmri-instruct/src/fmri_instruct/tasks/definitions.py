@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from annotated_types import MinLen
 from pydantic import Field, ValidationError, model_validator
@@ -40,7 +40,8 @@ class Task(Entry):
     label : PhenotypeLabel, ZScoreLabel or NumberLabel
         Where the true answer comes from.
     questions : tuple of str
-        Wordings of the question; the first is the canonical one.
+        Wordings of the question; the first is the canonical one, which training scans get only
+        where there is no other.
     statements : tuple of str
         Wordings of an answer in a sentence, with ``{answer}``; the first is the canonical one.
     kind : str
@@ -59,6 +60,9 @@ class Task(Entry):
     give_away : tuple of str
         Other columns of the cohort from which the answer follows. A task with such a column is not
         asked in the same turn.
+    context : tuple of str
+        What a prompt may tell beside the scan: ``semantic``, the text about the person of a
+        phenotype dictionary, and ``descriptors``, measures of the scan in words.
     optional : bool
         Whether the task is left out where the cohort has none of the label's columns.
 
@@ -79,6 +83,7 @@ class Task(Entry):
     caveat: Text | None = None
     unit: Text | None = None
     give_away: tuple[Text, ...] = ()
+    context: tuple[Literal["semantic", "descriptors"], ...] = ()
     optional: bool = False
 
     @model_validator(mode="before")
@@ -221,6 +226,10 @@ def _check_kind(task: Task) -> None:
         raise InputError("kind: categorical, but bins have an order; give ordinal or continuous")
     if task.kind == "binary" and len(task.candidates) != 2:
         raise InputError(f"kind: binary, but there are {len(task.candidates)} answers; give two")
+    if "descriptors" in task.context and getattr(task.label, "zscore", None) is not None:
+        raise InputError(
+            f"context: descriptors tell the z-score that task '{task.name}' asks about; drop it"
+        )
     if task.unit and not binned:
         raise InputError(f"unit: '{task.unit}'; only a label with bins has a unit, drop it")
 

@@ -5,8 +5,11 @@ from typing import Literal, get_args
 Kind = Literal["binary", "categorical", "ordinal", "continuous"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
-CLASS_METRICS = ("accuracy", "balanced_accuracy", "auc")
+CLASS_METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "auc")
 """Scores of chosen answers."""
+
+CALIBRATION_METRICS = ("ece",)
+"""Whether the probabilities are right; they do not say which of two methods knows more."""
 
 NUMBER_METRICS = ("mae", "pearson", "spearman")
 """Scores of predicted numbers."""
@@ -14,7 +17,9 @@ NUMBER_METRICS = ("mae", "pearson", "spearman")
 METRIC_NAMES = {
     "accuracy": "accuracy",
     "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro F1",
     "auc": "AUC",
+    "ece": "expected calibration error",
     "mae": "MAE",
     "pearson": "Pearson r",
     "spearman": "Spearman rho",

@@ -55,6 +55,32 @@ def mentions(text: str, candidates: Sequence[str]) -> list[str]:
     return [by_lower[found.lower()] for found in answer_pattern(candidates).findall(text)]
 
 
+def favoured_answer(prompt: str, candidates: Sequence[str]) -> str | None:
+    """Answer that a prompt names more often than another; None where all are named equally often.
+
+    Parameters
+    ----------
+    prompt : str
+        The user's turn, or a wording from the bank.
+    candidates : sequence of str
+        Possible answers of a task.
+
+    Returns
+    -------
+    str or None
+
+    Examples
+    --------
+    >>> favoured_answer("Is it above the range? Options: below or above.", ["below", "above"])
+    'above'
+    """
+    named = mentions(prompt, candidates)
+    counts = {candidate: named.count(candidate) for candidate in candidates}
+    if len(set(counts.values())) == 1:
+        return None
+    return max(counts, key=lambda candidate: counts[candidate])
+
+
 def refuse_hint(prompt: str, tasks: Sequence[HasCandidates], where: str) -> None:
     """Raise if a prompt names one answer of a task more often than another.
 
@@ -73,10 +99,7 @@ def refuse_hint(prompt: str, tasks: Sequence[HasCandidates], where: str) -> None
         If the answers of a task are not named equally often.
     """
     for task in tasks:
-        named = mentions(prompt, task.candidates)
-        counts = {candidate: named.count(candidate) for candidate in task.candidates}
-        if len(set(counts.values())) > 1:
-            favoured = max(counts, key=lambda candidate: counts[candidate])
+        if favoured := favoured_answer(prompt, task.candidates):
             raise InputError(
                 f"{where}: the wording '{prompt}' names the answer '{favoured}' of task"
                 f" '{task.name}'; name all answers equally often, or none"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["FeatureQuestion", "FeatureQuestions"]
+__all__ = ["FeatureQuestion", "FeatureQuestions", "level_word"]
 
 CLEAR = 0.25
 """Smallest size of a z-score, or of a difference of two, that is asked about."""
@@ -170,7 +170,7 @@ class FeatureQuestions:
         place = self._clear(values, rng)
         if place is None or not abs(other[place]) >= CLEAR:
             return None
-        own, elsewhere = _level(values[place]), _level(other[place])
+        own, elsewhere = level_word(values[place]), level_word(other[place])
         if own == elsewhere:
             return None
         said, answer = (own, "yes") if rng.integers(2) else (elsewhere, "no")
@@ -193,6 +193,12 @@ def _comparison(first: str, second: str) -> str:
     return f"Which is higher, relative to the average: {first}, or {second}?"
 
 
-def _level(z: float) -> str:
-    """Word for a z-score, as captions use it."""
+def level_word(z: float) -> str:
+    """Word for a z-score, as captions use it.
+
+    Examples
+    --------
+    >>> level_word(-2.5), level_word(-0.5), level_word(1.0)
+    ('well below', 'within', 'above')
+    """
     return next((word for least, word in _LEVELS if z >= least), "well below")

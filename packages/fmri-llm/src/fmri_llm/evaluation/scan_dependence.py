@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +18,11 @@ import torch
 from numpy.typing import NDArray
 
 from fmri_llm.base_model import chat
+from fmri_llm.brain_input.signal_windows import spread
 from fmri_llm.data.captions import DESCRIBE_PROMPTS
 from fmri_llm.data.examples import scans_of, token_lengths
 from fmri_llm.evaluation.roc import roc_auc
+from fmri_llm.evaluation.written_captions import compare_directions, room, write_captions
 
 if TYPE_CHECKING:
     from fmri_llm.data.feature_questions import FeatureQuestion, FeatureQuestions
@@ -38,6 +40,10 @@ LEAST_GAIN = 0.05
 """Smallest gain of AUC over shuffled scans that counts as looking at the scan."""
 
 _ANSWERS = 8  # long answers that are scored in one pass
+
+
+def _none_stated() -> dict[str, float | None]:
+    return dict.fromkeys(CONDITIONS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +67,14 @@ class ScanDependence:
         Share of the scans for which their own caption, of all held-out ones, gains most
         likelihood over its mean over the scans.
     retrieval_chance : float
+    n_captions : int
+        Scans about which the model wrote captions of all domains.
+    n_directions : int
+        Measures that these captions put above or below the typical range.
+    direction_agreement : dict of float or None
+        Share of such statements, in captions that the model wrote about the scan, about another
+        person's and about none, that have the sign of the scan's own z-score. None where there are
+        none.
     """
 
     n_scans: int
@@ -71,6 +85,9 @@ class ScanDependence:
     caption_loss: Mapping[str, float]
     retrieval: float
     retrieval_chance: float
+    n_captions: int = 0
+    n_directions: int = 0
+    direction_agreement: Mapping[str, float | None] = field(default_factory=_none_stated)
 
     @property
     def verdict(self) -> str:
@@ -95,11 +112,12 @@ class ScanDependence:
         if not path.is_file():
             return None
         document = json.loads(path.read_text(encoding="utf-8"))
-        return cls(**{field.name: document[field.name] for field in fields(cls)})
+        known = {each.name for each in fields(cls)}
+        return cls(**{name: value for name, value in document.items() if name in known})
 
 
 @torch.no_grad()
-def measure_scan_dependence(
+def measure_scan_dependence(  # noqa: PLR0913 - what is measured and how much of it, each named
     model: FMRILM,
     windows: TokenWindows,
     captions: Mapping[str, Mapping[str, Caption]],
@@ -108,6 +126,8 @@ def measure_scan_dependence(
     n_scans: int,
     n_questions: int,
     text_tokens: int,
+    n_captions: int = 0,
+    caption_tokens: int = 96,
     seed: int = 0,
 ) -> ScanDependence | None:
     """Measure what a model's text owes to held-out scans; None with fewer than two of them.
@@ -128,6 +148,10 @@ def measure_scan_dependence(
         Most questions about the measures of each.
     text_tokens : int
         Most tokens of the sentences of a domain.
+    n_captions : int, default=0
+        Scans about which captions are written; below 2, none are.
+    caption_tokens : int, default=96
+        Longest written caption of a domain.
     seed : int
         Of the choice of scans and questions.
     """
@@ -146,6 +170,7 @@ def measure_scan_dependence(
         n_scans=n,
         **_of_questions(model, given, asked),
         **_of_captions(model, given, texts),
+        **_of_directions(model, given, names, questions, n_captions, caption_tokens),
     )
 
 
@@ -199,6 +224,26 @@ def _of_captions(
         "caption_loss": {name: float(-v.sum() / n_tokens) for name, v in by_condition.items()},
         "retrieval": float((gains.argmax(1) == own).mean()),
         "retrieval_chance": 1 / n,
+    }
+
+
+def _of_directions(
+    model: FMRILM,
+    given: Mapping[str, Sequence[BrainPrefix]],
+    names: Sequence[str],
+    measures: FeatureQuestions,
+    n_captions: int,
+    caption_tokens: int,
+) -> dict[str, Any]:
+    """Figures about captions that the model writes about some of the scans, and about none."""
+    chosen = spread(len(names), n_captions) if n_captions > 1 else []
+    prefixes = [*(given["own"][k] for k in chosen), given["empty"][0]]
+    if not chosen or (most := min([caption_tokens, *(room(model, p) for p in prefixes)])) < 1:
+        return {}
+    *own, empty = [write_captions(model, prefix, most) for prefix in prefixes]
+    return {
+        "n_captions": len(chosen),
+        **compare_directions(own, empty, [names[k] for k in chosen], measures),
     }
 
 

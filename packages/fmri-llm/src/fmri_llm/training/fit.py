@@ -248,6 +248,8 @@ def _measure_dependence(
         n_scans=settings.dependence_scans,
         n_questions=settings.dependence_questions,
         text_tokens=settings.text_tokens,
+        n_captions=settings.dependence_captions,
+        caption_tokens=settings.dependence_caption_tokens,
         seed=seed,
     )
     if found is not None:

@@ -85,8 +85,34 @@ def write_json(document: Mapping[str, Any], path: Path) -> None:
 
 def write_json_lines(rows: Iterable[Mapping[str, Any]], path: Path) -> None:
     """Write mappings with sorted keys, one per line."""
-    lines = [json.dumps(row, sort_keys=True, ensure_ascii=False, allow_nan=False) for row in rows]
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    with JsonLines(path) as file:
+        for row in rows:
+            file.write(row)
+
+
+class JsonLines:
+    """A file that mappings are written to one by one, as `write_json_lines` writes them.
+
+    Parameters
+    ----------
+    path : Path
+        It is emptied when the context is entered.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __enter__(self) -> "JsonLines":
+        self._file = self.path.open("w", encoding="utf-8", newline="\n")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        """Write one mapping, with sorted keys."""
+        line = json.dumps(row, sort_keys=True, ensure_ascii=False, allow_nan=False)
+        self._file.write(f"{line}\n")
 
 
 def _check_keys(found: object, keys: Sequence[str], thing: object, fix: str) -> None:

@@ -10,6 +10,7 @@ PARADIGMS = {
     "single": "one question",
     "multi": "several questions",
     "open": "open-ended",
+    "context": "one question, told about the person",
 }
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from fmri_cli.report.artefacts import Run
 from fmri_cli.report.sections.base import Section, listed, plural, sentence_case, span
 from fmri_cli.report.sections.cohort import assumed_trs
-from fmri_cli.report.sections.scores import LOWER_IS_BETTER
+from fmri_cli.report.sections.conclusions import LOWER_IS_BETTER
 from fmri_cli.report.sections.training import TRAINED
 from fmri_cli.report.settings import ReportSettings
 

@@ -1,11 +1,19 @@
 """The score table: the model in each paradigm, beside its baselines, with intervals."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from fmri_cli.report.artefacts import Run
+from fmri_cli.report.figures.answers import (
+    Confusion,
+    Reliability,
+    confusion_matrices,
+    reliability_diagram,
+)
 from fmri_cli.report.figures.scores import ScoreRow, intervals
-from fmri_cli.report.sections.base import Section, listed, plural, sentence_case
+from fmri_cli.report.sections.base import Section, listed, plural, sentence_case, span
+from fmri_cli.report.sections.conclusions import BLIND, LOWER_IS_BETTER, SHUFFLED, conclusion
 from fmri_cli.report.settings import ReportSettings
 
 METRICS = {
@@ -14,14 +22,18 @@ METRICS = {
     "spearman": "Spearman rho",
     "accuracy": "Accuracy",
     "balanced_accuracy": "Balanced accuracy",
+    "macro_f1": "Macro F1",
     "auc": "AUC",
+    "ece": "ECE",
 }
-LOWER_IS_BETTER = ("mae",)
-BLIND = ("majority class", "training mean")
-"""Baselines that see no scan."""
 OURS = "fMRI-LM"
+IN_A_SENTENCE = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro F1",
+}
 KINDS = {
-    "clopper-pearson": "exact (Clopper-Pearson) for accuracies of few subjects",
+    "clopper-pearson": "exact (Clopper-Pearson) for accuracies and F1 of few subjects",
     "newcombe": "Newcombe's score interval for areas of few subjects",
     "bootstrap": "percentiles of resampled subjects",
 }
@@ -40,8 +52,10 @@ def build(run: Run, settings: ReportSettings) -> Section:  # noqa: ARG001
             "difference of that size is rare among answers exchanged between the two; anything "
             "else is undecided. The figure shows the main score of the task, and its dashed line "
             "that of a baseline that sees no scan: the most frequent training answer, or the "
-            "training mean. AUC is 0.5 by chance; a lower MAE (mean absolute error) is better; a "
-            "dash is a score that is undefined."
+            "training mean. AUC is 0.5 by chance; a lower MAE (mean absolute error) is better, and "
+            "a lower ECE (expected calibration error: how far the probability of an answer is from "
+            "how often such answers are right), which few people make larger by chance; a dash is "
+            "a score that is undefined."
         ),
         values={
             "interval": f"{boot['level']:.0%}",
@@ -71,8 +85,77 @@ def _task(title: str, task: dict[str, Any]) -> dict[str, Any]:
         "rows": [_table_row(row, metrics) for row in rows],
         "notes": _notes(rows, metrics),
         "comparisons": [_comparison(found) for found in task["comparisons"]],
+        "pairs": _pairs(task.get("pairs")),
         "figure": _figure(rows, main),
+        "conclusion": conclusion(task, IN_A_SENTENCE.get(main, METRICS[main])),
+        "confusion": _confusion(rows, task["candidates"]),
+        "reliability": _reliability(rows),
     }
+
+
+def _pairs(found: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Rows of how often each method says which of two people is higher."""
+    return found and {
+        "n_pairs": plural(found["n_pairs"], "pair"),
+        "n_subjects": plural(found["n_subjects"], "held-out subject"),
+        "rows": [_table_row({**row, "unparsed": 0}, ["accuracy"]) for row in found["rows"]],
+    }
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A picture, and what it shows in words."""
+
+    uri: str
+    alt: str
+
+
+def _confusion(rows: list[dict[str, Any]], answers: list[str]) -> Figure | None:
+    """Given answers by true ones, of the model and of the connectome."""
+    shown = [Confusion(row["method"], row["confusion"]) for row in rows if _is_drawn(row)]
+    if not shown:
+        return None
+    alt = " ".join(f"{sentence_case(each.method)}: {_in_words(each, answers)}." for each in shown)
+    return Figure(confusion_matrices(shown, answers), alt)
+
+
+def _in_words(shown: Confusion, answers: list[str]) -> str:
+    """Say how the scans of each true answer were answered."""
+    names = [*answers, "unparsed"]
+    parts = []
+    for true, row in zip(answers, shown.counts, strict=True):
+        given = [f"{n} as {name}" for n, name in zip(row, names, strict=True) if n]
+        if given:
+            parts.append(f"of {sum(row)} truly {true}, {listed(given)}")
+    return "; ".join(parts)
+
+
+def _reliability(rows: list[dict[str, Any]]) -> Figure | None:
+    """How often answers of each probability are right, of the model and of the connectome."""
+    shown = [
+        Reliability(row["method"], row["reliability"], row["method"].startswith(OURS))
+        for row in rows
+        if _is_drawn(row) and row["reliability"]
+    ]
+    if not shown:
+        return None
+    alt = " ".join(f"{sentence_case(each.method)}: {_bins_in_words(each)}." for each in shown)
+    return Figure(reliability_diagram(shown), alt)
+
+
+def _bins_in_words(shown: Reliability) -> str:
+    return "; ".join(
+        f"{row['n']} given at a mean probability of {row['confidence']:.2f}, "
+        f"{row['accuracy']:.0%} right"
+        for row in shown.bins
+    )
+
+
+def _is_drawn(row: dict[str, Any]) -> bool:
+    """Whether a method is one of those whose answers are drawn one by one."""
+    name = row["method"]
+    ours = name.startswith(OURS) and not name.endswith(SHUFFLED)
+    return "confusion" in row and (ours or name.startswith("connectome +"))
 
 
 def _figure(rows: list[dict[str, Any]], metric: str) -> str | None:
@@ -128,7 +211,21 @@ def _notes(rows: list[dict[str, Any]], metrics: list[str]) -> list[str]:
         if names and reason:
             undefined.append(f"No {listed(names)} for {row['method']}: {reason}.")
     methods = [f"{sentence_case(row['method'])}: {row['note']}." for row in rows if row["note"]]
-    return undefined + methods
+    return undefined + methods + [_wordings(row) for row in rows if row.get("wordings")]
+
+
+def _wordings(row: dict[str, Any]) -> str:
+    """How much the scores of a method depend on the wording of the question."""
+    spread = row["wordings"]
+    parts = []
+    for metric, by_wording in spread["scores"].items():
+        values = [value for value in by_wording if value is not None]
+        if values:
+            parts.append(f"{METRICS[metric]} {span(min(values), max(values))}")
+    return (
+        f"{sentence_case(row['method'])}, each of {spread['n']} wordings alone: {listed(parts)}; "
+        f"{spread['same_answer']:.0%} of the scans get the same answer in all of them."
+    )
 
 
 def with_interval(score: dict[str, float] | None) -> tuple[str, str]:

@@ -67,6 +67,7 @@ def _dependence(run: Run, stage: str) -> dict[str, Any] | None:
                 *(f"{found['question_auc'][condition][name]:.2f}" for name in domains),
                 f"{found['question_accuracy'][condition]:.2f}",
                 f"{found['caption_loss'][condition]:.3f}",
+                _share(found.get("direction_agreement", {}).get(condition)),
             ],
         }
         for condition in SCANS
@@ -78,6 +79,7 @@ def _dependence(run: Run, stage: str) -> dict[str, Any] | None:
             *(f"{name} ({n})" for name, n in domains.items()),
             "Accuracy",
             "Caption loss (nats a token)",
+            "True directions in captions",
         ],
         "rows": rows,
         "note": (
@@ -85,9 +87,25 @@ def _dependence(run: Run, stage: str) -> dict[str, Any] | None:
             "or below average, about "
             f"{found['n_scans']} held-out scans. Of {found['n_scans']} captions, the model finds "
             f"the right one for {found['retrieval']:.0%} of the scans "
-            f"(chance {found['retrieval_chance']:.0%})."
+            f"(chance {found['retrieval_chance']:.0%}). {_directions(found)}"
         ),
     }
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
+
+
+def _directions(found: dict[str, Any]) -> str:
+    """Say what the directions in written captions were counted from."""
+    if not found.get("n_captions"):
+        return "No captions were written to look for directions in them."
+    return (
+        f"Captions that the model wrote about {found['n_captions']} of the scans, about another "
+        "person's and about none put measures above or below the typical range "
+        f"({found['n_directions']} times about the scans): the last column is the share with the "
+        "sign of the scan's own z-score."
+    )
 
 
 def _perplexity(run: Run, stage: str) -> str | None:

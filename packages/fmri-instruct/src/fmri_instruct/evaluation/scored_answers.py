@@ -1,7 +1,7 @@
 """Answers of every method of a score table as a file, so that tables can be pooled and checked."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -9,16 +9,19 @@ from fmri_instruct.evaluation.answer_table import ScanAnswer
 from fmri_instruct.evaluation.scores import Method
 from fmri_vqtok.formats.json_files import read_json_lines, write_json_lines
 
-__all__ = ["PREDICTIONS", "read_predictions", "write_predictions"]
+__all__ = ["FILE", "read_scored_answers", "write_scored_answers"]
 
-PREDICTIONS = "predictions.jsonl"
+FILE = "scored-answers.jsonl"
 FIX = "evaluate again with `fmri evaluate`"
 
-_FIELDS = [field.name for field in fields(ScanAnswer) if field.name != "text"]
+_ELSEWHERE = ("text", "by_wording")
+"""Fields of an answer that are in answers.jsonl alone."""
+
+_FIELDS = [field.name for field in fields(ScanAnswer) if field.name not in _ELSEWHERE]
 
 
-def write_predictions(methods: Mapping[str, Sequence[Method]], directory: Path) -> None:
-    """Write ``predictions.jsonl``, an answer a line.
+def write_scored_answers(methods: Mapping[str, Sequence[Method]], directory: Path) -> None:
+    """Write ``scored-answers.jsonl``, an answer a line.
 
     Parameters
     ----------
@@ -27,11 +30,11 @@ def write_predictions(methods: Mapping[str, Sequence[Method]], directory: Path) 
     directory : Path
         An existing folder.
     """
-    write_json_lines(_lines(methods), directory / PREDICTIONS)
+    write_json_lines(_lines(methods), directory / FILE)
 
 
-def read_predictions(directory: Path) -> dict[str, list[Method]]:
-    """Methods of each task, as `write_predictions` wrote them; their notes are in the scores.
+def read_scored_answers(directory: Path) -> dict[str, list[Method]]:
+    """Methods of each task, as `write_scored_answers` wrote them; their notes are in the scores.
 
     Parameters
     ----------
@@ -49,7 +52,7 @@ def read_predictions(directory: Path) -> dict[str, list[Method]]:
     """
     found: dict[str, dict[tuple[str, bool], list[ScanAnswer]]] = {}
     keys = [*_FIELDS, "method", "baseline"]
-    for line in read_json_lines(directory / PREDICTIONS, FIX, keys=keys):
+    for line in read_json_lines(directory / FILE, FIX, keys=keys):
         of_task = found.setdefault(line["task"], {})
         answers = of_task.setdefault((line["method"], line["baseline"]), [])
         answers.append(ScanAnswer(**{name: line[name] for name in _FIELDS}))
@@ -66,6 +69,5 @@ def _lines(methods: Mapping[str, Sequence[Method]]) -> Iterator[dict[str, Any]]:
     for of_task in methods.values():
         for method in of_task:
             for answer in method.answers:
-                # Generated text is in answers.jsonl.
-                known = {name: value for name, value in asdict(answer).items() if name != "text"}
+                known = {name: getattr(answer, name) for name in _FIELDS}
                 yield {"method": method.name, "baseline": method.baseline, **known}

@@ -1,19 +1,13 @@
 """The score table: the model in each paradigm, beside its baselines, with intervals."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from fmri_cli.report.artefacts import Run
-from fmri_cli.report.figures.answers import (
-    Confusion,
-    Reliability,
-    confusion_matrices,
-    reliability_diagram,
-)
 from fmri_cli.report.figures.scores import ScoreRow, intervals
+from fmri_cli.report.sections.answer_figures import OURS, confusion, reliability
 from fmri_cli.report.sections.base import Section, listed, plural, sentence_case, span
-from fmri_cli.report.sections.conclusions import BLIND, LOWER_IS_BETTER, SHUFFLED, conclusion
+from fmri_cli.report.sections.conclusions import BLIND, LOWER_IS_BETTER, conclusion
 from fmri_cli.report.settings import ReportSettings
 
 METRICS = {
@@ -26,7 +20,6 @@ METRICS = {
     "auc": "AUC",
     "ece": "ECE",
 }
-OURS = "fMRI-LM"
 IN_A_SENTENCE = {
     "accuracy": "accuracy",
     "balanced_accuracy": "balanced accuracy",
@@ -88,8 +81,8 @@ def _task(title: str, task: dict[str, Any]) -> dict[str, Any]:
         "pairs": _pairs(task.get("pairs")),
         "figure": _figure(rows, main),
         "conclusion": conclusion(task, IN_A_SENTENCE.get(main, METRICS[main])),
-        "confusion": _confusion(rows, task["candidates"]),
-        "reliability": _reliability(rows),
+        "confusion": confusion(rows, task["candidates"]),
+        "reliability": reliability(rows),
     }
 
 
@@ -100,62 +93,6 @@ def _pairs(found: dict[str, Any] | None) -> dict[str, Any] | None:
         "n_subjects": plural(found["n_subjects"], "held-out subject"),
         "rows": [_table_row({**row, "unparsed": 0}, ["accuracy"]) for row in found["rows"]],
     }
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A picture, and what it shows in words."""
-
-    uri: str
-    alt: str
-
-
-def _confusion(rows: list[dict[str, Any]], answers: list[str]) -> Figure | None:
-    """Given answers by true ones, of the model and of the connectome."""
-    shown = [Confusion(row["method"], row["confusion"]) for row in rows if _is_drawn(row)]
-    if not shown:
-        return None
-    alt = " ".join(f"{sentence_case(each.method)}: {_in_words(each, answers)}." for each in shown)
-    return Figure(confusion_matrices(shown, answers), alt)
-
-
-def _in_words(shown: Confusion, answers: list[str]) -> str:
-    """Say how the scans of each true answer were answered."""
-    names = [*answers, "unparsed"]
-    parts = []
-    for true, row in zip(answers, shown.counts, strict=True):
-        given = [f"{n} as {name}" for n, name in zip(row, names, strict=True) if n]
-        if given:
-            parts.append(f"of {sum(row)} truly {true}, {listed(given)}")
-    return "; ".join(parts)
-
-
-def _reliability(rows: list[dict[str, Any]]) -> Figure | None:
-    """How often answers of each probability are right, of the model and of the connectome."""
-    shown = [
-        Reliability(row["method"], row["reliability"], row["method"].startswith(OURS))
-        for row in rows
-        if _is_drawn(row) and row["reliability"]
-    ]
-    if not shown:
-        return None
-    alt = " ".join(f"{sentence_case(each.method)}: {_bins_in_words(each)}." for each in shown)
-    return Figure(reliability_diagram(shown), alt)
-
-
-def _bins_in_words(shown: Reliability) -> str:
-    return "; ".join(
-        f"{row['n']} given at a mean probability of {row['confidence']:.2f}, "
-        f"{row['accuracy']:.0%} right"
-        for row in shown.bins
-    )
-
-
-def _is_drawn(row: dict[str, Any]) -> bool:
-    """Whether a method is one of those whose answers are drawn one by one."""
-    name = row["method"]
-    ours = name.startswith(OURS) and not name.endswith(SHUFFLED)
-    return "confusion" in row and (ours or name.startswith("connectome +"))
 
 
 def _figure(rows: list[dict[str, Any]], metric: str) -> str | None:

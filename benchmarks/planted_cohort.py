@@ -160,7 +160,9 @@ def ask(out: Path, options: argparse.Namespace, seed: tuple[object, ...]) -> Non
     given = (out / "language-model", tokens, instructions)
     fmri(of_tuning, "tune", *given, "--out", out / "tuned-model", *seed)
     given = (out / "tuned-model", tokens, instructions, cohort)
-    fmri({}, "evaluate", *given, "--out", out / "evaluation", *seed)
+    # One wording: hundreds of people in four take most of an hour.
+    of_evaluation = {"wordings": 1, "prior": "none"}
+    fmri(of_evaluation, "evaluate", *given, "--out", out / "evaluation", *seed)
 
 
 def features_of(out: Path) -> dict[str, Features]:

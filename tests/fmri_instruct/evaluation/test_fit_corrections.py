@@ -6,7 +6,6 @@ from scipy.special import expit, softmax
 from sklearn.linear_model import LogisticRegression
 
 from fmri_instruct.answers.corrections import Correction, Corrections
-from fmri_instruct.evaluation.answer_table import ScanAnswer
 from fmri_instruct.evaluation.evaluate import evaluate_reader
 from fmri_instruct.evaluation.fit_corrections import (
     fit_calibration,
@@ -14,6 +13,7 @@ from fmri_instruct.evaluation.fit_corrections import (
     fit_prior,
     why_not_calibrated,
 )
+from fmri_instruct.scoring.answer_table import ScanAnswer
 from fmri_instruct.settings import EvaluateSettings
 from fmri_instruct.tasks.definitions import read_task
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from fmri_instruct.evaluation.answer_table import ScanAnswer
 from fmri_instruct.evaluation.folds import evaluate_folds
 from fmri_instruct.evaluation.results import Results
 from fmri_instruct.evaluation.scored_answers import read_scored_answers
-from fmri_instruct.evaluation.scores import Method, TaskFacts, score_task
+from fmri_instruct.scoring.answer_table import ScanAnswer
+from fmri_instruct.scoring.scores import Method, TaskFacts, score_task
 from fmri_instruct.settings import EvaluateFoldsSettings
 from fmri_vqtok.errors import InputError
 

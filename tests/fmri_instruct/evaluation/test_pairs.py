@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.stats import rankdata
 
-from fmri_instruct.evaluation.answer_table import ScanAnswer
 from fmri_instruct.evaluation.pairs import score_pairs
-from fmri_instruct.evaluation.scores import Method
+from fmri_instruct.scoring.answer_table import ScanAnswer
+from fmri_instruct.scoring.scores import Method
 from fmri_instruct.settings import EvaluateSettings
 from fmri_llm.evaluation.roc import roc_auc
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from fmri_instruct.evaluation.answer_table import ScanAnswer
 from fmri_instruct.evaluation.shuffled import shuffled_between_people
+from fmri_instruct.scoring.answer_table import ScanAnswer
 
 
 def answers(*scans_of_each):

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from fmri_instruct.baselines.scan_features import FeatureTable
-from fmri_instruct.evaluation.answer_table import ScanAnswer
 from fmri_instruct.evaluation.baseline_answers import LabelledScans
-from fmri_instruct.evaluation.scores import Method
 from fmri_instruct.evaluation.sites import SITE_ALONE, site_scores
+from fmri_instruct.scoring.answer_table import ScanAnswer
+from fmri_instruct.scoring.scores import Method
 
 N = 80
 """People, half of them to train on. Of north nine in ten are older, of south one in ten."""

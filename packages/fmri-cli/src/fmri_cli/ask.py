@@ -89,8 +89,8 @@ def expected_numbers(run: Path, found: "Answer") -> Iterator[str]:
     found
         The answer.
     """
-    from fmri_instruct.evaluation.number_metrics import expected_value
     from fmri_instruct.prompts.instructions import read_tasks
+    from fmri_instruct.scoring.number_metrics import expected_value
     from fmri_instruct.tasks.labels import fitted_bins
 
     for task in read_tasks(run / "instructions"):

@@ -1,6 +1,6 @@
 """Intervals of scores: resampled subjects, and exact ones where there are few.
 
-``fmri_instruct.evaluation.intervals`` holds the same rules for answers; neither package imports the
+``fmri_instruct.scoring.intervals`` holds the same rules for answers; neither package imports the
 other.
 """
 

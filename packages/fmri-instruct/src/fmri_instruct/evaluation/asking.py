@@ -12,8 +12,8 @@ from fmri_instruct.answers.corrections import Correction, Corrections
 from fmri_instruct.answers.parsing import parse_answers
 from fmri_instruct.answers.probabilities import ScanReader, most_probable
 from fmri_instruct.answers.wordings import WordedChoice, ask_one, ask_several
-from fmri_instruct.evaluation.answer_table import ScanAnswer
 from fmri_instruct.prompts.instructions import Instruction
+from fmri_instruct.scoring.answer_table import ScanAnswer
 from fmri_instruct.tasks.definitions import Task
 from fmri_llm.data.token_windows import TokenWindows
 from fmri_vqtok.errors import InputError

@@ -13,9 +13,9 @@ from fmri_instruct.baselines.boosting import BoostedClassifier, BoostedRegressor
 from fmri_instruct.baselines.classes import align_classes
 from fmri_instruct.baselines.linear import LinearClassifier, LinearRegressor
 from fmri_instruct.baselines.scan_features import FeatureTable
-from fmri_instruct.evaluation.answer_table import ScanAnswer
-from fmri_instruct.evaluation.scores import Method
 from fmri_instruct.prompts.instructions import Instruction
+from fmri_instruct.scoring.answer_table import ScanAnswer
+from fmri_instruct.scoring.scores import Method
 from fmri_instruct.settings import EvaluateSettings
 from fmri_instruct.tasks.bins import bin_number
 from fmri_instruct.tasks.definitions import Task

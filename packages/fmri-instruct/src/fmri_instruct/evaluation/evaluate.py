@@ -11,7 +11,6 @@ import numpy as np
 from fmri_instruct.answers.corrections import Correction, Corrections
 from fmri_instruct.answers.probabilities import ModelReader, ScanReader
 from fmri_instruct.baselines.scan_features import read_features
-from fmri_instruct.evaluation.answer_table import ScanAnswer
 from fmri_instruct.evaluation.asking import Interview, Keep, one_scan_each, with_probabilities
 from fmri_instruct.evaluation.baseline_answers import (
     baseline_methods,
@@ -20,11 +19,9 @@ from fmri_instruct.evaluation.baseline_answers import (
 )
 from fmri_instruct.evaluation.few_shot import few_shot_scores
 from fmri_instruct.evaluation.fit_corrections import fit_corrections, why_not_calibrated
-from fmri_instruct.evaluation.number_metrics import expected_value
 from fmri_instruct.evaluation.pairs import score_pairs
 from fmri_instruct.evaluation.probe import PromptStates, probe_method
 from fmri_instruct.evaluation.results import Results
-from fmri_instruct.evaluation.scores import Method, score_task
 from fmri_instruct.evaluation.shuffled import shuffled_between_people
 from fmri_instruct.evaluation.sites import site_scores
 from fmri_instruct.prompts.instructions import (
@@ -33,6 +30,9 @@ from fmri_instruct.prompts.instructions import (
     read_numbers,
     read_tasks,
 )
+from fmri_instruct.scoring.answer_table import ScanAnswer
+from fmri_instruct.scoring.number_metrics import expected_value
+from fmri_instruct.scoring.scores import Method, score_task
 from fmri_instruct.settings import EvaluateSettings
 from fmri_instruct.tasks.definitions import Task
 from fmri_instruct.tasks.labels import fitted_bins

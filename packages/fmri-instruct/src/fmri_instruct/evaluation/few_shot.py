@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from fmri_instruct.baselines.linear import LinearClassifier, LinearRegressor
 from fmri_instruct.baselines.scan_features import FeatureTable
-from fmri_instruct.evaluation.answer_table import AnswerTable, ScanAnswer
 from fmri_instruct.evaluation.baseline_answers import (
     LabelledScans,
     baselines_of,
@@ -16,9 +15,10 @@ from fmri_instruct.evaluation.baseline_answers import (
     fitted_answers,
     true_answers,
 )
-from fmri_instruct.evaluation.number_table import NumberTable
 from fmri_instruct.evaluation.probe import PromptStates
 from fmri_instruct.prompts.instructions import Instruction
+from fmri_instruct.scoring.answer_table import AnswerTable, ScanAnswer
+from fmri_instruct.scoring.number_table import NumberTable
 from fmri_instruct.settings import EvaluateSettings
 from fmri_instruct.tasks.definitions import Task
 from fmri_instruct.tasks.kinds import CLASS_METRICS, NUMBER_METRICS, metrics_of

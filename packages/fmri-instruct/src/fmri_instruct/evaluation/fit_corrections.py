@@ -10,7 +10,7 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax
 
 from fmri_instruct.answers.corrections import LEAST, Correction, Corrections
-from fmri_instruct.evaluation.answer_table import ScanAnswer
+from fmri_instruct.scoring.answer_table import ScanAnswer
 from fmri_instruct.settings import EvaluateSettings
 from fmri_instruct.tasks.definitions import Task
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from fmri_instruct.evaluation.results import Results
 from fmri_instruct.evaluation.scored_answers import read_scored_answers
-from fmri_instruct.evaluation.scores import Method, TaskFacts, score_task
+from fmri_instruct.scoring.scores import Method, TaskFacts, score_task
 from fmri_instruct.settings import EvaluateFoldsSettings
 from fmri_vqtok.errors import InputError
 from fmri_vqtok.formats.json_files import read_description

@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmri_instruct.answers.compare import chance_of_higher
-from fmri_instruct.evaluation.answer_table import ScanAnswer
-from fmri_instruct.evaluation.intervals import (
+from fmri_instruct.scoring.answer_table import ScanAnswer
+from fmri_instruct.scoring.intervals import (
     FEW_SUBJECTS,
     Interval,
     SubjectBootstrap,
     clopper_pearson,
 )
-from fmri_instruct.evaluation.scores import Method
+from fmri_instruct.scoring.scores import Method
 from fmri_instruct.settings import EvaluateSettings
 from fmri_instruct.tasks.definitions import Task
 

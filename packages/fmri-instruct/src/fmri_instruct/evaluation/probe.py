@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from fmri_instruct.baselines.classes import align_classes
 from fmri_instruct.baselines.linear import LinearClassifier, LinearRegressor
 from fmri_instruct.evaluation.baseline_answers import LabelledScans, fitted_answers, true_answers
-from fmri_instruct.evaluation.scores import Method
 from fmri_instruct.prompts.instructions import Instruction
 from fmri_instruct.prompts.paraphrases import PromptBank, question_turn
+from fmri_instruct.scoring.scores import Method
 from fmri_instruct.settings import EvaluateSettings
 from fmri_instruct.tasks.definitions import Task
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from fmri_instruct.answers.corrections import Corrections
-from fmri_instruct.evaluation.answer_table import ScanAnswer
 from fmri_instruct.evaluation.scored_answers import write_scored_answers
-from fmri_instruct.evaluation.scores import Method
+from fmri_instruct.scoring.answer_table import ScanAnswer
+from fmri_instruct.scoring.scores import Method
 from fmri_instruct.tasks.kinds import METRIC_NAMES
 from fmri_vqtok.formats.json_files import write_json, write_json_lines
 

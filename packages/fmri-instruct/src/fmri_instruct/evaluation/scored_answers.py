@@ -5,8 +5,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from fmri_instruct.evaluation.answer_table import ScanAnswer
-from fmri_instruct.evaluation.scores import Method
+from fmri_instruct.scoring.answer_table import ScanAnswer
+from fmri_instruct.scoring.scores import Method
 from fmri_vqtok.formats.json_files import read_json_lines, write_json_lines
 
 __all__ = ["FILE", "read_scored_answers", "write_scored_answers"]

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from fmri_instruct.evaluation.answer_table import ScanAnswer
+from fmri_instruct.scoring.answer_table import ScanAnswer
 
 __all__ = ["shuffled_between_people"]
 

@@ -7,10 +7,10 @@ import numpy as np
 
 from fmri_instruct.baselines.blind import MajorityClass, TrainingMean
 from fmri_instruct.baselines.scan_features import FeatureTable
-from fmri_instruct.evaluation.answer_table import AnswerTable, ScanAnswer
 from fmri_instruct.evaluation.baseline_answers import LabelledScans, fitted_answers
-from fmri_instruct.evaluation.number_table import NumberTable
-from fmri_instruct.evaluation.scores import Method
+from fmri_instruct.scoring.answer_table import AnswerTable, ScanAnswer
+from fmri_instruct.scoring.number_table import NumberTable
+from fmri_instruct.scoring.scores import Method
 from fmri_instruct.tasks.definitions import Task
 from fmri_instruct.tasks.kinds import CLASS_METRICS
 

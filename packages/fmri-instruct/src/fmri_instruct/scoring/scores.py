@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from fmri_instruct.evaluation.answer_table import AnswerTable, ScanAnswer
-from fmri_instruct.evaluation.comparisons import Comparison, Table, compare_all
-from fmri_instruct.evaluation.intervals import SubjectBootstrap
-from fmri_instruct.evaluation.metrics import UNPARSED, why_no_auc
-from fmri_instruct.evaluation.number_table import NumberTable
-from fmri_instruct.evaluation.wording_spread import wording_spread
+from fmri_instruct.scoring.answer_table import AnswerTable, ScanAnswer
+from fmri_instruct.scoring.comparisons import Comparison, Table, compare_all
+from fmri_instruct.scoring.intervals import SubjectBootstrap
+from fmri_instruct.scoring.metrics import UNPARSED, why_no_auc
+from fmri_instruct.scoring.number_table import NumberTable
+from fmri_instruct.scoring.wording_spread import wording_spread
 from fmri_instruct.settings import EvaluateFoldsSettings, EvaluateSettings
 from fmri_instruct.tasks.definitions import Task
 from fmri_instruct.tasks.kinds import (

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from fmri_instruct.evaluation.answer_table import ScanAnswer
-from fmri_instruct.evaluation.intervals import Interval, SubjectBootstrap
-from fmri_instruct.evaluation.number_metrics import mean_absolute_error, pearson, spearman
+from fmri_instruct.scoring.answer_table import ScanAnswer
+from fmri_instruct.scoring.intervals import Interval, SubjectBootstrap
+from fmri_instruct.scoring.number_metrics import mean_absolute_error, pearson, spearman
 from fmri_instruct.tasks.kinds import NUMBER_METRICS
 
 _SCORES = {"mae": mean_absolute_error, "pearson": pearson, "spearman": spearman}

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from fmri_instruct.answers.probabilities import most_probable
-from fmri_instruct.evaluation.answer_table import AnswerTable, ScanAnswer
-from fmri_instruct.evaluation.number_metrics import expected_value
-from fmri_instruct.evaluation.number_table import NumberTable
+from fmri_instruct.scoring.answer_table import AnswerTable, ScanAnswer
+from fmri_instruct.scoring.number_metrics import expected_value
+from fmri_instruct.scoring.number_table import NumberTable
 from fmri_instruct.tasks.definitions import Task
 from fmri_instruct.tasks.kinds import NUMBER_METRICS, metrics_of
 from fmri_instruct.tasks.labels import fitted_bins

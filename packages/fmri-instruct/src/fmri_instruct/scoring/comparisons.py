@@ -7,9 +7,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from fmri_instruct.evaluation.answer_table import METRICS, AnswerTable
-from fmri_instruct.evaluation.intervals import Interval, SubjectBootstrap, exchange_test
-from fmri_instruct.evaluation.number_table import NumberTable
+from fmri_instruct.scoring.answer_table import METRICS, AnswerTable
+from fmri_instruct.scoring.intervals import Interval, SubjectBootstrap, exchange_test
+from fmri_instruct.scoring.number_table import NumberTable
 
 Table = TypeVar("Table", AnswerTable, NumberTable)
 

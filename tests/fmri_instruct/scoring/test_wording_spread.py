@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import confusion_matrix
 
-from fmri_instruct.evaluation.answer_table import AnswerTable, ScanAnswer
 from fmri_instruct.evaluation.evaluate import evaluate_reader
-from fmri_instruct.evaluation.wording_spread import wording_spread
 from fmri_instruct.prompts.paraphrases import PromptBank
+from fmri_instruct.scoring.answer_table import AnswerTable, ScanAnswer
+from fmri_instruct.scoring.wording_spread import wording_spread
 from fmri_instruct.settings import EvaluateSettings
 from fmri_instruct.tasks.definitions import read_task
 

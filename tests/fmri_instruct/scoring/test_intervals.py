@@ -4,13 +4,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest, permutation_test
 
-from fmri_instruct.evaluation.intervals import (
+from fmri_instruct.scoring.intervals import (
     SubjectBootstrap,
     clopper_pearson,
     exchange_test,
     newcombe_auc,
 )
-from fmri_instruct.evaluation.metrics import auc
+from fmri_instruct.scoring.metrics import auc
 from fmri_llm.evaluation.roc import roc_auc
 
 

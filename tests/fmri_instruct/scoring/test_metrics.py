@@ -4,9 +4,9 @@ from scipy.stats import binomtest
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import balanced_accuracy_score, f1_score, roc_auc_score
 
-from fmri_instruct.evaluation.answer_table import AnswerTable, ScanAnswer
-from fmri_instruct.evaluation.intervals import SubjectBootstrap
-from fmri_instruct.evaluation.metrics import (
+from fmri_instruct.scoring.answer_table import AnswerTable, ScanAnswer
+from fmri_instruct.scoring.intervals import SubjectBootstrap
+from fmri_instruct.scoring.metrics import (
     accuracy,
     auc,
     balanced_accuracy,

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn import metrics
 
-from fmri_instruct.evaluation.number_metrics import (
+from fmri_instruct.scoring.number_metrics import (
     expected_value,
     mean_absolute_error,
     pearson,

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from fmri_instruct.evaluation.answer_table import AnswerTable
-from fmri_instruct.evaluation.comparisons import compare_all
-from fmri_instruct.evaluation.intervals import SubjectBootstrap
-from fmri_instruct.evaluation.scores import Method, ScanAnswer, score_task
+from fmri_instruct.scoring.answer_table import AnswerTable
+from fmri_instruct.scoring.comparisons import compare_all
+from fmri_instruct.scoring.intervals import SubjectBootstrap
+from fmri_instruct.scoring.scores import Method, ScanAnswer, score_task
 from fmri_instruct.settings import EvaluateSettings
 
 CANDIDATES = ("younger", "older")

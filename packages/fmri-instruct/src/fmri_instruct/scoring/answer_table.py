@@ -7,14 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from fmri_instruct.evaluation.intervals import (
+from fmri_instruct.scoring.intervals import (
     FEW_SUBJECTS,
     Interval,
     SubjectBootstrap,
     clopper_pearson,
     newcombe_auc,
 )
-from fmri_instruct.evaluation.metrics import (
+from fmri_instruct.scoring.metrics import (
     UNPARSED,
     ReliabilityBin,
     accuracy,

@@ -1,5 +1,7 @@
 """What is taken out of answers, and from whose scans it is learned."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.special import expit, softmax
@@ -149,6 +151,22 @@ def test_each_correction_is_off_where_the_settings_say_so():
         found = fit_corrections([TASK], given, given, settings, {}).of("sex", "single")
         assert (found.prior != {}, found.n_calibration > 0) == on
         assert found.note is None
+
+
+def test_each_way_of_asking_is_corrected_by_its_own_answers():
+    leans = {"single": 0.0, "multi": 1.0, "context": 2.0}
+    given = [
+        replace(answer, paradigm=paradigm)
+        for paradigm, lean in leans.items()
+        for answer in answers([[0.0, lean]] * 200, ["female", "male"] * 100)
+    ]
+    settings = EvaluateSettings(calibrate=False)
+
+    found = fit_corrections([TASK], given, [], settings, {})
+
+    for paradigm, lean in leans.items():
+        prior = found.of("sex", paradigm).prior
+        assert prior["male"] - prior["female"] == pytest.approx(lean, abs=0.05)
 
 
 @pytest.mark.parametrize("n_answers", [2, 3, 5])

@@ -76,7 +76,7 @@ class Corrections:
     wordings : int
         Held-out wordings that are averaged over.
     by_task : dict of str to dict of str to Correction
-        By task and paradigm (``single`` or ``multi``).
+        By task and paradigm (``single``, ``multi`` or ``context``).
     """
 
     wordings: int

@@ -16,7 +16,7 @@ from fmri_instruct.tasks.definitions import Task
 
 __all__ = ["fit_calibration", "fit_corrections", "fit_prior", "why_not_calibrated"]
 
-PARADIGMS = ("single", "multi")
+PARADIGMS = ("single", "multi", "context")
 """Ways of asking that give probabilities."""
 
 

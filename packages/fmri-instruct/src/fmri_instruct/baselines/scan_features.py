@@ -97,14 +97,16 @@ def read_features(cohort_dir: Path, descriptors_dir: Path | None = None) -> Feat
 
 def _tangents(cohort_dir: Path) -> dict[str, NDArray[np.float64]]:
     """Tangent-space connectome of each scan, about the mean of training scans."""
-    n_training = len(Cohort(cohort_dir).scan_ids("train"))
-    places = np.linspace(0, n_training - 1, min(n_training, REFERENCE_SCANS)).round().astype(int)
-    chosen = set(places.tolist())
-    shown = [
-        shrunk_covariance(scan.bold)
-        for place, scan in enumerate(_scans(cohort_dir, SPLITS_READ[:1]))
-        if place in chosen
-    ]
+    training = sorted(Cohort(cohort_dir).scan_ids("train"))
+    places = np.linspace(0, len(training) - 1, min(len(training), REFERENCE_SCANS)).round()
+    chosen = {training[int(place)] for place in places}
+    by_scan = {
+        scan.scan_id: shrunk_covariance(scan.bold)
+        for scan in _scans(cohort_dir, SPLITS_READ[:1])
+        if scan.scan_id in chosen
+    }
+    # In order of scan id: a sum of floats depends on its order.
+    shown = [by_scan[scan_id] for scan_id in sorted(by_scan)]
     space = TangentSpace().fit(shown)
     return {
         scan.scan_id: space.transform([shrunk_covariance(scan.bold)])[0]

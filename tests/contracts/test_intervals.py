@@ -5,7 +5,7 @@ import pytest
 
 from fmri_descriptors.probing import intervals as of_texts
 from fmri_descriptors.probing.scores import bootstrap, class_bounds
-from fmri_instruct.evaluation import intervals as of_answers
+from fmri_instruct.scoring import intervals as of_answers
 from fmri_instruct.scoring.answer_table import METRICS, AnswerTable
 from fmri_instruct.scoring.intervals import SubjectBootstrap
 

@@ -97,8 +97,11 @@ def test_a_prompt_that_breaks_a_rule_is_refused(tasks, paradigm, text, words):
 
 
 def test_an_open_prompt_may_name_answers_that_a_title_holds(bank, tasks):
-    task = tasks[0].model_copy(update={"title": "being younger or older"})
-    verify_prompt(bank.open([task]), "open", [task], "prompt")
+    titled = tasks[0].model_copy(update={"title": "being younger or older"})
+    prompt = bank.open([titled])
+    verify_prompt(prompt, "open", [titled], "prompt")
+    with pytest.raises(InputError, match="names the answer"):
+        verify_prompt(prompt, "open", [tasks[0]], "prompt")
 
 
 def test_a_prompt_holds_the_scans_place_the_question_and_the_answers_in_the_order_given(

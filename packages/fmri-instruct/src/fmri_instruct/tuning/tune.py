@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from fmri_instruct.settings import TuneSettings
+    from fmri_llm.model.fmri_lm import FMRILM
     from fmri_llm.packing.sequences import TextSegment
     from fmri_vqtok.training.log import LossRecord
 
@@ -173,7 +174,6 @@ def tune(  # noqa: PLR0913 - what the stage reads and writes, each named
         If the parts do not belong together, or a scan and a conversation about it are longer than
         the positions that the base model knows.
     """
-    from fmri_llm.model.checks import check_length
     from fmri_llm.model.fmri_lm import FMRILM
     from fmri_llm.training import checks, fit
     from fmri_vqtok.digest import digest
@@ -208,10 +208,7 @@ def tune(  # noqa: PLR0913 - what the stage reads and writes, each named
 
     train = plan("train", settings.loop.steps * settings.loop.batch_size)
     validation = plan("validation", settings.validation_examples)
-    for plan_of_split in (train, validation):
-        n_signal = record["n_steps"] * plan_of_split.windows.most_windows(model.max_windows)
-        longest = model.n_brain_positions(n_signal) + plan_of_split.longest_conversation()
-        check_length(longest, model.language_model.config, SHORTER)
+    _check_lengths(model, (train, validation), record["n_steps"])
     note(
         windows_left_out=train.windows.n_left_out(model.max_windows),
         windows=len(train.windows),
@@ -229,7 +226,7 @@ def tune(  # noqa: PLR0913 - what the stage reads and writes, each named
         ),
         seed=seed,
         identity={
-            "tokens": read_tokens_record(tokens_dir),
+            "tokens": record,
             "instructions": digest(vars(each) for rows in instructions.values() for each in rows),
             "conversations": settings.conversations,
             "distillation": settings.distillation,
@@ -238,6 +235,16 @@ def tune(  # noqa: PLR0913 - what the stage reads and writes, each named
         progress=progress,
         note=note,
     )
+
+
+def _check_lengths(model: "FMRILM", plans: Sequence[PackedConversations], n_steps: int) -> None:
+    """Refuse scans and conversations that the base has not enough positions for."""
+    from fmri_llm.model.checks import check_length
+
+    for plan in plans:
+        n_signal = n_steps * plan.windows.most_windows(model.max_windows)
+        longest = model.n_brain_positions(n_signal) + plan.longest_conversation()
+        check_length(longest, model.language_model.config, SHORTER)
 
 
 def _by_scan(instructions: Sequence[Instruction]) -> dict[str, list[list[Instruction]]]:
